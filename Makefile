@@ -1,0 +1,74 @@
+# make dataset   the environment if absent, then the main job on the quickstart corpus
+# make test      the environment if absent, then every check that CI runs but the slow tests
+# make check     what CI runs
+#
+# TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
+# the CUDA build of several GB; anything else is given to pip as it is: TORCH="torch==2.13.0 --index-url …".
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/quickstart
+CORPUS ?= runs/quickstart-corpus
+TORCH ?= cpu
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# Only torch itself is looked for there; its dependencies come with the rest. A version with "+cpu" counts as newer than
+# the same without, so the CPU build wins wherever this index, or a wheel folder that pip is configured with, has it.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+TORCH_VERSION := $(shell grep '^torch==' constraints.txt)
+TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
+TORCH_default := $(TORCH_VERSION)
+TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
+
+.PHONY: dataset test test-slow check lint format lock clean
+.DELETE_ON_ERROR:
+
+dataset: $(VENV)/.run-installed $(CORPUS)
+	$(BIN)/longrlvr-data run -c configs/quickstart.yaml --input $(CORPUS) -o $(RUN)
+
+$(CORPUS): | $(VENV)/.run-installed
+	$(BIN)/longrlvr-data quickstart-corpus $@
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/.dev-installed
+	$(BIN)/python -m pytest -m slow
+
+check: test test-slow
+
+lint: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev-installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.torch-installed:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "longrlvr-data needs Python 3.11 or newer: set PYTHON=")'
+	@echo "making $(VENV) (once; a few minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
+	@$(PIP) install --no-deps $(TORCH_ARGS)
+	@touch $@
+
+$(VENV)/.run-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installed
+	@echo "installing longrlvr-data"
+	@$(PIP) install -c constraints.txt -e ".[embedded]"
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installed
+	@echo "installing longrlvr-data and what its checks need"
+	@$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@ $(VENV)/.run-installed
+
+# Pins what is installed now; the platform's own torch build is left to the rule above.
+lock: $(VENV)/.dev-installed
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^longrlvr' > constraints.txt
+
+clean:
+	rm -rf $(VENV) runs build dist

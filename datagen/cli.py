@@ -1,0 +1,108 @@
+"""The command line. Heavy imports stand inside the commands: `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+
+from datagen import __version__
+
+app = typer.Typer(
+    name="longrlvr-data",
+    help="From raw documents to questions labelled with the chunks that hold their evidence.\n\n"
+    "Stages: chunk → cluster → generate → judge → select. `run` runs them all; each resumes where it stopped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[
+    Optional[str],
+    typer.Option("-c", "--config", help="YAML file, or the name of a bundled one. Default: the run's own."),
+]
+Output = Annotated[str, typer.Option("-o", "--output-dir", help="The run directory, local or any fsspec address.")]
+Input = Annotated[
+    Optional[str], typer.Option("--input", help="A file, a folder, '-' (standard input) or hf://owner/name.")
+]
+Limit = Annotated[Optional[int], typer.Option("--limit", min=1, help="Read only the first N documents.")]
+Seed = Annotated[Optional[int], typer.Option("--seed", min=0, help="For every draw.")]
+Workers = Annotated[Optional[int], typer.Option("--workers", min=1, help="Processes. Default: one per core.")]
+Resume = Annotated[
+    Literal["if-possible", "always", "never"],
+    typer.Option(
+        help="if-possible: go on, refuse if settings changed. always: keep what is finished all the same. "
+        "never: start over."
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of setting it aside.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Name every row set aside; tracebacks for errors.")]
+RUN = "runs/default"
+
+
+def _stage_command(name: str, help: str) -> None:
+    @app.command(name, help=help)
+    def command(
+        config: Config = None,
+        output_dir: Output = RUN,
+        input: Input = None,
+        limit: Limit = None,
+        seed: Seed = None,
+        workers: Workers = None,
+        resume: Resume = "if-possible",
+        strict: Strict = False,
+        json: Json = False,
+        verbose: Verbose = False,
+    ) -> None:
+        from datagen import pipeline
+
+        options = pipeline.Options(config, output_dir, input, limit, seed, workers, resume, strict, json, verbose)
+        raise typer.Exit(pipeline.main(name, options))
+
+
+_stage_command("run", "Run all stages in order and write RUN/dataset.")
+_stage_command("chunk", "Cut the documents into token-bounded chunks with exact offsets.")
+_stage_command("cluster", "Embed the chunks and cluster each document's by theme.")
+_stage_command("generate", "Make question, answer and evidence candidates for every cluster.")
+_stage_command("judge", "Verify and rate the candidates.")
+_stage_command("select", "Choose the best, and write RUN/dataset.")
+
+
+@app.command()
+def status(
+    run: Annotated[str, typer.Argument(help="The run directory.")] = RUN,
+    json: Json = False,
+) -> None:
+    """Show the funnel: what came into each stage, what was kept, and why the rest left."""
+    from datagen import pipeline
+
+    raise typer.Exit(pipeline.show_status(run, json))
+
+
+@app.command("quickstart-corpus")
+def quickstart_corpus(folder: Annotated[Path, typer.Argument(help="Where to write the documents.")]) -> None:
+    """Write the Python language reference as a handful of long documents to try things on."""
+    from datagen import pipeline
+
+    raise typer.Exit(pipeline.write_quickstart(folder))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"longrlvr-data {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,123 @@
+"""What a person sees: progress and messages on standard error, results on standard output.
+
+On a terminal a bar with rate and time left; piped, plain lines. rich respects NO_COLOR by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from datagen.ledger import Ledger, StageStatus
+
+PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
+
+
+class Reporter:
+    """Shows how a stage gets on; `quiet` keeps only warnings."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.quiet = quiet
+        self.bar: Progress | None = None
+        self.stage, self.unit, self.total, self.ticks = "", "", 0, False
+        self.done = self.resumed = 0
+        self.started = self.said = time.monotonic()
+
+    def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool = False) -> None:
+        self.stage, self.unit, self.total, self.ticks = stage, unit, total or 0, ticks
+        self.done = self.resumed = done
+        self.started = self.said = time.monotonic()
+        if self.quiet:
+            return
+        if self.console.is_terminal:
+            rate = TextColumn("{task.fields[rate]}")
+            columns = (
+                TextColumn("{task.description:9}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                rate,
+                TimeRemainingColumn(),
+            )
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.bar.add_task(stage, total=total, completed=done, rate="")
+            self.bar.start()
+        elif done:
+            self._line(f"going on after {done:,} {unit}s")
+
+    def tick(self, n: int) -> None:
+        """Progress from within a shard; one that comes late, from the stage before, is not this stage's."""
+        if self.ticks:
+            self.advance(n)
+
+    def advance(self, n: int) -> None:
+        self.done += n
+        now = time.monotonic()
+        rate = (self.done - self.resumed) / max(now - self.started, 1e-9)
+        if self.bar:
+            self.bar.update(self.bar.task_ids[0], completed=self.done, rate=f"{rate:,.1f} {self.unit}s/s")
+        elif not self.quiet and now - self.said >= PLAIN_EVERY and self.done != self.total:
+            self.said = now
+            left = f", {timedelta(seconds=round((self.total - self.done) / rate))} left" if self.total and rate else ""
+            of = f"/{self.total:,}" if self.total else ""
+            self._line(f"{self.done:,}{of} {self.unit}s, {rate:,.1f}/s{left}")
+
+    def finish(self, ledger: Ledger, seconds: float) -> None:
+        self.close()
+        if not self.quiet:
+            self._line(
+                f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger, self.unit))} ({seconds:.1f} s)"
+            )
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+    def say(self, message: str) -> None:
+        self.console.print(Text(message))
+
+    def error(self, message: str) -> None:
+        self.close()
+        self.console.print(Text.assemble(("error: ", "bold red"), message))
+
+    def _line(self, message: str) -> None:
+        self.console.print(Text.assemble((f"{self.stage:9}", "bold"), message))
+
+
+def funnel(statuses: list[StageStatus]) -> Table:
+    """The funnel as a table: a line for every stage and kind of row, with a reason for every row that left."""
+    table = Table("stage", "rows of", "in", "kept", "pending", "left, and why", box=None, pad_edge=False)
+    for i, column in enumerate(table.columns):
+        column.justify = "right" if 2 <= i <= 4 else "left"
+        column.no_wrap = i < 5  # a narrow terminal folds the reasons, and cuts no number
+        column.overflow = "fold"
+    for status in statuses:
+        pending = "?" if status.pending is None else f"{status.pending:,}" if status.pending else ""
+        for i, (unit, entry) in enumerate(_by_flow(status.ledger, "")):
+            cells = (status.name if i == 0 else "", f"{unit}s", f"{entry['in']:,}", f"{entry['kept']:,}")
+            table.add_row(*cells, pending if i == 0 else "", reasons(entry))
+        if not status.ledger:
+            table.add_row(status.name, "", "", "", pending or "?", "not begun")
+    return table
+
+
+def reasons(entry: dict) -> str:
+    left = [*entry["rejected"].items(), *((f"failed: {reason}", n) for reason, n in entry["failed"].items())]
+    return ", ".join(f"{reason} {n:,}" for reason, n in sorted(left, key=lambda item: -item[1]))
+
+
+def _by_flow(ledger: Ledger, first: str) -> list[tuple[str, dict]]:
+    order = ["document", "chunk", "cluster", "candidate"]
+    return sorted(ledger.items(), key=lambda item: (item[0] != first, order.index(item[0])))
+
+
+def _in_words(unit: str, entry: dict) -> str:
+    left = reasons(entry)
+    of = f" of {entry['in']:,}" if entry["in"] != entry["kept"] else ""
+    return f"{entry['kept']:,}{of} {unit}s" + (f" ({left})" if left else "")

@@ -1,0 +1,38 @@
+"""The errors meant for a person: the command line prints their text and no traceback.
+
+A message says what is wrong, where (file, row, setting) and what to do about it.
+"""
+
+
+class UserError(Exception):
+    """Something the person running the tool can put right. The process exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class ConfigError(UserError):
+    """A setting or a command-line value is wrong."""
+
+    exit_code = 2
+
+
+class InputError(UserError):
+    """The input as a whole cannot be used: missing, unreadable, or without one good row."""
+
+
+class StaleStage(UserError):
+    """A stage's folder was written under other settings than the ones asked for now."""
+
+    exit_code = 2
+
+
+class RunLocked(UserError):
+    """Another process is working on the same run directory."""
+
+
+class MissingExtra(UserError):
+    """A feature needs an optional dependency that is not installed."""
+
+
+class LedgerError(RuntimeError):
+    """Rows appeared or vanished without a reason: a bug in a stage, never a user's mistake."""

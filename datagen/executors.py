@@ -1,0 +1,138 @@
+"""Where shards are processed: in this process, or in a pool of processes.
+
+A worker runs its numerics on one thread. That is what makes results the same to the byte whatever the worker count
+(threads change the order of floating-point sums), and it spares the OpenMP spin-waits of several pools on few cores.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from datagen.errors import UserError
+
+T = TypeVar("T")
+R = TypeVar("R")
+Map = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+
+
+def cores() -> int:
+    """The cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _unheard(n: int) -> None:
+    pass
+
+
+_report: Callable[[int], None] = _unheard  # where this process's ticks go: the one thing a worker can't be handed
+
+
+def tick(n: int) -> None:
+    """Report that n more rows are done, from whichever process the work runs in."""
+    _report(n)
+
+
+@contextmanager
+def pool(workers: int, on_tick: Callable[[int], None] = _unheard) -> Iterator[Map]:
+    """Gives `map(work, items)`, which yields results as they finish and keeps only a few items in flight."""
+    pin_threads()
+    _report_to(on_tick)
+    if workers == 1:
+        yield lambda work, items: (work(item) for item in items)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked copy of torch's or arrow's threads would hang
+    # A pipe and not a queue: a worker killed while it holds a queue's lock would leave everyone else waiting for it.
+    ticks, ticking = context.Pipe(duplex=False)
+    threading.Thread(target=_listen, args=(ticks, on_tick), daemon=True).start()
+    start = (_start_worker, (ticking.send,))
+    with ticking, ProcessPoolExecutor(workers, context, *start) as executor:
+        try:
+            yield lambda work, items: _bounded(executor, work, items, 2 * workers)
+        except BaseException:
+            _stop(executor)
+            raise
+
+
+def pin_threads() -> None:
+    """One numeric thread from here on, in this process and its children."""
+    for name in _ONE_THREAD:
+        os.environ[name] = "false" if name.startswith("TOKENIZERS") else "1"
+    threadpool_limits(1)  # libraries that were loaded before read no variable any more
+
+
+def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Iterable[T], limit: int) -> Iterator[R]:
+    running: set[Future[R]] = set()
+    try:
+        for item in items:
+            running.add(executor.submit(_portable, work, item))
+            if len(running) >= limit:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    except BrokenProcessPool as e:
+        raise UserError(
+            "a worker process was killed, most often for lack of memory: try fewer --workers. What is finished is kept."
+        ) from e
+
+
+def _portable(work: Callable[[T], R], item: T) -> R:
+    """work(item). An exception that does not survive the way to the parent would be taken for a killed worker."""
+    try:
+        return work(item)
+    except Exception as e:
+        try:
+            pickle.loads(pickle.dumps(e))
+        except Exception:
+            raise RuntimeError("".join(traceback.format_exception(e))) from None
+        raise
+
+
+def _stop(executor: ProcessPoolExecutor) -> None:
+    """Drop what is queued and end the workers; each finishes the write it has in hand."""
+    workers = list((executor._processes or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+
+
+def _report_to(report: Callable[[int], None]) -> None:
+    global _report
+    _report = report
+
+
+def _listen(ticks: Connection, on_tick: Callable[[int], None]) -> None:
+    """Pass ticks on until every process has closed its end."""
+    with ticks, suppress(EOFError):
+        while True:
+            on_tick(ticks.recv())
+
+
+def _start_worker(report: Callable[[int], None]) -> None:
+    _report_to(report)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """A parent that is killed can't end its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

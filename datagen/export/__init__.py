@@ -1,0 +1,1 @@
+"""What a run is turned into for trainers."""

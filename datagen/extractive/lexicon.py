@@ -1,0 +1,77 @@
+"""Characters and words that the heuristics know. Lists are short on purpose: what is missing here costs a sentence or a
+term now and then, never a wrong label."""
+
+
+def _set(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+TERMINATORS = ".!?…。！？؟۔।॥"
+FULL_STOPS = "。！？"  # end a sentence without a space after them
+OPENERS = "\"'“‘«‹„([{「『《（*`_"
+CLOSERS = "\"'”’“»›)]}」』》）*`_"
+DASHES = "-–—"
+SPACES = " \u00a0\u202f"
+
+# Scripts written without spaces: each character counts as a word of the text, and as half a word of length.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+
+# A full stop after these never ends a sentence; after the second set, not before a number.
+ABBREVIATIONS = _set(
+    "mr mrs ms dr prof rev hon st sr jr messrs mm mme mmes mlle mlles mgr capt col gen lt sgt gov sen vs viz cf eg ie "
+    "esq bros ed eds dept univ approx resp hr fr frl bzw usw ca sra srta dott sig d.h z.b op e.g i.e al"
+)
+BEFORE_NUMBER = _set("no nos p pp vol vols ch chap fig figs sec art n nr s bd t v sect")
+
+# Articles and possessives by language, each with a word that tells that a document is written in it: "a" is an article
+# in English and a verb in French. What also stands before verbs ("this", "de", "il") is left out.
+DETERMINERS = {
+    "the": "the a an these those his her its their our my your some any no each every another",
+    "les": "le la les l un une des du au aux ce cet cette ces mon ton son ma ta sa mes tes ses notre votre leur nos "
+    "vos leurs",
+    "der": "der die das dem den ein eine einen einem einer eines kein keine sein seine ihr ihre mein meine",
+    "los": "el la los las un una unos unas este esta estos estas su sus del al",
+    "della": "il la lo gli le un una uno della dello delle degli del sua suo",
+    "uma": "um uma da do das dos na no sua seu",
+    "het": "de het een zijn haar hun",
+}
+# Before a verb the French articles are pronouns: after one of these, or with one of these endings, it is a verb.
+CLITIC_HOSTS = _set("je tu il elle on nous vous ils elles ne me te se qui")
+CLITICS = _set("le la les l")
+VERB_ENDING = "(?:er|ir|dre|ait|ent|it|ut|ons|ez)$"
+ELISIONS = "(?:[ldjmtscn]|qu|jusqu|lorsqu|puisqu|quoiqu|dell|all|nell|sull|un)['’]"
+
+# Lower-case links inside a name, and words before one that stay outside the blank.
+PARTICLES = _set("of de du des von van der den zu della di da del la le al el bin ibn y")
+HONORIFICS = _set(
+    "mr mrs ms miss dr prof sir lord lady captain capt colonel major general king queen prince princess duke saint st "
+    "monsieur madame mademoiselle mme mlle herr frau señor señora uncle aunt father mother brother sister mister "
+    "the a an le la les der die das el los"
+)
+# Capitalised for other reasons than being a name, or too easily guessed.
+NO_NAMES = _set(
+    "i god lord sir madam ma'am monsieur madame mademoiselle messieurs mesdames miss mr mrs oh ah o yes no well but "
+    "and the a an in on at it he she they we you this that these those if when what why how who where there here "
+    "maman papa "
+    "monday tuesday wednesday thursday friday saturday sunday true false none english french latin"
+)
+NUMBERED_PARTS = _set("chapter chapters section part book act scene page volume figure table chapitre kapitel")
+
+# Words that stand where nouns do, but name nothing.
+NO_NOUNS = _set(
+    "latter former following others whole second present certain several either neither another anything nothing "
+    "something everything someone anyone everyone yourself himself herself themselves dernier dernière premier "
+    "première seconde autres plupart moindre"
+)
+# Endings of adverbs, participles, adjectives and verbs, which make poor blanks.
+WEAK_ENDING = (
+    "^(?:there|where|here)|(?:ly|ing|ed|able|ible|ful|less|ous|[éeaè]mment|ément|(?<=[aeiou])ment|antes?|ieux|euse|"
+    "ième|aient|[ei]rai[st]?|[ei]ront)$"
+)
+AFTER_NOUN = _set(
+    "of in to is or at on by as and for was were who which that de du et en est qui où à un und von ist y"
+)
+ADJECTIVE_ENDING = "(?:al|ic|ive|ous|ful|less|[ai]ble|ary|[ae]nt|ish|[^aeiou]y|er|est|ed|ing|ate)$"

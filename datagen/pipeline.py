@@ -1,0 +1,230 @@
+"""What the commands do: settle the configuration, run stages in order, say what happened, choose the exit code.
+
+Exit codes: 0 complete, 1 error, 2 usage or configuration, 3 finished with failed rows, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datagen import config as configs
+from datagen import executors, resources, shards, stage
+from datagen import ledger as ledgers
+from datagen.config import Config
+from datagen.console import Reporter, funnel
+from datagen.errors import ConfigError, StaleStage, UserError
+from datagen.ledger import Ledger, StageStatus
+from datagen.records import Dropped
+from datagen.stage import Stage
+from datagen.stages import COMMANDS, STAGES
+
+COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
+SHOWN = 5  # rows set aside that are named without -v
+
+
+@dataclass(frozen=True)
+class Options:
+    config: str | None
+    output_dir: str
+    input: str | None
+    limit: int | None
+    seed: int | None
+    workers: int | None
+    resume: stage.Resume
+    strict: bool
+    json: bool
+    verbose: bool
+
+
+def main(command: str, options: Options) -> int:
+    """Run a stage command, or all stages for "run". Returns the exit code."""
+    reporter = Reporter()
+    return _guarded(reporter, options.verbose, lambda: _run(command, options, reporter))
+
+
+def show_status(run: str, as_json: bool) -> int:
+    return _guarded(Reporter(), False, lambda: _status(run, as_json))
+
+
+def write_quickstart(folder: Path) -> int:
+    from datagen.text.quickstart import write_corpus
+
+    def write() -> int:
+        files = write_corpus(folder)
+        size = sum(f.stat().st_size for f in files)
+        version = sys.version.split()[0]
+        print(f"{folder}: {len(files)} documents, {size:,} bytes, the language reference of Python {version}")
+        return COMPLETE
+
+    return _guarded(Reporter(), False, write)
+
+
+def _run(command: str, options: Options, reporter: Reporter) -> int:
+    run = options.output_dir
+    chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))
+    todo = [s for s in STAGES if s.name in chosen]
+    upstream = STAGES[: STAGES.index(todo[0])]
+    config = _config(options, needs_input=not upstream)
+    total: dict[str, Ledger] = {}
+    with stage.locked(run):
+        config = _settle_input(config, run, reporter)
+        stage.check_upstream(upstream, run, config)
+        if not shards.exists(shards.join(run, "config.yaml")):
+            _save_config(run, config)
+        with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+            for s in todo:
+                try:
+                    total[s.name] = stage.run(s, run, config, options.resume, pool, reporter)
+                except StaleStage as e:
+                    raise StaleStage(f"{e}\n{_ways_on(run, s)}") from e
+                if s.source:
+                    _say_input(run, reporter, options.verbose)
+        _save_config(run, config)
+        counts = None
+        if todo[-1] is STAGES[-1]:
+            from datagen.export import dataset
+
+            counts = dataset.write(run, config)
+    failed = sum(map(ledgers.failures, total.values()))
+    code = FAILED_ROWS if failed else COMPLETE
+    if options.json:
+        result: dict[str, Any] = {"run": run, "stages": total, "exit_code": code}
+        print(json.dumps(result | ({"dataset": counts} if counts else {}), indent=1))
+    elif counts:
+        _show_dataset(run, counts)
+    if failed:
+        reporter.say(
+            f"{failed:,} rows failed: `longrlvr-data status {run}` counts the reasons, {run}/*/dropped/ has the rows"
+        )
+    return code
+
+
+def _config(options: Options, needs_input: bool) -> Config:
+    """The configuration asked for: -c, else the run's own, else the defaults; the options stand over it."""
+    overrides = {
+        "input.path": options.input,
+        "input.limit": options.limit,
+        "input.strict": options.strict or None,
+        "seed": options.seed,
+        "workers": options.workers,
+    }
+    own = shards.join(options.output_dir, "config.yaml")
+    if options.config:
+        config = configs.load(resources.path("configs", options.config), overrides)
+        if config.input.path is None and shards.exists(own):
+            config = configs.merge(
+                config, {"input.path": configs.parse(shards.read_bytes(own).decode(), own).input.path}
+            )
+    elif shards.exists(own):
+        config = configs.parse(shards.read_bytes(own).decode(), own, overrides)
+    else:
+        config = configs.load(None, overrides)
+    if needs_input and config.input.path is None:
+        raise ConfigError("no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path")
+    return config
+
+
+def _settle_input(config: Config, run: str, reporter: Reporter) -> Config:
+    """Standard input is kept in the run directory, so that a run that was stopped can go on without it."""
+    from datagen.text import sources
+
+    path = config.input.path
+    if path == "-":
+        path = str(sources.spool(sys.stdin.buffer, Path(run) / "input").path)
+    if path is None or "://" in path:
+        return config
+    if os.path.isdir(path) and (ignored := sources.find(path)[1]):
+        reporter.say(f"{path}: passed over {len(ignored):,} files of other kinds, such as {ignored[0]}")
+    return configs.merge(config, {"input.path": os.path.abspath(path)})
+
+
+def _save_config(run: str, config: Config) -> None:
+    text = yaml.safe_dump(config.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
+    shards.write_bytes(shards.join(run, "config.yaml"), text.encode())
+
+
+def _ways_on(run: str, first: Stage) -> str:
+    """What redoing a stage means, and the choices there are."""
+    redone, seconds = [], 0.0
+    for s, status in list(zip(STAGES, _statuses(run), strict=True))[STAGES.index(first) :]:
+        if status.shards_done:
+            redone.append(f"{s.name} ({status.ledger[s.takes]['in']:,} {s.takes}s)")
+            seconds += status.seconds or 0
+    return (
+        f"Redoing it means: {', '.join(redone) or first.name}, which took {seconds:,.0f} s.\n"
+        "Choose: another --output-dir keeps both; --resume never starts over here; "
+        "--resume always goes on with what is finished as it is."
+    )
+
+
+def _say_input(run: str, reporter: Reporter, verbose: bool) -> None:
+    """Say what was not plain about the input: other encodings than UTF-8, and rows set aside."""
+    aside: list[Dropped] = []
+    for name in shards.names(shards.join(run, "chunk")):
+        documents = shards.read_table(
+            shards.join(run, "chunk", "documents", name + shards.SUFFIX), ["source", "encoding"]
+        )
+        for source, encoding in zip(*(documents[c].to_pylist() for c in ("source", "encoding")), strict=True):
+            if encoding != "utf-8":
+                reporter.say(f"{source}: read as {encoding}")
+        dropped = shards.read_rows(shards.join(run, "chunk", "dropped", name + shards.SUFFIX), Dropped)
+        aside += [d for d in dropped if d.status == "failed"]
+    for d in aside if verbose else aside[:SHOWN]:
+        reporter.say(f"set aside: {d.detail}")
+    if len(aside) > SHOWN and not verbose:
+        reporter.say(f"… and {len(aside) - SHOWN:,} more (-v names them all)")
+
+
+def _show_dataset(run: str, counts: dict[str, int]) -> None:
+    folder = shards.join(run, "dataset")
+    first = next(n for n in shards.listing(shards.join(folder, "data")) if n.startswith("train"))
+    row = shards.read_table(shards.join(folder, "data", first), ["extra_info"])["extra_info"][0].as_py()
+    print(f"\n{folder}: " + ", ".join(f"{n:,} {split} rows" for split, n in counts.items()))
+    print(f"\nA row of it, {row['qa_id']}, from a prompt of {row['n_chunks']} chunks and {row['n_tokens']:,} tokens:\n")
+    print(f"{row['question']}\n")
+    print(f"answer    {row['answer']}")
+    print(f"evidence  chunks {', '.join(map(str, row['ref_chunks']))}")
+
+
+def _status(run: str, as_json: bool) -> int:
+    if not shards.exists(shards.join(run, "chunk")):
+        raise UserError(f"{run} is no run directory: there is no chunk folder in it")
+    statuses = _statuses(run)
+    if as_json:
+        print(json.dumps([vars(s) for s in statuses], indent=1))
+        return COMPLETE
+    from rich.console import Console
+
+    Console(highlight=False).print(funnel(statuses))
+    return COMPLETE
+
+
+def _statuses(run: str) -> list[StageStatus]:
+    return [ledgers.stage_status(run, s.name, s.takes, s.reads[0] if s.reads else None) for s in STAGES]
+
+
+def _guarded(reporter: Reporter, verbose: bool, work: Callable[[], int]) -> int:
+    """Turn what went wrong into a sentence and an exit code. A bug keeps its traceback."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return work()
+    except KeyboardInterrupt:
+        reporter.error("interrupted; what is finished is kept: run the same command again to go on")
+        return INTERRUPTED
+    except UserError as e:
+        reporter.error(str(e))
+        if verbose:
+            traceback.print_exc()
+        return e.exit_code
+    finally:
+        reporter.close()

@@ -1,0 +1,57 @@
+"""Load, render and hash a prompt file: Markdown with variables written {{name}}.
+
+Values are inserted verbatim and never scanned again, so a document full of braces stays as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from datagen import resources
+from datagen.errors import ConfigError
+
+_VARIABLE = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    name: str  # the file's name, without its folder: nothing here tells one machine from another
+    text: str
+    variables: frozenset[str]
+    digest: str  # sha256 of the text, in hex
+
+
+def load(name_or_path: str | Path) -> Prompt:
+    """A bundled prompt by name, or any file. Raises ConfigError when it is missing, unreadable or malformed."""
+    file = resources.path("prompts", name_or_path)
+    try:
+        text = file.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{file}: cannot be read as a prompt: {e}") from e
+    # A mistyped variable such as {{ Question }} would otherwise reach the model as it stands. It is blanked, not cut
+    # out, so that the braces on either side of a good one never meet.
+    rest = _VARIABLE.sub(lambda match: " " * len(match[0]), text)
+    if (at := rest.find("{{")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise ConfigError(
+            f"{file}:{line}: '{{{{' opens no variable; write one as {{{{name}}}}, in lower case, unspaced"
+        )
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return Prompt(file.name, text, frozenset(_VARIABLE.findall(text)), digest)
+
+
+def render(prompt: Prompt, **values: str | int) -> str:
+    """The prompt with every variable replaced. Raises ConfigError when values and variables are not the same set."""
+    if missing := prompt.variables - values.keys():
+        raise ConfigError(f"prompt {prompt.name}: no value is given for its {_list(missing)}")
+    if unknown := values.keys() - prompt.variables:
+        raise ConfigError(f"prompt {prompt.name}: it has no {_list(unknown)}; its variables: {_list(prompt.variables)}")
+    return _VARIABLE.sub(lambda match: str(values[match[1]]), prompt.text)
+
+
+def _list(names: Set[str]) -> str:
+    return ", ".join(f"{{{{{name}}}}}" for name in sorted(names)) or "none"

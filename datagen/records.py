@@ -1,0 +1,199 @@
+"""One frozen dataclass per kind of row, and the arrow schema derived from it.
+
+The declared schema is the contract of a stage's folder: it is part of the stage's identity, and a table that does not
+fit it is never written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from itertools import chain
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pyarrow as pa
+
+Index = Annotated[int, pa.int32()]
+Score = Annotated[float, pa.float32()]
+Indices = Annotated[list[int], pa.list_(pa.int32())]
+Vector = Annotated[np.ndarray, pa.list_(pa.float16())]  # (dim,) float16, unit length
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A raw document as decoded; chunk offsets are character positions in `text`."""
+
+    doc_id: str
+    source: str  # where it came from: "file", or "file:line"
+    encoding: str  # "utf-8", or what was detected
+    metadata: str  # the input's other columns, as one JSON object
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """`document.text[start:end] == text`; `chunk_index` counts from 0 within the document."""
+
+    doc_id: str
+    chunk_index: Index
+    start: int
+    end: int
+    n_tokens: Index
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    doc_id: str
+    chunk_index: Index
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A theme of one document. Cohesion is the mean pairwise cosine similarity of the chunks."""
+
+    cluster_id: str
+    doc_id: str
+    chunk_indices: Indices  # ascending
+    cohesion: Score
+    document_cohesion: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A question, its answer and the chunks that hold the evidence, before anyone checked it."""
+
+    qa_id: str
+    cluster_id: str
+    doc_id: str
+    sample: Index  # which of the cluster's candidates, from 0
+    generator: str
+    question: str
+    answer: str
+    ref_chunks: Indices  # document-level chunk indices, ascending
+    terms: list[str]  # what each blank asks for, in order (extractive), else empty
+    quotes: list[str]  # the evidence sentence behind each term, aligned with `terms`
+    quote_chunks: Indices  # the chunk each quote stands in, aligned with `quotes`
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the judge says of a candidate that passed every check."""
+
+    qa_id: str
+    cluster_id: str
+    doc_id: str
+    rating: Score  # 0 to 10
+    checks: list[str]  # the names of the checks it passed
+    question_vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A row of the dataset: which candidate, in which split, shown through which window of chunks."""
+
+    qa_id: str
+    cluster_id: str
+    doc_id: str
+    split: str  # "train" or "validation"
+    rating: Score
+    first_chunk: Index  # the prompt shows chunks first_chunk … last_chunk (inclusive)
+    last_chunk: Index
+    n_tokens: Index  # of the rendered prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row that left the run, and why. `rejected`: judged unfit. `failed`: could not be processed."""
+
+    unit: str  # "document", "chunk", "cluster" or "candidate"
+    row_id: str
+    doc_id: str
+    status: Literal["rejected", "failed"]
+    reason: str  # one of a stage's few reasons; counted in the ledger
+    detail: str  # what was seen in this row
+
+
+# What identifies a thing of each kind; several rows may be about the same one (a document's chunks).
+UNIT_COLUMNS = {
+    "document": ("doc_id",),
+    "chunk": ("doc_id", "chunk_index"),
+    "cluster": ("cluster_id",),
+    "candidate": ("qa_id",),
+}
+
+
+def unit_keys(unit: str, rows: list[Any]) -> list[str]:
+    """The id of the thing of kind `unit` that each of these rows is about."""
+    columns = UNIT_COLUMNS[unit]
+    return ["#".join(str(getattr(row, column)) for column in columns) for row in rows]
+
+
+def unit_keys_of_table(unit: str, table: pa.Table) -> set[str]:
+    """The ids that a table is about, which has at least the identifying columns."""
+    columns = [table.column(column).to_pylist() for column in UNIT_COLUMNS[unit]]
+    return {"#".join(map(str, key)) for key in zip(*columns, strict=True)}
+
+
+@cache
+def schema(record: type) -> pa.Schema:
+    """The arrow schema of a record: one non-null column per field, in declaration order."""
+    hints = get_type_hints(record, include_extras=True)
+    return pa.schema([pa.field(f.name, _arrow_type(hints[f.name]), nullable=False) for f in fields(record)])
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if get_origin(hint) is Annotated:
+        return next(arg for arg in get_args(hint)[1:] if isinstance(arg, pa.DataType))
+    if get_origin(hint) is Literal:
+        return pa.string()
+    if get_origin(hint) is list:
+        return pa.list_(_arrow_type(get_args(hint)[0]))
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint]
+
+
+def to_table(record: type, rows: list[Any]) -> pa.Table:
+    """Rows as an arrow table of the record's schema. Raises ArrowInvalid on a value that does not fit."""
+    wanted = schema(record)
+    columns = []
+    for field in wanted:
+        try:
+            columns.append(_column([getattr(row, field.name) for row in rows], field.type))
+        except (pa.ArrowException, TypeError, ValueError) as e:
+            raise pa.ArrowInvalid(f"{record.__name__}.{field.name}: {e}") from e
+    return pa.Table.from_arrays(columns, schema=wanted)
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_list(kind) and pa.types.is_float16(kind.value_type) and values:
+        offsets = np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int32)
+        with np.errstate(over="ignore"):
+            flat = np.concatenate(values).astype(np.float16)
+        if not np.isfinite(flat).all():
+            raise ValueError("a vector with a value that is not finite as float16")
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=kind)
+    is_list = pa.types.is_list(kind)
+    if is_list and str in map(type, values):
+        raise ValueError("a text where a list belongs")  # arrow would take its letters
+    if pa.types.is_integer(kind.value_type if is_list else kind):
+        numbers = chain.from_iterable(values) if is_list else values
+        if any(issubclass(given, (float, np.floating)) for given in set(map(type, numbers))):
+            raise ValueError("a fraction where a whole number belongs")  # arrow would cut it
+    column = pa.array(values, type=kind)
+    if column.null_count or (is_list and column.flatten().null_count):
+        raise ValueError("a value is missing")
+    return column
+
+
+def from_table(record: type, table: pa.Table) -> list[Any]:
+    """The inverse of `to_table`."""
+    columns = [_values(table.column(f.name)) for f in fields(record)]
+    return [record(*row) for row in zip(*columns, strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_list(column.type) and pa.types.is_float16(column.type.value_type):
+        return [scalar.values.to_numpy(zero_copy_only=False) for scalar in column]
+    return column.to_pylist()

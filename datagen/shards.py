@@ -1,0 +1,219 @@
+"""Read and atomically write the files of a run directory, local or any fsspec address (s3://, gs://, memory://).
+
+A file is there whole or not at all: local writes go to a temporary name, are fsynced and renamed; object stores publish
+an object only once its upload is complete. So "the shard file exists" is all that "the shard is done" means.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from datagen import records
+from datagen.errors import UserError
+
+SUFFIX = ".parquet"
+_UNFINISHED = ".longrlvr-tmp"
+_LEDGER = b"longrlvr.ledger"
+
+
+def join(*parts: str) -> str:
+    return "/".join(part.rstrip("/") if i == 0 and part != "/" else part.strip("/") for i, part in enumerate(parts))
+
+
+def is_local(path: str) -> bool:
+    return isinstance(_open(path)[0], LocalFileSystem)
+
+
+def exists(path: str) -> bool:
+    fs, name = _open(path)
+    return fs.exists(name)
+
+
+def names(folder: str) -> list[str]:
+    """The shards of a folder, in order, without the suffix. A folder that is not there holds none."""
+    return [name.removesuffix(SUFFIX) for name in listing(folder) if name.endswith(SUFFIX)]
+
+
+def listing(folder: str) -> list[str]:
+    """The names of the finished files right in a folder, sorted."""
+    fs, name = _open(folder)
+    fs.invalidate_cache(name)
+    found = [p.rsplit("/", 1)[-1] for p in fs.ls(name, detail=False)] if fs.isdir(name) else []
+    return sorted(n for n in found if not n.startswith("."))
+
+
+def remove(path: str) -> None:
+    """Remove a file or a whole folder, if it is there. On a local disk it is gone at once, never half of it."""
+    fs, name = _open(path)
+    if not fs.exists(name):
+        return
+    if not isinstance(fs, LocalFileSystem):
+        fs.rm(name, recursive=True)
+        return
+    doomed = _beside(Path(name))
+    try:
+        os.replace(name, doomed)
+        _delete(doomed)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be removed: {e.strerror or e}") from e
+
+
+def replace_folder(source: str, target: str) -> None:
+    """Put a finished folder in another's place. Killed in between, there is none, never half of one."""
+    remove(target)
+    fs, name = _open(source)
+    if isinstance(fs, LocalFileSystem):
+        os.replace(name, _open(target)[1])
+    else:
+        fs.mv(name, _open(target)[1], recursive=True)
+
+
+def read_bytes(path: str) -> bytes:
+    fs, name = _open(path)
+    data: Any = fs.cat_file(name)
+    return data
+
+
+def read_json(path: str) -> Any | None:
+    """The JSON in a file, or None if there is no such file."""
+    try:
+        return json.loads(read_bytes(path)) if exists(path) else None
+    except ValueError as e:
+        raise UserError(f"{path} is damaged: {e}") from e
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write a file atomically and durably. Raises UserError when the disk is full or the place not writable."""
+    fs, name = _open(path)
+    try:
+        with _signals_held():
+            if isinstance(fs, LocalFileSystem):
+                _write_local(Path(name), data)
+            else:
+                fs.pipe_file(name, data)
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"{path}: no space left to write {len(data):,} bytes. Free some space and run the same command "
+                "again: what is finished is kept."
+            ) from e
+        raise UserError(f"{path}: cannot be written: {e.strerror or e}") from e
+
+
+def write_json(path: str, value: Any) -> None:
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
+
+
+def write_rows(path: str, record: type, rows: list[Any], ledger: dict[str, Any] | None = None) -> None:
+    """Write rows as parquet, with the shard's ledger in the footer: counts and rows are published in one rename."""
+    table = records.to_table(record, rows)
+    write_table(path, table.replace_schema_metadata({_LEDGER: json.dumps(ledger, sort_keys=True)} if ledger else None))
+
+
+def write_table(path: str, table: pa.Table, row_group_size: int | None = None) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=row_group_size, write_page_checksum=True)
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: str, columns: list[str] | None = None) -> pa.Table:
+    with _opened(path) as f:
+        return pq.read_table(f, columns=columns, page_checksum_verification=True)
+
+
+def read_rows(path: str, record: type) -> list[Any]:
+    with _opened(path) as f:
+        return records.from_table(record, pq.read_table(f, page_checksum_verification=True))
+
+
+def read_ledger(path: str) -> tuple[int, dict[str, Any]]:
+    """(number of rows, the ledger) from a shard's footer alone."""
+    with _opened(path) as f:
+        footer = pq.read_metadata(f)
+        return footer.num_rows, json.loads((footer.metadata or {}).get(_LEDGER, b"{}"))
+
+
+def sweep(folder: str) -> None:
+    """Remove what writes that were killed left behind."""
+    fs, name = _open(folder)
+    if isinstance(fs, LocalFileSystem) and fs.isdir(name):
+        for leftover in list(Path(name).rglob(f".*{_UNFINISHED}")):
+            _delete(leftover)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    fs, name = _open(path)
+    try:
+        with fs.open(name, "rb") as f:
+            yield f
+    except FileNotFoundError as e:
+        raise UserError(f"{path} is missing: run its stage again") from e
+    except (pa.ArrowException, OSError, ValueError, KeyError) as e:
+        reason = (str(e) or type(e).__name__).splitlines()[0][:120]
+        raise UserError(f"{path} cannot be read ({reason}): delete it and run its stage again") from e
+
+
+def _open(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    return fsspec.core.url_to_fs(path)
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    try:
+        with open(temporary, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)  # without this the rename itself may be lost with the power
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{os.getpid()}{_UNFINISHED}"
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and a polite kill wait until the write in hand is finished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {s: signal.signal(s, lambda n, _: waiting.append(n)) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+    for number in waiting:
+        signal.raise_signal(number)

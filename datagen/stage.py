@@ -1,0 +1,264 @@
+"""A stage is data: what it reads and writes, the settings that change its rows, and one function from rows to rows.
+
+Running one means: compare its folder's identity with the one asked for, process the shards that are not there yet,
+write each atomically, check the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from datagen import identity as ids
+from datagen import ledger as ledgers
+from datagen import records, shards
+from datagen.config import Config, settings_of
+from datagen.errors import InputError, RunLocked, StaleStage, UserError
+from datagen.executors import Map
+from datagen.ledger import Ledger
+from datagen.records import Dropped
+
+Resume = Literal["if-possible", "always", "never"]
+LAYOUT = "shards.json"  # in chunk's folder: the shards of the run, fixed once the whole input was read
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard to process: where its inputs stand, and what all shards share."""
+
+    run: str
+    name: str
+    config: Config
+    payload: Any = None  # the source's documents (chunk only)
+    shared: Any = None  # what `prepare` decided for this shard
+
+    def path(self, stage: str, table: str = "") -> str:
+        return shards.join(*filter(None, (self.run, stage, table, self.name + shards.SUFFIX)))
+
+    def rows(self, stage: str, record: type, table: str = "") -> list[Any]:
+        return shards.read_rows(self.path(stage, table), record)
+
+    def table(self, stage: str, columns: list[str]) -> pa.Table:
+        return shards.read_table(self.path(stage), columns)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a stage makes of a shard. Side tables are written to sub-folders, before the rows."""
+
+    rows: list[Any]
+    dropped: list[Dropped] = field(default_factory=list)
+    tables: dict[str, tuple[type, list[Any]]] = field(default_factory=dict)
+
+
+def _no_facts(config: Config, run: str) -> dict[str, Any]:
+    return {}
+
+
+def _never(config: Config) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    record: type
+    takes: str  # the unit whose every row must be accounted for
+    makes: str  # the unit of its own rows
+    reads: tuple[str, ...]  # upstream stages; the first holds the rows it takes
+    settings: tuple[str, ...]  # config sections or fields that change its bytes
+    process: Callable[[Shard], Output]
+    facts: Callable[[Config, str], dict[str, Any]] = _no_facts  # (config, run) → content hashes it depends on
+    source: Callable[[Config, str], Iterator[tuple[str, list[Any]]]] | None = None  # chunk: (shard name, documents)
+    layout: frozenset[str] = frozenset()  # settings and facts that decide which row is in which shard
+    prepare: Callable[[Config, str], dict[str, Any]] | None = None  # a global step over narrow columns: by shard name
+    alone: Callable[[Config], bool] = _never  # must run in one process (it owns the GPU)
+    ticks: bool = False  # `process` reports its progress within a shard, by `executors.tick`
+    version: int = 1  # raise it when the code starts to write other bytes
+
+
+class Progress(Protocol):
+    def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool) -> None: ...
+    def advance(self, n: int) -> None: ...
+    def finish(self, ledger: Ledger, seconds: float) -> None: ...
+    def say(self, message: str) -> None: ...
+
+
+def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, progress: Progress) -> Ledger:
+    """Bring a stage to its end and return its ledger. Does nothing when it is already there.
+
+    Raises StaleStage when the folder was written under another identity and `resume` is "if-possible".
+    """
+    here = shards.join(folder, stage.name)
+    wanted = _identity(stage, folder, config)
+    if resume == "never":
+        shards.remove(here)
+    stored = ids.load(here)
+    done = set(shards.names(here)) if stored else set()
+    found = ids.changes(stored, wanted) if stored and done else []  # without a finished shard there is nothing to keep
+    layout = shards.read_json(shards.join(folder, "chunk", LAYOUT))
+    complete = layout is not None and done >= set(layout)
+    if found and resume == "if-possible":
+        raise StaleStage(f"{here} was written under other settings:\n  " + "\n  ".join(map(str, found)))
+    if found:
+        progress.say(f"{stage.name}: kept as it is, although " + "; ".join(map(str, found)))
+        unsplittable = sorted({c.name for c in found} & stage.layout)
+        if unsplittable and not complete:
+            raise StaleStage(f"{here} is unfinished, and which shard holds what depends on {', '.join(unsplittable)}")
+    if complete:
+        return _summary(stage, folder, None, progress)
+    for name in stage.reads:
+        if not _is_finished(folder, name, layout):
+            raise UserError(f"{stage.name} needs the output of {name}, which is not finished in {folder}: run it first")
+    if stored and found:
+        wanted = replace(wanted, mixed=[*stored.mixed, _parts(stored)])
+    elif stored and done:
+        wanted = replace(wanted, mixed=stored.mixed)
+    ids.save(here, wanted)
+    started = time.monotonic()
+    _process(stage, folder, config, layout, done, pool, progress)
+    return _summary(stage, folder, time.monotonic() - started, progress)
+
+
+def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config) -> None:
+    """Refuse to build on upstream folders that were written under other settings. Content is not hashed again."""
+    for stage in stages:
+        here = shards.join(folder, stage.name)
+        stored = ids.load(here)
+        if stored is None:
+            raise UserError(f"{here} is not there yet: run `longrlvr-data {stage.name} -o {folder}` first")
+        found = ids.changes(replace(stored, upstream={}), replace(_parts_wanted(stage, config), facts=stored.facts))
+        if found:
+            raise StaleStage(f"{here} was written under other settings:\n  " + "\n  ".join(map(str, found)))
+        if not is_complete(stage, folder):
+            raise UserError(f"{here} is not finished: run `longrlvr-data {stage.name} -o {folder}` first")
+
+
+def is_complete(stage: Stage, folder: str) -> bool:
+    return _is_finished(folder, stage.name, shards.read_json(shards.join(folder, "chunk", LAYOUT)))
+
+
+def _is_finished(folder: str, name: str, layout: list[str] | None) -> bool:
+    return layout is not None and set(shards.names(shards.join(folder, name))) >= set(layout)
+
+
+@contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """One process at a time on a run directory. Raises RunLocked naming the other one.
+
+    An object store has no locks: there, keeping to one process is up to the person.
+    """
+    if not shards.is_local(folder):
+        yield
+        return
+    root = Path(folder.removeprefix("file://"))
+    lock, owner = FileLock(root / ".lock", timeout=0), root / ".lock-owner"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as e:
+        who = owner.read_text() if owner.exists() else "another process"
+        raise RunLocked(f"{folder} is in use by {who}: wait for it, or choose another --output-dir") from e
+    except OSError as e:
+        raise UserError(f"{folder}: cannot be made a run directory: {e.strerror or e}") from e
+    try:
+        shards.write_bytes(str(owner), f"process {os.getpid()} on {socket.gethostname()}".encode())
+        shards.sweep(folder)
+        yield
+    finally:
+        lock.release()
+
+
+def _parts_wanted(stage: Stage, config: Config) -> ids.Identity:
+    schema = ids.digest([(f.name, str(f.type)) for f in records.schema(stage.record)])
+    return ids.Identity(stage.name, stage.version, schema, settings_of(config, *stage.settings), {}, {})
+
+
+def _identity(stage: Stage, folder: str, config: Config) -> ids.Identity:
+    upstream = {}
+    for name in stage.reads:
+        stored = ids.load(shards.join(folder, name))
+        if stored is None:
+            raise UserError(f"{stage.name} needs the output of {name}, which is not in {folder}: run it first")
+        upstream[name] = stored.digest
+    return replace(_parts_wanted(stage, config), facts=stage.facts(config, folder), upstream=upstream)
+
+
+def _parts(identity: ids.Identity) -> dict[str, Any]:
+    return {k: getattr(identity, k) for k in ("version", "schema", "settings", "facts", "upstream")}
+
+
+def _process(
+    stage: Stage, folder: str, config: Config, layout: list[str] | None, done: set[str], pool: Map, progress: Progress
+) -> None:
+    shared = stage.prepare(config, folder) if stage.prepare else {}
+    seen: list[str] = []
+
+    def todo() -> Iterator[tuple[Stage, Shard]]:
+        items = stage.source(config, folder) if stage.source else ((name, None) for name in layout or [])
+        for name, payload in items:
+            seen.append(name)
+            if name not in done:
+                yield stage, Shard(folder, name, config, payload, shared.get(name))
+            elif stage.source:
+                progress.advance(len(payload or []))
+
+    status = ledgers.stage_status(folder, stage.name, stage.takes, stage.reads[0] if stage.reads else None)
+    finished = status.ledger.get(stage.takes, {"in": 0})["in"]
+    total = None if stage.source else finished + (status.pending or 0)
+    progress.start(stage.name, stage.takes, total, 0 if stage.source else finished, stage.ticks)
+    mapper = map if stage.alone(config) else pool
+    for n in mapper(_process_shard, todo()):
+        if not stage.ticks:
+            progress.advance(n)
+    if stage.source:
+        kept = ledgers.stage_status(folder, stage.name, stage.takes, None).ledger
+        if kept.get(stage.takes, {"kept": 0})["kept"] == 0:
+            shards.remove(shards.join(folder, stage.name))
+            left = kept.get(stage.takes, {"rejected": {}, "failed": {}})
+            reasons = ", ".join(f"{reason} ({n})" for reason, n in {**left["failed"], **left["rejected"]}.items())
+            raise InputError(f"{config.input.path}: no document could be used: {reasons or 'it holds none'}")
+        shards.write_json(shards.join(folder, stage.name, LAYOUT), seen)
+
+
+def _process_shard(job: tuple[Stage, Shard]) -> int:
+    """Process and write one shard; runs in a worker. Returns how many rows of the unit it takes it dealt with."""
+    stage, shard = job
+    try:
+        output = stage.process(shard)
+        if stage.source:
+            came_in = {row.row_id if isinstance(row, Dropped) else row.doc_id for row in shard.payload}
+        else:
+            columns = list(records.UNIT_COLUMNS[stage.takes])
+            came_in = records.unit_keys_of_table(stage.takes, shard.table(stage.reads[0], columns))
+        entry = ledgers.account(stage.name, stage.takes, stage.makes, came_in, output.rows, output.dropped)
+    except Exception as e:
+        e.add_note(f"while {stage.name} processed {shard.name}")
+        raise
+    tables = {"dropped": (Dropped, output.dropped), **output.tables}
+    for table, (record, rows) in tables.items():
+        shards.write_rows(shard.path(stage.name, table), record, rows)
+    shards.write_rows(shard.path(stage.name), stage.record, output.rows, entry)
+    return entry[stage.takes]["in"]
+
+
+def _summary(stage: Stage, folder: str, seconds: float | None, progress: Progress) -> Ledger:
+    """Check the stage's ledger against its upstream's, store it beside the shards and return it."""
+    here = shards.join(folder, stage.name)
+    total = ledgers.stage_status(folder, stage.name, stage.takes, stage.reads[0] if stage.reads else None).ledger
+    stored = shards.read_json(shards.join(here, "ledger.json"))
+    if seconds is not None or stored is None:
+        spent = (stored or {}).get("seconds", 0) + (seconds or 0)
+        shards.write_json(shards.join(here, "ledger.json"), {"units": total, "seconds": round(spent, 1)})
+    if seconds is not None:
+        progress.finish(total, seconds)
+    return total

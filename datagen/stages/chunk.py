@@ -1,0 +1,101 @@
+"""chunk: read raw documents and cut them into token-bounded chunks with exact offsets. Fixes the sharding, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from datagen import shards
+from datagen.config import Config
+from datagen.errors import InputError
+from datagen.records import Chunk, Document, Dropped
+from datagen.stage import Output, Shard, Stage
+from datagen.text import documents, sources, splitter, tokenizers
+
+MAX_SHARD_CHARS = 64_000_000  # bounds memory when documents are huge; a longer document is a shard of its own
+HASHES = ".fingerprints.json"  # content hashes of input files by size and time, so that resuming reads nothing twice
+
+
+def source(config: Config, run: str) -> Iterator[tuple[str, list[Document | Dropped]]]:
+    """The input in shards: (name, documents and rows set aside), in the order of the input."""
+    files, _ = sources.find(config.input.path or "")
+    documents.check(files, config.input)
+    if config.input.strict:
+        for row in documents.read(files, config.input):
+            if isinstance(row, Dropped):
+                raise InputError(f"{row.detail} (--strict stops at the first bad row; nothing was written)")
+    batch: list[Document | Dropped] = []
+    n_documents = n_chars = n_shards = 0
+    for row in documents.read(files, config.input):
+        batch.append(row)
+        if isinstance(row, Document):
+            n_documents += 1
+            n_chars += len(row.text)
+        if n_documents == config.chunk.documents_per_shard or n_chars >= MAX_SHARD_CHARS:
+            yield f"shard-{n_shards:05d}", batch
+            batch, n_documents, n_chars, n_shards = [], 0, 0, n_shards + 1
+    if batch:
+        yield f"shard-{n_shards:05d}", batch
+
+
+def process(shard: Shard) -> Output:
+    settings = shard.config.chunk
+    tokenizer = tokenizers.load(settings.tokenizer)
+    rows: list[Chunk] = []
+    kept: list[Document] = []
+    dropped: list[Dropped] = []
+    for document in shard.payload:
+        if isinstance(document, Dropped):
+            dropped.append(document)
+            continue
+        chunks = cut(document, tokenizer, settings.max_tokens)
+        n_tokens = sum(c.n_tokens for c in chunks)
+        if n_tokens < settings.min_document_tokens:
+            reason, limit = "too short", f"chunk.min_document_tokens is {settings.min_document_tokens}"
+        elif settings.max_document_tokens and n_tokens > settings.max_document_tokens:
+            reason, limit = "too long", f"chunk.max_document_tokens is {settings.max_document_tokens}"
+        else:
+            rows += chunks
+            kept.append(document)
+            continue
+        detail = f"{document.source}: {n_tokens:,} tokens, {limit}"
+        dropped.append(Dropped("document", document.doc_id, document.doc_id, "rejected", reason, detail))
+    return Output(rows, dropped, {"documents": (Document, kept)})
+
+
+def cut(document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int) -> list[Chunk]:
+    text = document.text
+    return [
+        Chunk(document.doc_id, i, start, end, n_tokens, text[start:end])
+        for i, (start, end, n_tokens) in enumerate(splitter.split(text, tokenizer, max_tokens))
+    ]
+
+
+def facts(config: Config, run: str) -> dict[str, Any]:
+    files, _ = sources.find(config.input.path or "")
+    documents.check(files, config.input)
+    cache_file = shards.join(run, HASHES)
+    cache = shards.read_json(cache_file) or {}
+    before = json.dumps(cache, sort_keys=True)
+    content = sources.fingerprint(files, cache, config.input)
+    if json.dumps(cache, sort_keys=True) != before:
+        shards.write_json(cache_file, cache)
+    return {"input content": content, "tokenizer": tokenizers.load(config.chunk.tokenizer).identity}
+
+
+STAGE = Stage(
+    name="chunk",
+    record=Chunk,
+    takes="document",
+    makes="chunk",
+    reads=(),
+    settings=("input", "chunk"),
+    process=process,
+    facts=facts,
+    source=source,
+    layout=frozenset(
+        {"input content", "input.limit", "input.text_column", "input.id_column", "input.hf_subset"}
+        | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
+    ),
+)

@@ -1,0 +1,40 @@
+"""embed: a unit vector for every chunk, kept as float16 shards.
+
+Its own stage, run by the `cluster` command, so that another similarity threshold does not cost another embedding pass.
+"""
+
+from typing import Any
+
+from datagen import executors
+from datagen.config import Config
+from datagen.embed import encoder
+from datagen.records import Chunk, Embedding
+from datagen.stage import Output, Shard, Stage
+
+
+def process(shard: Shard) -> Output:
+    chunks = shard.rows("chunk", Chunk)
+    vectors = encoder.encode([c.text for c in chunks], shard.config.embed, executors.tick)
+    return Output([Embedding(c.doc_id, c.chunk_index, v) for c, v in zip(chunks, vectors, strict=True)])
+
+
+def facts(config: Config, run: str) -> dict[str, Any]:
+    return {"encoder": encoder.identity(config.embed)}
+
+
+def alone(config: Config) -> bool:
+    return encoder.uses_accelerator(config.embed)
+
+
+STAGE = Stage(
+    name="embed",
+    record=Embedding,
+    takes="chunk",
+    makes="chunk",
+    reads=("chunk",),
+    settings=("embed",),
+    process=process,
+    facts=facts,
+    alone=alone,
+    ticks=True,
+)

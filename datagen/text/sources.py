@@ -1,0 +1,239 @@
+"""Where raw documents come from: finding the files, opening them, and a hash of what they hold.
+
+A file's `name` is its path below the folder that was asked for, with `/` between the parts, so that the ids and hashes
+made from it are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from datagen.config import Input
+from datagen.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Kind = Literal["jsonl", "parquet", "text", "hf"]
+Compression = Literal["gzip", "zstd"]
+Stream = io.BufferedReader | gzip.GzipFile
+
+KINDS: dict[str, Kind] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".txt": "text",
+    ".md": "text",
+    ".parquet": "parquet",
+}
+COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
+KNOWN = f"{', '.join(KINDS)}, and all but .parquet also as {' or '.join(COMPRESSIONS)}"
+HF = "hf://"
+DAMAGE = (EOFError, zlib.error, OSError)  # what gzip, zlib and arrow raise over a stream that is torn or cut off
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    path: str  # absolute: what is opened (or the hf:// address)
+    name: str  # what rows are named after; the same on every machine
+    kind: Kind
+    compression: Compression | None
+
+
+def find(path: str) -> tuple[list[File], list[str]]:
+    """The input files behind a file, a folder or `hf://owner/name`, sorted by name, and the names of those passed over.
+
+    A folder is searched to its depths, through links; hidden files and folders are skipped without a word, files of an
+    unknown kind are passed over and named. `hf:///a/folder` is a dataset on this machine's disk.
+    Raises InputError, naming the path, when it is missing, unreadable, empty, of an unknown kind, or without any file
+    to read.
+    """
+    if path.startswith(HF):
+        name = path.removeprefix(HF).removeprefix("datasets/").rstrip("/")
+        if not name:
+            raise InputError(f"{path}: no dataset is named; write hf://owner/name")
+        return [File(HF + name, os.path.basename(name) if name.startswith("/") else name, "hf", None)], []
+    if not path:
+        raise InputError("No input is given: name a file, a folder, '-' for standard input, or hf://owner/name")
+    full = os.path.abspath(os.path.expanduser(path))
+    ignored: list[str] = []
+    with _said(path):
+        os.stat(full)  # a folder that cannot be entered is no folder to isdir()
+        if os.path.isdir(full):
+            files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
+        else:
+            kind, compression = _kind(full)
+            if kind is None:
+                raise InputError(f"{path}: this kind of file is not known; known are {KNOWN}")
+            files = [File(full, _printable(os.path.basename(full)), kind, compression)]
+    ignored.sort()
+    if not files:
+        others = f" ({len(ignored)} other files, such as {ignored[0]})" if ignored else ""
+        raise InputError(f"{path}: the folder holds no file to read{others}; known are {KNOWN}")
+    sizes = [_size(file) for file in files]
+    if not any(sizes):
+        what = "the file is empty" if os.path.isfile(full) else "every file in the folder is empty"
+        raise InputError(f"{path}: {what}; there is nothing to read")
+    return files, ignored
+
+
+def spool(stream: BinaryIO, into: Path) -> File:
+    """Copy standard input into the folder `into`, as `stdin.jsonl` if it starts with `{`, else `stdin.txt`.
+
+    The file appears whole or not at all, and takes the place of one copied earlier. `find` on it gives the same File,
+    so that a later run reads the copy under the same names.
+    Raises InputError when there is nothing in it, or bytes of a kind that must be unpacked first.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    partial, head = into / ".stdin.partial", b""
+    try:
+        with open(partial, "wb") as out:
+            while block := stream.read(BLOCK):
+                # Blanks, and what a byte order mark and UTF-16 put around the first character.
+                head = head or block.lstrip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe")[:4]
+                for magic, kind in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PAR1", "parquet")):
+                    if head.startswith(magic):
+                        raise InputError(f"Standard input is {kind} data: unpack it first, or give the file's path")
+                out.write(block)
+            out.flush()
+            os.fsync(out.fileno())
+            if not out.tell():
+                raise InputError("Standard input is empty; there is nothing to read")
+        kinds: dict[str, Kind] = {"stdin.jsonl": "jsonl", "stdin.txt": "text"}
+        name, other = kinds if head.startswith(b"{") else reversed(kinds)
+        os.replace(partial, into / name)
+        (into / other).unlink(missing_ok=True)
+    finally:
+        partial.unlink(missing_ok=True)
+    return File(os.path.abspath(into / name), name, kinds[name], None)
+
+
+@contextmanager
+def opened(file: File) -> Iterator[Stream]:
+    """The file's bytes, unpacked. Raises InputError when it cannot be opened; `DAMAGE` may come from any read.
+
+    Whatever can be unpacked before a damaged place is given first (of zstd, but for a few kilobytes): so no larger
+    buffer is put around these streams.
+    """
+    with _said(file.path):
+        raw = open(file.path, "rb")  # noqa: SIM115 — closed below, where its errors are no longer those of opening
+    with raw:
+        if file.compression == "gzip":
+            yield gzip.GzipFile(fileobj=raw)
+        elif file.compression == "zstd":
+            import pyarrow as pa  # the zstandard package ends quietly where a file was cut off; arrow raises
+
+            yield io.BufferedReader(pa.CompressedInputStream(raw, "zstd"))  # pyright: ignore[reportArgumentType]
+        else:
+            yield raw
+
+
+def fingerprint(files: list[File], cache: dict[str, Any], settings: Input | None = None) -> str:
+    """A sha256 over each file's name, kind and content, in order.
+
+    `cache` maps a path to {size, mtime_ns, sha256} and is brought up to date in place: a file of the same size and time
+    as noted there is not read again. An hf:// dataset needs `settings` and counts by its own fingerprint, which changes
+    with its revision, subset and split. Raises InputError for a file that cannot be read.
+    """
+    total = hashlib.sha256()
+    for file in files:
+        if file.kind != "hf":
+            content = _sha256(file, cache)
+        elif settings is None:
+            raise ValueError("the fingerprint of an hf:// dataset depends on the input settings")
+        else:
+            content = load_hf(file, settings)._fingerprint
+        total.update(json.dumps([file.name, file.kind, content]).encode() + b"\n")
+    return total.hexdigest()
+
+
+def load_hf(file: File, settings: Input) -> Dataset:
+    """The dataset behind an hf:// address, mapped from the disk cache of `datasets`, which downloads it if need be.
+
+    Raises MissingExtra without the `datasets` package, InputError when it cannot load this subset, split or revision.
+    """
+    return _load_hf(file.path, settings.hf_subset, settings.hf_split, settings.hf_revision)
+
+
+@lru_cache(maxsize=1)  # so that what is checked, fingerprinted and read is one and the same dataset
+def _load_hf(path: str, subset: str | None, split: str, revision: str | None) -> Dataset:
+    try:
+        import datasets
+    except ImportError as e:
+        raise MissingExtra(f"{path}: needs the datasets package: pip install 'longrlvr-data[hf]'") from e
+    try:
+        return datasets.load_dataset(path.removeprefix(HF), name=subset, split=split, revision=revision)
+    except Exception as e:  # many kinds come out of there, each with a first line that says what is wrong
+        asked = f"subset {subset or 'default'}, split {split}, revision {revision or 'newest'}"
+        why = (str(e).strip() or type(e).__name__).splitlines()[0][:300]
+        raise InputError(f"{path}: cannot load {asked}: {why}") from e
+
+
+def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) -> Iterator[File]:
+    with _said(folder), os.scandir(folder) as entries:
+        below = [entry for entry in entries if not entry.name.startswith(".")]
+    real = os.path.realpath(folder)
+    for entry in below if real not in above else []:  # a link to a folder above would never end
+        name = prefix + entry.name
+        kind, compression = _kind(name)
+        if entry.is_dir():
+            yield from _walk(entry.path, name + "/", (*above, real), ignored)
+        elif kind and (entry.is_file() or entry.is_symlink()):  # a broken link fails when its size is asked for
+            yield File(entry.path, _printable(name), kind, compression)
+        else:
+            ignored.append(_printable(name))
+
+
+def _kind(name: str) -> tuple[Kind | None, Compression | None]:
+    stem, extension = os.path.splitext(name.lower())
+    compression = COMPRESSIONS.get(extension)
+    if compression:
+        extension = os.path.splitext(stem)[1]
+    kind = KINDS.get(extension)
+    return (None, None) if kind == "parquet" and compression else (kind, compression)
+
+
+def _printable(name: str) -> str:
+    """A name that can be written as UTF-8, whatever bytes the file system holds."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace").replace(os.sep, "/")
+
+
+def _size(file: File) -> int:
+    with _said(file.path), open(file.path, "rb") as stream:  # opened: a file that may not be read still has a size
+        return os.fstat(stream.fileno()).st_size
+
+
+def _sha256(file: File, cache: dict[str, Any]) -> str:
+    with _said(file.path), open(file.path, "rb") as stream:
+        now = os.fstat(stream.fileno())
+        seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns}
+        known = cache.get(file.path)
+        if not known or {**known, **seen} != known:
+            cache[file.path] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    return cache[file.path]["sha256"]
+
+
+@contextmanager
+def _said(path: str) -> Iterator[None]:
+    """Turn what the file system refuses into a sentence: what is wrong with which path, and what to do."""
+    shown = path if len(path) <= 200 else f"{path[:200]}…"
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise InputError(f"{shown}: there is no such file or folder; check the path") from e
+    except PermissionError as e:
+        raise InputError(f"{shown}: permission to read it is denied; change its permissions, or the user") from e
+    except (OSError, ValueError) as e:  # ValueError: a NUL character in the path
+        raise InputError(f"{shown}: cannot be read: {getattr(e, 'strerror', None) or e}; check the path") from e

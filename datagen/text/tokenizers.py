@@ -1,0 +1,294 @@
+"""Tokenizers by name: how many tokens a text has, and where a text that no separator divides can be cut.
+
+`embedded` is a byte-level BPE of our own (16,384 tokens, trained by `make_embedded.py`), read by tiktoken from a file
+in this folder. It needs no network. The embedded encoder's WordPiece would have been at hand too, but it lower-cases,
+drops what it does not know as [UNK], and so has no text for a token and no exact place to cut; byte-level BPE keeps
+every byte of every language.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datagen.errors import ConfigError, MissingExtra
+
+FORMS = "'embedded', 'tiktoken:<encoding>' or 'hf:<name or path of a tokenizer.json>'"
+
+EMBEDDED_FILE = Path(__file__).with_name("embedded.tiktoken")
+# What the embedded tokenizer looks up as one word: letters, at most 3 digits, other signs, or white space. Every
+# character is in one of the four, so nothing is lost; every repeat is bounded and nothing looks ahead or behind, so no
+# text, however hostile, costs more than linear time.
+EMBEDDED_PATTERN = r"[ '’]?[\p{L}\p{M}]{1,32}| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\p{N}]{1,16}|\s{1,16}"
+# White space stands in words of its own, but for a blank that leads another word. So one word ends, and the next
+# begins, wherever white space follows something else; and as matching looks at nothing outside the word at hand, the
+# words between two such places do not depend on what stands around them.
+SEAM = r"(?<=\S)[ \t-\r]"
+
+PART = 16_384  # characters; longer texts are handed to a tokenizer in parts
+BATCH = 1 << 20  # characters handed to `tokenizers` in one call: its encodings are large
+
+
+@dataclass(frozen=True, repr=False)
+class Tokenizer:
+    """What `load` returns. Pickled as its name: unpickling loads it again.
+
+    `identity` is a hash of whatever decides the counts. All texts must be encodable as UTF-8: a lone surrogate raises
+    UnicodeEncodeError, or counts as U+FFFD does.
+    """
+
+    name: str
+    identity: str
+    revision: str | None
+    _lengths: Callable[[Sequence[str]], list[int]] = field(compare=False)  # tokens in each part
+    _ends: Callable[[str], np.ndarray] = field(compare=False)  # (n_tokens,) where each token of a part ends
+    _parts: Callable[[str], list[str]] = field(compare=False)  # a text longer than PART in parts that add up
+    _seam: bool = field(default=False, compare=False)  # whether words end at every SEAM
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load, (self.name, self.revision)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text: no special tokens are added, and text that looks like one is plain text."""
+        if all(len(text) <= PART for text in texts):
+            return self._lengths(texts)
+        parts = [self._parts(text) if len(text) > PART else [text] for text in texts]
+        counts = iter(self._lengths([part for of_text in parts for part in of_text]))
+        return [sum(islice(counts, len(of_text))) for of_text in parts]
+
+    def ends(self, text: str) -> np.ndarray:
+        """(n_tokens,) ascending character positions: the end of the last character that each token has a byte of."""
+        parts = self._parts(text) if len(text) > PART else [text]
+        offsets = np.cumsum([0] + [len(part) for part in parts])
+        return np.concatenate([self._ends(part) + offset for part, offset in zip(parts, offsets, strict=False)])
+
+    def counter(self, text: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """A function from (n,) starts and (n,) ends to the (n,) token counts of `text[start:end]`, each on its own.
+
+        Between two seams, a stretch has the tokens that one encoding of the whole text has there. So with a tokenizer
+        that has seams, only what is before a span's first seam and after its last is encoded again.
+        """
+        count = self._by_seams(text) if self._seam else self._one_by_one(text)
+
+        def in_batches(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+            batches = [slice(i, i + PART) for i in range(0, len(starts), PART)]  # copies of few texts at a time
+            counts = [count(starts[batch].tolist(), ends[batch].tolist()) for batch in batches]
+            return np.concatenate([np.empty(0, dtype=np.int64), *counts])
+
+        return in_batches
+
+    def _one_by_one(self, text: str) -> Callable[[list[int], list[int]], np.ndarray]:
+        return lambda starts, ends: np.array(self.count([text[a:b] for a, b in zip(starts, ends, strict=True)]))
+
+    def _by_seams(self, text: str) -> Callable[[list[int], list[int]], np.ndarray]:
+        token_ends = self.ends(text)
+        seam, to_last_seam = re.compile(SEAM), re.compile(f"(?s:.*){SEAM}")
+
+        def count(starts: list[int], ends: list[int]) -> np.ndarray:
+            firsts, lasts, rest, of_span = [], [], [], []
+            for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+                first = last = end
+                if found := seam.search(text, start, end):
+                    first = found.start()
+                    if end < len(text) and not seam.match(text, end):
+                        last = to_last_seam.match(text, first, end).end() - 1
+                if start < first:
+                    rest.append(text[start:first])
+                    of_span.append(i)
+                if last < end:
+                    rest.append(text[last:end])
+                    of_span.append(i)
+                firsts.append(first)
+                lasts.append(last)
+            counts = np.searchsorted(token_ends, lasts, side="right") - np.searchsorted(
+                token_ends, firsts, side="right"
+            )
+            np.add.at(counts, np.array(of_span, dtype=np.int64), np.array(self.count(rest), dtype=np.int64))
+            return counts
+
+        return count
+
+    def cuts(self, text: str, max_tokens: int) -> list[int]:
+        """Ascending positions inside `text` that leave pieces of about one size, each at most `max_tokens` by itself.
+
+        Cuts fall between tokens, and never within a character. Raises ConfigError if one character alone is over.
+        """
+        cuts: list[int] = []
+        pending = [(0, len(text))]
+        while pending:
+            start, end = pending.pop()
+            ends = self.ends(text[start:end])
+            if len(ends) <= max_tokens:
+                continue  # counted on its own, so this one is settled
+            if end - start == 1:
+                raise ConfigError(f"chunk.max_tokens: {max_tokens} is less than {self.name} needs for {text[start]!r}")
+            inside = [start + at for at in _even_cuts(ends, max_tokens) if 0 < at < end - start]
+            inside = inside or [(start + end) // 2]
+            cuts += inside
+            pending += pairwise([start, *inside, end])
+        return sorted(cuts)
+
+
+def _even_cuts(ends: np.ndarray, max_tokens: int) -> list[int]:
+    """Where to cut tokens ending at `ends` into the fewest runs of at most `max_tokens`, all of about one length."""
+    n_pieces = -(-len(ends) // max_tokens)
+    wanted = np.arange(1, n_pieces) * len(ends) // n_pieces  # so many tokens go before each cut
+    # Tokens that share a character share its end: step back to before the first of them.
+    inside = ends[wanted] == ends[wanted - 1]
+    before = np.where(inside, np.searchsorted(ends, ends[wanted], side="left"), wanted)
+    return sorted({int(ends[n - 1]) for n in before if n > 0})
+
+
+@cache
+def load(spec: str, revision: str | None = None) -> Tokenizer:
+    """The tokenizer that `chunk.tokenizer` names. `revision` is the commit of an `hf:` name.
+
+    Which tokenizer it is depends on the name alone, never on what happens to be reachable. Raises ConfigError for an
+    unknown name, or if the tokenizer is not on this machine and cannot be fetched.
+    """
+    kind, _, name = spec.partition(":")
+    if revision is not None and kind != "hf":
+        raise ConfigError(f"chunk.tokenizer: {spec!r} has no revisions; only 'hf:' names do")
+    if spec == "embedded":
+        return _embedded()
+    if kind == "tiktoken" and name:
+        return _tiktoken(spec, name)
+    if kind == "hf" and name:
+        return _hugging_face(spec, name, revision)
+    raise ConfigError(f"chunk.tokenizer: unknown tokenizer {spec!r}; it must be {FORMS}")
+
+
+def _embedded() -> Tokenizer:
+    import tiktoken
+
+    # Not with tiktoken's own reader: it would go on reading a copy it keeps, after the file has changed.
+    lines = (line.split() for line in EMBEDDED_FILE.read_bytes().splitlines())
+    ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
+    encoding = tiktoken.Encoding("embedded", pat_str=EMBEDDED_PATTERN, mergeable_ranks=ranks, special_tokens={})
+    return _from_encoding("embedded", encoding, parts=_parts_at_seams, seam=True)
+
+
+def _tiktoken(spec: str, name: str) -> Tokenizer:
+    import tiktoken
+
+    known = tiktoken.list_encoding_names()
+    if name not in known:
+        raise ConfigError(f"chunk.tokenizer: tiktoken has no encoding {name!r}; it has {', '.join(known)}")
+    try:
+        encoding = tiktoken.get_encoding(name)
+    except OSError as e:  # what requests raises, too
+        raise ConfigError(
+            f"chunk.tokenizer: tiktoken has no copy of {name!r} on this machine and could not download it "
+            f"({type(e).__name__}); connect once, or set 'embedded' or 'hf:path/to/tokenizer.json'"
+        ) from e
+    return _from_encoding(spec, encoding, parts=_parts_of_runs)
+
+
+def _from_encoding(name: str, encoding: Any, parts: Callable[[str], list[str]], seam: bool = False) -> Tokenizer:
+    encode = encoding.encode_ordinary
+    tokens = [_bytes_of(encoding, token) for token in range(encoding.n_vocab)]
+    sizes = np.array([len(token) for token in tokens], dtype=np.int64)
+
+    def ends(text: str) -> np.ndarray:
+        tokens = np.frombuffer(array("I", encode(text)), dtype=np.uint32)  # several times as fast as np.array
+        in_bytes = np.cumsum(sizes[tokens])
+        if text.isascii():
+            return in_bytes
+        utf8 = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+        characters_begun = np.cumsum((utf8 & 0xC0) != 0x80)
+        return characters_begun[in_bytes - 1]
+
+    digest = hashlib.sha256(encoding._pat_str.encode("utf-8"))
+    for token in tokens:
+        digest.update(len(token).to_bytes(4, "big") + token)
+    return Tokenizer(name, digest.hexdigest(), None, lambda texts: [len(encode(t)) for t in texts], ends, parts, seam)
+
+
+def _bytes_of(encoding: Any, token: int) -> bytes:
+    try:
+        return encoding.decode_single_token_bytes(token)
+    except KeyError:  # ids between the ranks and the special tokens may be unused
+        return b""
+
+
+def _hugging_face(spec: str, name: str, revision: str | None) -> Tokenizer:
+    try:
+        from tokenizers import Tokenizer as Fast
+    except ImportError as e:
+        raise MissingExtra(f"chunk.tokenizer: {spec!r} needs the package 'tokenizers': pip install tokenizers") from e
+
+    path = Path(name)
+    if path.is_dir():
+        path /= "tokenizer.json"
+    try:
+        fast = Fast.from_file(str(path)) if path.is_file() else Fast.from_pretrained(name, revision=revision or "main")
+    except Exception as e:  # tokenizers raises bare Exceptions
+        raise ConfigError(
+            f"chunk.tokenizer: {spec!r} is neither a readable tokenizer.json, nor a folder with one, nor a name that "
+            f"the Hugging Face hub or its cache gives here ({str(e).splitlines()[0][:200]})"
+        ) from e
+    fast.no_truncation()
+    fast.no_padding()
+    fast.encode_special_tokens = True  # a "[SEP]" in a document is five characters of text
+
+    def lengths(texts: Sequence[str]) -> list[int]:
+        encoded = (fast.encode_batch_fast(batch, add_special_tokens=False) for batch in _batches(texts))
+        return [len(encoding) for batch in encoded for encoding in batch]
+
+    def ends(text: str) -> np.ndarray:
+        offsets = fast.encode(text, add_special_tokens=False).offsets
+        return np.maximum.accumulate(np.array([end for _, end in offsets], dtype=np.int64))
+
+    identity = hashlib.sha256(fast.to_str().encode("utf-8")).hexdigest()
+    return Tokenizer(spec, identity, revision, lengths, ends, _parts_of_runs)
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    room = BATCH
+    for text in texts:
+        batch.append(text)
+        room -= len(text) + 64
+        if room < 0:
+            yield batch
+            batch, room = [], BATCH
+    if batch:
+        yield batch
+
+
+def _parts_of_runs(text: str) -> list[str]:
+    """Cut out every block of PART characters that is white space throughout, or has none.
+
+    A word that long is no word, but pre-tokenizers take it for one: they look at it again from every position, run
+    out of stack, or merge its pairs in one go. Text without such a run, however long, stays in one part.
+    """
+    cuts = {0, len(text)}
+    for start in range(0, len(text) - PART + 1, PART):
+        if not _BLANK.search(text, start, start + PART) or not _INK.search(text, start, start + PART):
+            cuts |= {start, start + PART}
+    return [text[a:b] for a, b in pairwise(sorted(cuts))]
+
+
+_BLANK, _INK = re.compile(r"\s"), re.compile(r"\S")
+
+
+def _parts_at_seams(text: str) -> list[str]:
+    """Parts of the embedded tokenizer, a little longer than PART: words end at seams, so their counts add up."""
+    seam = re.compile(SEAM)
+    cuts = [0]
+    while match := seam.search(text, cuts[-1] + PART):
+        cuts.append(match.start())
+    return [text[a:b] for a, b in pairwise([*cuts, len(text)])]

@@ -1,0 +1,61 @@
+"""Writes docs/cli.md and docs/configuration.md from the code: `make docs`. A test fails when they are out of date."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from datagen.config import Config, Section
+
+HERE = Path(__file__).parent
+
+CONFIGURATION = """# Configuration
+
+One YAML file, a section per stage. An unknown key is an error; whatever is left out has its default. `-c` takes a path
+or the name of a bundled file: `quickstart`, `extractive`, `paper`. The options `--input`, `--limit`, `--seed`,
+`--workers` and `--strict` stand over the file. A run keeps its configuration as `RUN/config.yaml`, so later commands on
+the same run need no `-c`.
+
+A setting marked † says how the work is done and changes no byte of the result: it may differ when a run is resumed. Any
+other change makes the stages it concerns stale; see [Runs](runs.md#when-a-setting-changed).
+"""
+
+
+def cli() -> str:
+    command = [sys.executable, "-m", "typer", "datagen.cli", "utils", "docs", "--name", "longrlvr-data"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
+
+
+def configuration() -> str:
+    parts = [CONFIGURATION, "## At the top\n", _table(Config)]
+    for name, info in Config.model_fields.items():
+        section: Any = info.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            summary = (section.__doc__ or "").strip().splitlines() if section.__doc__ != Section.__doc__ else []
+            parts += [f"## {name}\n", *(line + "\n" for line in summary[:1]), _table(section)]
+    return "\n".join(parts)
+
+
+def _table(section: type[Section]) -> str:
+    lines = ["| setting | default | |", "| --- | --- | --- |"]
+    for name, info in section.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            continue
+        runtime = isinstance(info.json_schema_extra, dict) and "runtime" in info.json_schema_extra
+        default = "" if info.default is None else f"`{info.default}`"
+        lines.append(f"| `{name}`{' †' if runtime else ''} | {default} | {_meaning(info)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _meaning(info: FieldInfo) -> str:
+    return (info.description or "").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    (HERE / "cli.md").write_text(cli(), encoding="utf-8")
+    (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")

@@ -1,0 +1,110 @@
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from datagen import console
+from datagen.ledger import Ledger, StageStatus
+
+LEDGER: Ledger = {
+    "cluster": {"in": 2000, "kept": 1500, "rejected": {"oversized": 400, "not drawn": 100}, "failed": {}},
+    "document": {"in": 12, "kept": 10, "rejected": {"too few clusters": 1}, "failed": {"no text": 1}},
+}
+SHOW = f"""
+import sys
+from datagen import console
+reporter = console.Reporter(quiet="quiet" in sys.argv)
+reporter.start("cluster", "document", 12, 4)
+reporter.advance(8)
+reporter.say("a [bold]warning[/bold]: " + "word " * 60 + "end")
+reporter.finish({LEDGER!r}, 1.26)
+reporter.start("chunk", "document", None, 0)
+reporter.advance(3)
+reporter.error("there is no [/such] file")
+"""
+
+
+def shown(*argv: str, **environment: str) -> str:
+    plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")}
+    command = [sys.executable, "-c", SHOW, *argv]
+    done = subprocess.run(command, capture_output=True, text=True, env=plain | environment, check=True)
+    assert done.stdout == ""
+    return done.stderr
+
+
+def status(name: str, ledger: Ledger, pending: int | None) -> StageStatus:
+    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False)
+
+
+def table(statuses: list[StageStatus], width: int = 120) -> list[str]:
+    out = Console(file=io.StringIO(), width=width)
+    out.print(console.funnel(statuses))
+    return [line.rstrip() for line in out.file.getvalue().splitlines()]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_piped_it_says_plain_lines():
+    assert shown().splitlines() == [
+        "cluster  going on after 4 documents",
+        "a [bold]warning[/bold]: " + "word " * 60 + "end",
+        "cluster  10 of 12 documents (too few clusters 1, failed: no text 1); "
+        "1,500 of 2,000 clusters (oversized 400, not drawn 100) (1.3 s)",
+        "error: there is no [/such] file",
+    ]
+
+
+def test_quiet_keeps_warnings_and_errors():
+    lines = shown("quiet").splitlines()
+    assert [line.split()[0] for line in lines] == ["a", "error:"]
+
+
+def test_on_a_terminal_there_is_a_bar_and_colour_unless_it_is_unwanted():
+    terminal = shown(FORCE_COLOR="1", TERM="xterm-256color")
+    assert "12/12" in terminal
+    assert "\x1b[1;31merror: " in terminal
+    colourless = shown(FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
+    assert "12/12" in colourless
+    assert "\x1b[1merror: " in colourless
+    assert not any(f"{code}m" in colourless for code in range(30, 50))
+
+
+def test_a_long_stage_says_how_far_it_is(capsys):
+    reporter = console.Reporter()
+    reporter.start("judge", "candidate", 4000, 1000)
+    reporter.started = reporter.said = reporter.started - 100
+    reporter.advance(1000)
+    reporter.start("chunk", "document", None, 0)
+    reporter.advance(1)
+    reporter.said -= console.PLAIN_EVERY
+    reporter.advance(1)
+    going_on, judge, chunk = capsys.readouterr().err.splitlines()
+    assert going_on == "judge    going on after 1,000 candidates"
+    assert judge == "judge    2,000/4,000 candidates, 10.0/s, 0:03:20 left"
+    assert chunk.startswith("chunk    2 documents, ")
+
+
+def test_the_funnel_tells_every_row():
+    other: Ledger = {"cluster": {"in": 1500, "kept": 1499, "rejected": {}, "failed": {"timeout": 1}}}
+    lines = table(
+        [status("cluster", LEDGER, 3), status("generate", other, 0), status("judge", {}, 7), status("x", {}, None)]
+    )
+    assert [" ".join(line.split()) for line in lines] == [
+        "stage rows of in kept pending left, and why",
+        "cluster documents 12 10 3 too few clusters 1, failed: no text 1",
+        "clusters 2,000 1,500 oversized 400, not drawn 100",
+        "generate clusters 1,500 1,499 failed: timeout 1",
+        "judge 7 not begun",
+        "x ? not begun",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_funnel_cuts_no_number(width):
+    many = {f"reason number {i}": 10**6 + i for i in range(9)}
+    ledger: Ledger = {"candidate": {"in": 1_234_567, "kept": 234_567, "rejected": many, "failed": {}}}
+    text = " ".join(" ".join(table([status("generate", ledger, 99_999)], width)).split())
+    for number in ("1,234,567", " 234,567", "99,999", *(f"{n:,}" for n in many.values())):
+        assert number in text
+    assert "…" not in text

@@ -1,0 +1,207 @@
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from datagen import shards
+from datagen.errors import UserError
+from datagen.records import Cluster, Embedding
+
+ROWS = [Cluster(f"d/c{i}", "d", [i, i + 1], 0.5, 0.25) for i in range(40)]
+LEDGER = {"cluster": {"in": 40, "kept": 40, "rejected": {}, "failed": {}}}
+
+# Forks children that do some work on a folder and kills each in the middle of it.
+KILLER = """
+import itertools, os, random, signal, sys, time
+from pathlib import Path
+from datagen import shards
+
+folder, how, work, seed = Path(sys.argv[1]), getattr(signal, sys.argv[2]), sys.argv[3], random.Random(0)
+
+def write(target):
+    for i in itertools.count():
+        shards.write_bytes(f"{target}/{i % 3}.bin", bytes([i % 256]) * 3_000_000)
+
+def remove(target):
+    shards.remove(f"{target}/doomed")
+
+for n in range(16):
+    target = folder / str(n)
+    (target / "doomed").mkdir(parents=True)
+    for i in range(300 if work == "remove" else 0):
+        (target / "doomed" / str(i)).touch()
+    begun, begin = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.write(begin, b"x")
+        globals()[work](target)
+        os._exit(0)
+    os.read(begun, 1)
+    time.sleep(seed.uniform(0, 0.03 if work == "write" else 0.004))
+    os.kill(pid, how)
+    os.waitpid(pid, 0)
+"""
+
+
+def kill_in_the_middle_of(work: str, folder: Path, how: str = "SIGKILL") -> list[Path]:
+    """Runs it; returns what unfinished work left behind."""
+    subprocess.run([sys.executable, "-c", KILLER, str(folder), how, work], check=True, timeout=60)
+    return list(folder.rglob(".*"))
+
+
+@pytest.fixture
+def memory():
+    return f"memory://{uuid.uuid4().hex}"
+
+
+def test_a_file_is_whole_or_not_there_when_the_writer_is_killed(tmp_path):
+    left = kill_in_the_middle_of("write", tmp_path)
+    assert left, "no kill hit a write"
+    for folder in tmp_path.iterdir():
+        assert all(name.endswith(".bin") for name in shards.listing(str(folder)) if name != "doomed")
+    for file in tmp_path.rglob("[0-9].bin"):
+        data = file.read_bytes()
+        assert data == data[:1] * 3_000_000
+    shards.sweep(str(tmp_path))
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_polite_kill_waits_for_the_write(tmp_path):
+    assert kill_in_the_middle_of("write", tmp_path, "SIGTERM") == []
+    assert list(tmp_path.rglob("[0-9].bin"))
+
+
+def test_a_folder_is_whole_or_not_there_when_its_removal_is_killed(tmp_path):
+    left = kill_in_the_middle_of("remove", tmp_path)
+    assert left, "no kill hit a removal"
+    assert {len(list(folder.iterdir())) for folder in tmp_path.glob("*/doomed")} <= {300}
+    shards.sweep(str(tmp_path))
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_sweep_leaves_the_files_of_others(tmp_path):
+    others = [tmp_path / ".mine.tmp", tmp_path / "a.parquet", tmp_path / ".hidden.7.tmp"]
+    for file in others:
+        file.touch()
+    shards.sweep(str(tmp_path))
+    shards.sweep(str(tmp_path / "none"))
+    assert all(file.exists() for file in others)
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path, memory):
+    places = [str(tmp_path / "a" / "x.parquet"), str(tmp_path / "y.parquet"), f"{memory}/x.parquet"]
+    for place in places:
+        shards.write_rows(place, Cluster, ROWS, LEDGER)
+    assert len({shards.read_bytes(place) for place in places}) == 1
+
+
+def test_rows_and_ledger_come_back(tmp_path):
+    path = str(tmp_path / "s.parquet")
+    shards.write_rows(path, Cluster, ROWS, LEDGER)
+    assert shards.read_rows(path, Cluster) == ROWS
+    assert shards.read_ledger(path) == (40, LEDGER)
+    assert shards.read_table(path, ["cohesion", "doc_id"]).column_names == ["cohesion", "doc_id"]
+    shards.write_rows(path, Cluster, [])
+    assert shards.read_rows(path, Cluster) == []
+    assert shards.read_ledger(path) == (0, {})
+    assert pq.read_schema(path).remove_metadata().names[0] == "cluster_id"
+
+
+def test_names_are_of_finished_shards_only(tmp_path):
+    for name in ("b.parquet", "a.parquet", ".c.parquet.1.longrlvr-tmp", ".d.parquet", "stage.json", "sub/e.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert shards.names(str(tmp_path)) == ["a", "b"]
+    assert shards.listing(str(tmp_path)) == ["a.parquet", "b.parquet", "stage.json", "sub"]
+    assert shards.names(str(tmp_path / "none")) == []
+
+
+@pytest.mark.parametrize("place", ["local", "file", "memory"])
+def test_a_run_directory_anywhere(place, tmp_path, memory):
+    root = {"local": str(tmp_path), "file": f"file://{tmp_path}", "memory": memory}[place]
+    assert shards.is_local(root) == (place != "memory")
+    run = shards.join(root + "/", "/chunk/")
+    assert run == f"{root}/chunk"
+    shards.write_rows(f"{run}/s0.parquet", Cluster, ROWS)
+    shards.write_json(f"{run}/deep/a.json", {"ü": [1, None]})
+    assert shards.names(run) == ["s0"]
+    assert shards.read_rows(f"{run}/s0.parquet", Cluster) == ROWS
+    assert shards.read_json(f"{run}/deep/a.json") == {"ü": [1, None]}
+    assert shards.read_json(f"{run}/none.json") is None
+    shards.write_json(f"{root}/.new/b.json", 1)
+    shards.write_json(f"{root}/.new/deep/c.json", 2)
+    shards.replace_folder(f"{root}/.new", run)
+    assert not shards.exists(f"{root}/.new")
+    assert shards.listing(run) == ["b.json", "deep"]
+    assert [shards.read_json(f"{run}/{name}") for name in ("b.json", "deep/c.json", "deep/a.json")] == [1, 2, None]
+    shards.remove(f"{run}/b.json")
+    assert shards.listing(run) == ["deep"]
+    shards.remove(run)
+    shards.remove(run)
+    assert not shards.exists(run)
+
+
+def test_damage_names_the_file(tmp_path):
+    path = tmp_path / "s.parquet"
+    rows = [Embedding("d", i, np.full(16, i / 64)) for i in range(64)]
+    shards.write_rows(str(path), Embedding, rows, LEDGER)
+    whole = path.read_bytes()
+    assert shards.read_rows(str(path), Embedding)[5].vector.tolist() == rows[5].vector.tolist()
+    in_the_data = bytearray(whole)
+    in_the_data[len(whole) // 4] ^= 1
+    for damaged in (b"", b"PAR1", whole[:-1], whole[: len(whole) // 2], whole[:-9] + whole[-8:], bytes(in_the_data)):
+        path.write_bytes(damaged)
+        with pytest.raises(
+            UserError, match=rf"^{re.escape(str(path))} cannot be read \(.+\): delete it and run its stage again"
+        ):
+            shards.read_rows(str(path), Embedding)
+    with pytest.raises(UserError, match="is missing: run its stage again"):
+        shards.read_ledger(str(tmp_path / "none.parquet"))
+    path.write_text('{"half":')
+    with pytest.raises(UserError, match=rf"^{re.escape(str(path))} is damaged"):
+        shards.read_json(str(path))
+
+
+def test_rows_of_another_kind_are_refused(tmp_path):
+    path = str(tmp_path / "s.parquet")
+    shards.write_table(path, pa.table({"other": [1]}))
+    with pytest.raises(UserError, match="cannot be read"):
+        shards.read_rows(path, Cluster)
+
+
+@pytest.mark.parametrize("write", [shards.write_bytes, lambda path, data: shards.write_json(path, data.decode())])
+def test_a_place_that_cannot_be_written(write, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/a\.json: cannot be written: (Not a directory|File exists)"):
+        write(str(tmp_path / "file" / "a.json"), b"1")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="folder: cannot be written: Is a directory"):
+        write(str(tmp_path / "folder"), b"1")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(small_disk):
+    kept = str(small_disk / "kept.bin")
+    shards.write_bytes(kept, b"x" * 1000)
+    for path in (kept, str(small_disk / "big.bin")):
+        with pytest.raises(UserError, match=r"bin: no space left to write 100,000 bytes\. Free some space"):
+            shards.write_bytes(path, b"y" * 100_000)
+    assert shards.read_bytes(kept) == b"x" * 1000
+    assert os.listdir(small_disk) == ["kept.bin"]

@@ -1,0 +1,265 @@
+import gzip
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from datagen.config import Input
+from datagen.errors import InputError, MissingExtra
+from datagen.text import sources
+from datagen.text.sources import File
+
+BOOKS = Path(__file__).resolve().parents[3] / "shared" / "data" / "books"
+NOBODY = 65534
+
+
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
+    """root may read everything, whatever the permissions."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may enter, as pytest's own is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def write(path: Path, data: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_file_is_named_by_its_file_name(tmp_path):
+    path = write(tmp_path / "some" / "Notes.TXT.gz")
+    assert sources.find(str(path)) == ([File(str(path), "Notes.TXT.gz", "text", "gzip")], [])
+
+
+def test_a_folder_is_searched_sorted_and_its_names_are_relative(tmp_path):
+    for name in ["b.parquet", "a/z.md", "a/y.jsonl.zst", "c.ndjson", "a.json", "B.txt", "a/deep/er/x.txt.gz"]:
+        write(tmp_path / name)
+    for name in [".hidden.txt", ".git/config.txt", "a/paper.pdf", "README", "b.parquet.gz"]:
+        write(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    files, ignored = sources.find(str(tmp_path))
+    assert [(file.name, file.kind, file.compression) for file in files] == [
+        ("B.txt", "text", None),
+        ("a.json", "jsonl", None),
+        ("a/deep/er/x.txt.gz", "text", "gzip"),
+        ("a/y.jsonl.zst", "jsonl", "zstd"),
+        ("a/z.md", "text", None),
+        ("b.parquet", "parquet", None),
+        ("c.ndjson", "jsonl", None),
+    ]
+    assert all(os.path.isabs(file.path) and os.path.isfile(file.path) for file in files)
+    assert ignored == ["README", "a/paper.pdf", "b.parquet.gz"]
+
+
+def test_a_relative_path_and_a_trailing_slash_change_nothing(tmp_path, monkeypatch):
+    write(tmp_path / "docs" / "a.txt")
+    monkeypatch.chdir(tmp_path)
+    assert sources.find("docs/") == sources.find(str(tmp_path / "docs"))
+
+
+def test_links_are_followed_but_not_in_a_circle(tmp_path):
+    write(tmp_path / "real" / "a.txt")
+    write(tmp_path / "docs" / "b.txt")
+    (tmp_path / "docs" / "linked").symlink_to(tmp_path / "real")
+    (tmp_path / "docs" / "round").symlink_to(tmp_path / "docs")
+    assert [file.name for file in sources.find(str(tmp_path / "docs"))[0]] == ["b.txt", "linked/a.txt"]
+
+
+def test_a_name_that_is_not_utf8_can_still_be_written(tmp_path):
+    try:
+        (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system has only UTF-8 names")
+    (file,), _ = sources.find(str(tmp_path))
+    assert file.name == "caf\\xe9.txt"
+    with sources.opened(file) as stream:
+        assert stream.read() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("nothing.txt", "no such file or folder; check the path"),
+        ("file.txt/below.txt", "no such file or folder"),
+        ("x" * 5000 + ".txt", "cannot be read: File name too long"),
+        ("nul\0.txt", "cannot be read"),
+        ("paper.pdf", "known are .jsonl"),
+        ("noextension", "known are .jsonl"),
+        ("empty.txt", "the file is empty"),
+        ("none", "holds no file to read; known are"),
+        ("others", "holds no file to read (2 other files, such as a.pdf); known are"),
+        ("empties", "every file in the folder is empty"),
+        ("broken", "no such file or folder"),
+    ],
+)
+def test_what_cannot_be_input_is_one_sentence_with_the_path(tmp_path, monkeypatch, path, says):
+    for name in ["file.txt", "paper.pdf", "noextension", "none/.hidden.txt", "others/a.pdf", "others/b/c.doc"]:
+        write(tmp_path / name)
+    for name in ["empty.txt", "empties/a.txt", "empties/b.jsonl"]:
+        write(tmp_path / name, b"")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "link.txt").symlink_to(tmp_path / "gone.txt")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        sources.find(path)
+    assert says in str(error.value)
+    assert path[:100] in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_no_path_at_all():
+    with pytest.raises(InputError, match="No input is given"):
+        sources.find("")
+
+
+@pytest.mark.parametrize("locked", ["docs/secret.txt", "docs/inner", "docs"])
+def test_a_locked_file_or_folder_says_permission(open_folder, locked):
+    write(open_folder / "docs" / "inner" / "a.txt")
+    write(open_folder / "docs" / "secret.txt")
+    os.chmod(open_folder / locked, 0)
+    try:
+        with as_ordinary_user(), pytest.raises(InputError, match=r"permission to read it is denied") as error:
+            sources.find(str(open_folder / "docs"))
+        assert locked in str(error.value)
+    finally:
+        os.chmod(open_folder / locked, 0o755)
+
+
+def test_a_file_that_went_away_after_it_was_found(tmp_path):
+    path = write(tmp_path / "a.txt")
+    files, _ = sources.find(str(path))
+    path.unlink()
+    with pytest.raises(InputError, match=r"a\.txt: there is no such file"), sources.opened(files[0]):
+        pass
+    with pytest.raises(InputError, match=r"a\.txt: there is no such file"):
+        sources.fingerprint(files, {})
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b'{"text": "a"}\n', "stdin.jsonl"),
+        (b' \n\t\r\n{"text": "a"}\n', "stdin.jsonl"),
+        (b'\xef\xbb\xbf{"text": "a"}\n', "stdin.jsonl"),
+        ('{"text": "a"}\n'.encode("utf-16"), "stdin.jsonl"),
+        (b"Call me Ishmael.", "stdin.txt"),
+        (b" " * 3_000_000 + b'{"text": "a"}', "stdin.jsonl"),
+        (b"  \n", "stdin.txt"),
+    ],
+)
+def test_standard_input_is_copied_whole(tmp_path, data, name):
+    file = sources.spool(io.BytesIO(data), tmp_path / "input")
+    assert file.name == name
+    assert Path(file.path).read_bytes() == data
+    assert sources.find(file.path) == ([file], [])
+    assert os.listdir(tmp_path / "input") == [name]
+
+
+def test_a_second_standard_input_takes_the_place_of_the_first(tmp_path):
+    sources.spool(io.BytesIO(b'{"text": "a"}'), tmp_path)
+    sources.spool(io.BytesIO(b"a text"), tmp_path)
+    assert os.listdir(tmp_path) == ["stdin.txt"]
+
+
+@pytest.mark.parametrize(("data", "says"), [(b"", "is empty"), (gzip.compress(b"x"), "gzip"), (b"PAR1", "parquet")])
+def test_standard_input_that_cannot_be_used_leaves_nothing_behind(tmp_path, data, says):
+    with pytest.raises(InputError, match=says):
+        sources.spool(io.BytesIO(data), tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_copy_that_breaks_off_leaves_the_earlier_one(tmp_path):
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError("the pipe broke")
+
+    sources.spool(io.BytesIO(b"a text"), tmp_path)
+    with pytest.raises(OSError, match="pipe"):
+        sources.spool(Broken(), tmp_path)
+    assert os.listdir(tmp_path) == ["stdin.txt"]
+
+
+def test_the_fingerprint_knows_names_contents_and_order_not_places(tmp_path):
+    for folder in ["one", "two"]:
+        write(tmp_path / folder / "a.txt", b"alpha")
+        write(tmp_path / folder / "b.txt", b"beta")
+
+    def of(folder: str) -> str:
+        return sources.fingerprint(sources.find(str(tmp_path / folder))[0], {})
+
+    first = of("one")
+    assert of("two") == first
+    assert sources.fingerprint(sources.find(str(tmp_path / "one"))[0][::-1], {}) != first
+    write(tmp_path / "two" / "b.txt", b"betA")
+    assert of("two") != first
+    (tmp_path / "one" / "b.txt").rename(tmp_path / "one" / "c.txt")
+    assert of("one") != first
+
+
+def test_the_fingerprint_reads_a_file_again_only_when_it_changed(tmp_path):
+    path = write(tmp_path / "a.txt", b"alpha")
+    files, _ = sources.find(str(path))
+    cache: dict[str, dict[str, object]] = {}
+    first = sources.fingerprint(files, cache)
+    assert set(cache[str(path)]) == {"size", "mtime_ns", "sha256"}
+    was = path.stat()
+    write(path, b"gamma")
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert sources.fingerprint(files, cache) == first  # same size, same time: not read
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
+    assert sources.fingerprint(files, cache) != first
+
+
+@pytest.mark.parametrize("path", ["hf://", "hf:///", "hf://datasets/"])
+def test_an_hf_address_without_a_name(path):
+    with pytest.raises(InputError, match="no dataset is named"):
+        sources.find(path)
+
+
+def test_hf_addresses():
+    assert sources.find("hf://owner/name")[0] == [File("hf://owner/name", "owner/name", "hf", None)]
+    assert sources.find("hf://datasets/owner/name")[0] == [File("hf://owner/name", "owner/name", "hf", None)]
+    assert sources.find("hf:///a/folder/")[0] == [File("hf:///a/folder", "folder", "hf", None)]
+
+
+def test_hf_without_the_datasets_package_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'longrlvr-data\[hf\]'"):
+        sources.load_hf(sources.find("hf://owner/name")[0][0], Input())
+
+
+def test_hf_loads_a_local_dataset_and_says_why_it_cannot(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "set").mkdir()
+    pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "set" / "train-00000-of-00001.parquet")
+    files, _ = sources.find(f"hf://{tmp_path / 'set'}")
+    assert sources.load_hf(files[0], Input())["text"][:] == ["a", "b"]
+    assert sources.fingerprint(files, {}, Input()) == sources.fingerprint(files, {}, Input())
+    assert sources.fingerprint(files, {}, Input()) != sources.fingerprint(files, {}, Input(hf_split="train[:1]"))
+    with pytest.raises(InputError, match=r"set: cannot load subset default, split nosuch, revision newest: \w+"):
+        sources.load_hf(files[0], Input(hf_split="nosuch"))
+    with pytest.raises(InputError, match=r"gone: cannot load"):
+        sources.load_hf(sources.find(f"hf://{tmp_path / 'gone'}")[0][0], Input())
