@@ -21,9 +21,16 @@ class InputError(UserError):
 
 
 class StaleStage(UserError):
-    """A stage's folder was written under other settings than the ones asked for now."""
+    """The folder of the stage named `stage` was written under other settings than the ones asked for now."""
 
     exit_code = 2
+
+    def __init__(self, message: str, stage: str) -> None:
+        super().__init__(message, stage)
+        self.message, self.stage = message, stage
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class RunLocked(UserError):

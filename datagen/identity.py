@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from datagen import shards
+from datagen.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,13 @@ def load(folder: str) -> Identity | None:
     stored = shards.read_json(shards.join(folder, "stage.json"))
     if stored is None:
         return None
-    stored.pop("identity")
-    return Identity(**stored)
+    stored.pop("identity", None)
+    try:
+        return Identity(**stored)
+    except TypeError as e:
+        raise UserError(
+            f"{folder} is of another version of longrlvr-data: choose another --output-dir"
+        ) from e
 
 
 def save(folder: str, identity: Identity) -> None:

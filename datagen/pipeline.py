@@ -25,7 +25,6 @@ from datagen.console import Reporter, funnel
 from datagen.errors import ConfigError, StaleStage, UserError
 from datagen.ledger import Ledger, StageStatus
 from datagen.records import Dropped
-from datagen.stage import Stage
 from datagen.stages import COMMANDS, STAGES
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
@@ -76,21 +75,21 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     upstream = STAGES[: STAGES.index(todo[0])]
     config = _config(options, needs_input=not upstream)
     total: dict[str, Ledger] = {}
+    counts = None
     with stage.locked(run):
         config = _settle_input(config, run, reporter)
-        stage.check_upstream(upstream, run, config)
-        if not shards.exists(shards.join(run, "config.yaml")):
-            _save_config(run, config)
-        with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
-            for s in todo:
-                try:
+        try:
+            stage.check_upstream(upstream, run, config, options.resume)
+            if not shards.exists(shards.join(run, "config.yaml")):
+                _save_config(run, config)
+            with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+                for s in todo:
                     total[s.name] = stage.run(s, run, config, options.resume, pool, reporter)
-                except StaleStage as e:
-                    raise StaleStage(f"{e}\n{_ways_on(run, s)}") from e
-                if s.source:
-                    _say_input(run, reporter, options.verbose)
+                    if s.source:
+                        _say_input(run, reporter, options.verbose)
+        except StaleStage as e:
+            raise StaleStage(f"{e}\n{_ways_on(run, e.stage)}", e.stage) from e
         _save_config(run, config)
-        counts = None
         if todo[-1] is STAGES[-1]:
             from datagen.export import dataset
 
@@ -103,9 +102,8 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     elif counts:
         _show_dataset(run, counts)
     if failed:
-        reporter.say(
-            f"{failed:,} rows failed: `longrlvr-data status {run}` counts the reasons, {run}/*/dropped/ has the rows"
-        )
+        counted = f"`longrlvr-data status {run}` counts the reasons"
+        reporter.say(f"{failed:,} rows failed: {counted}, {run}/*/dropped/ holds the rows")
     return code
 
 
@@ -149,19 +147,22 @@ def _settle_input(config: Config, run: str, reporter: Reporter) -> Config:
 
 
 def _save_config(run: str, config: Config) -> None:
-    text = yaml.safe_dump(config.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
+    """Keep the settings of the run, but not how one command was carried out."""
+    settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     shards.write_bytes(shards.join(run, "config.yaml"), text.encode())
 
 
-def _ways_on(run: str, first: Stage) -> str:
+def _ways_on(run: str, first: str) -> str:
     """What redoing a stage means, and the choices there are."""
     redone, seconds = [], 0.0
-    for s, status in list(zip(STAGES, _statuses(run), strict=True))[STAGES.index(first) :]:
+    at = [s.name for s in STAGES].index(first)
+    for s, status in list(zip(STAGES, _statuses(run), strict=True))[at:]:
         if status.shards_done:
             redone.append(f"{s.name} ({status.ledger[s.takes]['in']:,} {s.takes}s)")
             seconds += status.seconds or 0
     return (
-        f"Redoing it means: {', '.join(redone) or first.name}, which took {seconds:,.0f} s.\n"
+        f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n"
         "Choose: another --output-dir keeps both; --resume never starts over here; "
         "--resume always goes on with what is finished as it is."
     )
@@ -171,12 +172,10 @@ def _say_input(run: str, reporter: Reporter, verbose: bool) -> None:
     """Say what was not plain about the input: other encodings than UTF-8, and rows set aside."""
     aside: list[Dropped] = []
     for name in shards.names(shards.join(run, "chunk")):
-        documents = shards.read_table(
-            shards.join(run, "chunk", "documents", name + shards.SUFFIX), ["source", "encoding"]
-        )
-        for source, encoding in zip(*(documents[c].to_pylist() for c in ("source", "encoding")), strict=True):
-            if encoding != "utf-8":
-                reporter.say(f"{source}: read as {encoding}")
+        path = shards.join(run, "chunk", "documents", name + shards.SUFFIX)
+        for document in shards.read_table(path, ["source", "encoding"]).to_pylist():
+            if document["encoding"] not in ("utf-8", "utf-8-sig"):
+                reporter.say(f"{document['source']}: read as {document['encoding']}")
         dropped = shards.read_rows(shards.join(run, "chunk", "dropped", name + shards.SUFFIX), Dropped)
         aside += [d for d in dropped if d.status == "failed"]
     for d in aside if verbose else aside[:SHOWN]:

@@ -132,12 +132,17 @@ def write_table(path: str, table: pa.Table, row_group_size: int | None = None) -
 
 def read_table(path: str, columns: list[str] | None = None) -> pa.Table:
     with _opened(path) as f:
-        return pq.read_table(f, columns=columns, page_checksum_verification=True)
+        return _table(f, columns)
 
 
 def read_rows(path: str, record: type) -> list[Any]:
     with _opened(path) as f:
-        return records.from_table(record, pq.read_table(f, page_checksum_verification=True))
+        return records.from_table(record, _table(f, None))
+
+
+def _table(f: Any, columns: list[str] | None) -> pa.Table:
+    # Not pq.read_table: it reads through arrow's thread pools, and a process that exits right after it may abort.
+    return pq.ParquetFile(f, pre_buffer=False, page_checksum_verification=True).read(columns, use_threads=False)
 
 
 def read_ledger(path: str) -> tuple[int, dict[str, Any]]:

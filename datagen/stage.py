@@ -108,12 +108,13 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
     layout = shards.read_json(shards.join(folder, "chunk", LAYOUT))
     complete = layout is not None and done >= set(layout)
     if found and resume == "if-possible":
-        raise StaleStage(f"{here} was written under other settings:\n  " + "\n  ".join(map(str, found)))
+        raise _stale(stage, here, found)
     if found:
         progress.say(f"{stage.name}: kept as it is, although " + "; ".join(map(str, found)))
         unsplittable = sorted({c.name for c in found} & stage.layout)
         if unsplittable and not complete:
-            raise StaleStage(f"{here} is unfinished, and which shard holds what depends on {', '.join(unsplittable)}")
+            what = f"which shard holds what depends on {', '.join(unsplittable)}"
+            raise StaleStage(f"{here} is unfinished, and {what}", stage.name)
     if complete:
         return _summary(stage, folder, None, progress)
     for name in stage.reads:
@@ -129,18 +130,25 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
     return _summary(stage, folder, time.monotonic() - started, progress)
 
 
-def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config) -> None:
-    """Refuse to build on upstream folders that were written under other settings. Content is not hashed again."""
+def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
+    """Refuse to build on upstream folders that are unfinished, or written under other settings (unless `resume` is
+    "always"). Content is not hashed again.
+    """
     for stage in stages:
         here = shards.join(folder, stage.name)
         stored = ids.load(here)
         if stored is None:
             raise UserError(f"{here} is not there yet: run `longrlvr-data {stage.name} -o {folder}` first")
         found = ids.changes(replace(stored, upstream={}), replace(_parts_wanted(stage, config), facts=stored.facts))
-        if found:
-            raise StaleStage(f"{here} was written under other settings:\n  " + "\n  ".join(map(str, found)))
+        if found and resume != "always":
+            raise _stale(stage, here, found)
         if not is_complete(stage, folder):
             raise UserError(f"{here} is not finished: run `longrlvr-data {stage.name} -o {folder}` first")
+
+
+def _stale(stage: Stage, here: str, found: list[ids.Change]) -> StaleStage:
+    changed = "\n  ".join(map(str, found))
+    return StaleStage(f"{here} was written under other settings:\n  {changed}", stage.name)
 
 
 def is_complete(stage: Stage, folder: str) -> bool:

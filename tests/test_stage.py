@@ -1,136 +1,19 @@
-import hashlib
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from toy import CHUNK, DELAY, THEMES, Said, go, in_the_main_process, set_up, with_ticks
 
 from datagen import config as configs
 from datagen import executors, identity, shards, stage
-from datagen.config import Config
-from datagen.errors import InputError, LedgerError, RunLocked, StaleStage, UserError
+from datagen.errors import InputError, LedgerError, StaleStage, UserError
 from datagen.ledger import Ledger
-from datagen.records import Chunk, Cluster, Document, Dropped
-from datagen.stage import Output, Shard, Stage
-
-TEXTS = ["one two three", "alone", "red green", "?", "", "a b c d", "x y", "last of all"]
-DELAY = "TOY_DELAY"  # seconds that a shard takes
-
-
-class Said:
-    """Keeps what a person would see."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple] = []
-
-    def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool) -> None:
-        self.calls.append(("start", stage, unit, total, done))
-
-    def advance(self, n: int) -> None:
-        self.calls.append(("advance", n))
-
-    def finish(self, ledger: Ledger, seconds: float) -> None:
-        self.calls.append(("finish",))
-
-    def say(self, message: str) -> None:
-        self.calls.append(("say", message))
-
-    def count(self, kind: str) -> int:
-        return Counter(call[0] for call in self.calls)[kind]
-
-
-def source(config: Config, run: str) -> Iterator[tuple[str, list[Any]]]:
-    lines = Path(config.input.path or "").read_text().splitlines()[: config.input.limit]
-    rows = [
-        Document(f"d{i}", "", "", "{}", line)
-        if line != "?"
-        else Dropped("document", f"d{i}", f"d{i}", "failed", "odd", "")
-        for i, line in enumerate(lines)
-    ]
-    size = config.chunk.documents_per_shard
-    for i in range(0, len(rows), size):
-        yield f"shard-{i // size:05d}", rows[i : i + size]
-
-
-def words(shard: Shard) -> Output:
-    time.sleep(float(os.environ.get(DELAY, 0)))
-    rows, dropped = [], [row for row in shard.payload if isinstance(row, Dropped)]
-    for document in shard.payload:
-        if isinstance(document, Document):
-            if document.text == "crash":
-                raise KeyError("crash")
-            found = document.text[: shard.config.chunk.max_tokens].split()
-            rows += [Chunk(document.doc_id, i, 0, 0, 1, word) for i, word in enumerate(found)]
-            if not found and shard.config.chunk.tokenizer != "forgetful":
-                dropped.append(Dropped("document", document.doc_id, document.doc_id, "rejected", "empty", ""))
-    return Output(rows, dropped, {"notes": (Chunk, rows[:1])})
-
-
-def content(config: Config, run: str) -> dict[str, Any]:
-    return {"input content": hashlib.sha256(Path(config.input.path or "").read_bytes()).hexdigest()}
-
-
-def themes(shard: Shard) -> Output:
-    time.sleep(float(os.environ.get(DELAY, 0)))
-    counts = Counter(chunk.doc_id for chunk in shard.rows("chunk", Chunk))
-    least = shard.config.cluster.min_cluster_size
-    few = [Dropped("document", d, d, "rejected", "too few", str(n)) for d, n in counts.items() if n < least]
-    rows = [Cluster(f"{d}/c0", d, list(range(n)), n, shard.shared) for d, n in counts.items() if n >= least]
-    return Output(rows, few)
-
-
-def total(config: Config, run: str) -> dict[str, float]:
-    """The global step: every shard learns how many chunks there are."""
-    names = shards.names(shards.join(run, "chunk"))
-    tables = [shards.read_table(shards.join(run, "chunk", name + shards.SUFFIX), ["doc_id"]) for name in names]
-    return dict.fromkeys(names, float(sum(map(len, tables))))
-
-
-CHUNK = Stage(
-    name="chunk",
-    record=Chunk,
-    takes="document",
-    makes="chunk",
-    reads=(),
-    settings=("input", "chunk"),
-    process=words,
-    facts=content,
-    source=source,
-    layout=frozenset({"input content", "input.limit", "chunk.documents_per_shard"}),
-)
-THEMES = Stage(
-    name="cluster",
-    record=Cluster,
-    takes="document",
-    makes="cluster",
-    reads=("chunk",),
-    settings=("cluster", "seed"),
-    process=themes,
-    prepare=total,
-)
-
-
-def set_up(tmp_path: Path, texts: list[str] = TEXTS, **overrides) -> tuple[str, Config]:
-    """A run directory and the configuration for it."""
-    file = tmp_path / "input.txt"
-    file.write_text("".join(f"{text}\n" for text in texts))
-    settings = {"input.path": str(file), "chunk.documents_per_shard": 2, "cluster.min_cluster_size": 2}
-    return str(tmp_path / "run"), configs.load(None, settings | {k.replace("__", "."): v for k, v in overrides.items()})
-
-
-def go(run: str, config: Config, resume: stage.Resume = "if-possible", workers: int = 1) -> Said:
-    said = Said()
-    with executors.pool(workers) as pool:
-        for s in (CHUNK, THEMES):
-            stage.run(s, run, config, resume, pool, said)
-    return said
+from datagen.records import Cluster
+from datagen.stage import Stage
 
 
 def state(run: str, pattern: str = "*") -> dict[str, tuple[bytes, int]]:
@@ -146,6 +29,10 @@ def shard(run: str, name: str, n: int) -> Path:
     return Path(run, name, f"shard-{n:05d}.parquet")
 
 
+def units(run: str, name: str) -> Ledger:
+    return (shards.read_json(f"{run}/{name}/ledger.json") or {})["units"]
+
+
 def test_a_fresh_run(tmp_path):
     run, config = set_up(tmp_path)
     said = go(run, config)
@@ -156,11 +43,11 @@ def test_a_fresh_run(tmp_path):
     assert shards.read_json(f"{run}/chunk/shards.json") == [f"shard-{i:05d}" for i in range(4)]
     for folder in ("chunk/dropped", "chunk/notes", "cluster", "cluster/dropped"):
         assert shards.names(f"{run}/{folder}") == shards.names(f"{run}/chunk")
-    assert shards.read_json(f"{run}/chunk/ledger.json")["units"] == {
+    assert units(run, "chunk") == {
         "document": {"in": 8, "kept": 6, "rejected": {"empty": 1}, "failed": {"odd": 1}},
         "chunk": {"in": 15, "kept": 15, "rejected": {}, "failed": {}},
     }
-    assert shards.read_json(f"{run}/cluster/ledger.json")["units"] == {
+    assert units(run, "cluster") == {
         "document": {"in": 6, "kept": 5, "rejected": {"too few": 1}, "failed": {}},
         "cluster": {"in": 5, "kept": 5, "rejected": {}, "failed": {}},
     }
@@ -219,7 +106,7 @@ def test_the_bytes_do_not_depend_on_the_executor(tmp_path):
 @pytest.mark.parametrize("kill_at", ["chunk/shard-00001", "cluster/shard-00001"])
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(kill_at, tmp_path):
     run, config = set_up(tmp_path)
-    code = f"import test_stage as t; t.go({run!r}, t.Config.model_validate({config.model_dump()!r}))"
+    code = f"import toy; toy.go({run!r}, toy.Config.model_validate({config.model_dump()!r}))"
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     child = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {DELAY: "0.1", "PYTHONPATH": path})
     while not Path(run, f"{kill_at}.parquet").exists() and child.poll() is None:
@@ -352,17 +239,17 @@ def test_a_stage_needs_what_it_reads(tmp_path):
     with pytest.raises(UserError, match=r"cluster needs the output of chunk, which is not in .*/run: run it first"):
         alone(THEMES)
     with pytest.raises(UserError, match=r"/run/chunk is not there yet: run `longrlvr-data chunk -o .*/run` first"):
-        stage.check_upstream((CHUNK,), run, config)
+        stage.check_upstream((CHUNK,), run, config, "if-possible")
     alone(CHUNK)
-    stage.check_upstream((CHUNK,), run, config)
+    stage.check_upstream((CHUNK,), run, config, "if-possible")
     with pytest.raises(
         StaleStage, match=r"/chunk was written under other settings:\n  chunk\.max_tokens: 512 there, 99 now"
     ):
-        stage.check_upstream((CHUNK,), run, configs.merge(config, {"chunk.max_tokens": 99}))
+        stage.check_upstream((CHUNK,), run, configs.merge(config, {"chunk.max_tokens": 99}), "if-possible")
     shard(run, "chunk", 1).rename(shard(run, "chunk", 9))
     assert not stage.is_complete(CHUNK, run)
     with pytest.raises(UserError, match=r"/run/chunk is not finished: run `longrlvr-data chunk -o .*/run` first"):
-        stage.check_upstream((CHUNK,), run, config)
+        stage.check_upstream((CHUNK,), run, config, "if-possible")
     unfinished = r"cluster needs the output of chunk, which is not finished in .*/run: run it first"
     with pytest.raises(UserError, match=unfinished):
         alone(THEMES)
@@ -380,62 +267,12 @@ def test_a_stage_that_ticks_advances_by_its_ticks_alone(tmp_path):
     assert [call for call in said.calls if call[0] == "advance"] == [("advance", 1)] * 8
 
 
-def with_ticks(shard: Shard) -> Output:
-    for _ in shard.payload:
-        executors.tick(1)
-    return words(shard)
-
-
 def test_a_stage_that_owns_the_accelerator_stays_in_one_process(tmp_path):
     run, config = set_up(tmp_path)
     alone = replace(CHUNK, alone=lambda config: True, process=in_the_main_process)
     with executors.pool(2) as pool:
         stage.run(alone, run, config, "if-possible", pool, Said())
     assert len(shards.names(f"{run}/chunk")) == 4
-
-
-def in_the_main_process(shard: Shard) -> Output:
-    assert multiprocessing.parent_process() is None
-    return words(shard)
-
-
-HOLD = """
-import sys, time
-from datagen import stage
-with stage.locked(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("prefix", ["", "file://"])
-def test_one_process_at_a_time(prefix, tmp_path):
-    run = prefix + str(tmp_path / "run")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".left.parquet.7.longrlvr-tmp").touch()
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, run], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout
-    assert holder.stdout.readline() == "held\n"
-    assert not (tmp_path / "run" / ".left.parquet.7.longrlvr-tmp").exists()
-    with pytest.raises(RunLocked, match=f"/run is in use by process {holder.pid} on "), stage.locked(run):
-        pass
-    holder.kill()
-    holder.wait()
-    holder.stdout.close()
-    for _ in range(2):
-        with stage.locked(run):
-            pass
-    with pytest.raises(ZeroDivisionError), stage.locked(run):
-        _ = 1 / 0
-    with stage.locked(run):
-        assert Path(tmp_path, "run", ".lock-owner").read_text().startswith(f"process {os.getpid()} on ")
-
-
-def test_a_place_that_cannot_be_a_run_directory(tmp_path):
-    (tmp_path / "file").touch()
-    for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(UserError, match=r"file.*: cannot be made a run directory"), stage.locked(str(place)):
-            pass
 
 
 def test_an_object_store_has_no_lock_but_runs(tmp_path):

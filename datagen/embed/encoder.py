@@ -114,7 +114,7 @@ def _load(name: str, revision: str | None, device: str) -> SentenceTransformer:
     try:
         return SentenceTransformer(str(folder or name), revision=revision, device=where, local_files_only=offline)
     except Exception as e:  # of many kinds: a damaged file, a missing package, too little memory
-        reason = "the hub does not answer, and there is no copy of it on this machine"
+        reason = "it is no folder, the hub does not answer, and no copy from there is on this machine"
         if not offline:
             reason = (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
         raise ConfigError(

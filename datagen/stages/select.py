@@ -13,7 +13,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -65,15 +65,28 @@ def choose(
     entries: list[Entry], vectors: np.ndarray, costs: Costs, config: Config
 ) -> Iterator[tuple[Entry, Selection | Dropped]]:
     """Every entry with what becomes of it, best rated first. `vectors`: the questions', (n_entries, dim)."""
+    fates = list(_fates(entries, vectors, costs, config))
+    selected = {fate.doc_id for _, fate in fates if isinstance(fate, Selection)}
+    held_out = validation_documents(selected, config.select.validation_fraction, config.seed)
+    for entry, fate in fates:
+        if isinstance(fate, Selection) and fate.doc_id in held_out:
+            fate = replace(fate, split=VALIDATION)
+        yield entry, fate
+
+
+def _fates(
+    entries: list[Entry], vectors: np.ndarray, costs: Costs, config: Config
+) -> Iterator[tuple[Entry, Selection | Dropped]]:
+    """The choice before the split: every row selected is in train."""
     settings = config.select
-    validation = validation_documents({e.doc_id for e in entries}, settings.validation_fraction, config.seed)
+    min_rating = np.float32(settings.min_rating)  # as ratings are kept: 6.7 is not below 6.7
     duplicates = Duplicates(entries, vectors, settings.max_similarity)
     per_cluster: Counter[str] = Counter()
     per_document: Counter[str] = Counter()
     for i in sorted(range(len(entries)), key=lambda i: (-entries[i].rating, entries[i].qa_id)):
         entry, rated = entries[i], f"rated {entries[i].rating:.1f}"
         window = reason = None
-        if entry.rating < settings.min_rating:
+        if entry.rating < min_rating:
             reason = "rating too low", f"{rated}, select.min_rating is {settings.min_rating}"
         elif per_cluster[entry.cluster_id] >= settings.per_cluster:
             reason = "not the best of its cluster", f"{rated}, select.per_cluster is {settings.per_cluster}"
@@ -99,7 +112,7 @@ def choose(
                 qa_id=entry.qa_id,
                 cluster_id=entry.cluster_id,
                 doc_id=entry.doc_id,
-                split=VALIDATION if entry.doc_id in validation else TRAIN,
+                split=TRAIN,
                 rating=entry.rating,
                 first_chunk=first,
                 last_chunk=last,
@@ -133,7 +146,7 @@ class Duplicates:
             return "duplicate question", f"the same as {twin}"
         if self.kept:
             scores, found = self.index.search(self.vectors[i : i + 1], 1)
-            if scores[0, 0] > self.max_similarity:
+            if min(scores[0, 0], 1) > self.max_similarity:  # a product of float16 vectors may be a little over 1
                 near = self.entries[self.kept[found[0, 0]]].qa_id
                 return "near-duplicate question", f"cosine {scores[0, 0]:.3f} to {near}"
         return None
@@ -196,10 +209,11 @@ def _prompt_costs(config: Config, run: str, questions: list[str]) -> Costs:
             documents.setdefault(row["doc_id"], []).append(row["n_tokens"])
     longest = max(map(len, documents.values()), default=0)
     overhead = tokenizer.count([tags.chunk_overhead(i) for i in range(longest)])
-    instructions = tokenizer.count([prompts.render(prompts.load("task"), context="", question="")])[0]
+    parts = prompts.render(prompts.load("task"), context="\0", question="\0").split("\0")
+    instructions = sum(tokenizer.count(parts))
     return Costs(
         documents={d: [n + overhead[i] for i, n in enumerate(chunks)] for d, chunks in documents.items()},
-        besides_chunks=[instructions + n for n in tokenizer.count(questions)],
+        besides_chunks=[instructions + n for n in tokenizer.count([tags.neutralise(q) for q in questions])],
     )
 
 

@@ -58,12 +58,8 @@ def english() -> Iterator[str]:
     for path in sorted(library.rglob("*.py")):
         if {"site-packages", "test", "tests", "idle_test", "encodings"} & set(path.relative_to(library).parts):
             continue
-        try:
-            source = path.read_text(encoding="utf-8")
-            tree = ast.parse(source)
-        except (UnicodeDecodeError, SyntaxError):  # lib2to3 carries samples that are wrong on purpose
-            continue
-        for node in ast.walk(tree):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield ast.get_docstring(node) or ""
         comments = re.findall(r"^\s*# (.*\w.*)$", source, re.MULTILINE)

@@ -7,7 +7,8 @@ after it; put neighbours together while the sum of their counts is within the li
 
 It departs from that where a chunk would be over the limit: a piece without a separator is cut between tokens, and
 pieces that count more together than apart are parted again in the middle. Also, every chunk knows its place and its
-true count, and a piece of no tokens at all (some tokenizers drop characters) goes into one chunk, never into two.
+true count, white space alone is never a chunk, and a piece of no tokens at all (some tokenizers drop characters) goes
+into one chunk, never into two.
 
 A piece is a pair of positions, not a copy. Each round takes all pieces one separator further and counts them in one
 batch, so there is no recursion, and a piece is counted once a round instead of at every step of putting together.
@@ -79,7 +80,7 @@ def split(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
                 separator = _separator(text, start, end, following)
                 if separator is not None:
                     pending.append(Piece(start, end, separator))
-                elif tokens[i] == max_tokens:
+                elif tokens[i] == max_tokens and not text[start:end].isspace():
                     spans.append(Span(start, end, max_tokens))  # langchain does not strip these
                 else:
                     groups.append(Group(start, end, []))

@@ -1,0 +1,238 @@
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+from tokenizers import Tokenizer as Fast
+from tokenizers import models, normalizers, pre_tokenizers, trainers
+
+from datagen.text.splitter import SEPARATORS, Span, split
+from datagen.text.tokenizers import Tokenizer, load
+
+BOOKS = Path(__file__).parents[3] / "shared" / "data" / "books"
+ORDINARY = [
+    "word",
+    " and",
+    " the",
+    "Smith",
+    " 12",
+    "é",
+    "漢字",
+    "かな",
+    "한글",
+    " don't",
+    "(x)",
+    '"Yes."',
+    " — ",
+    "...",
+]
+BREAKS = [
+    "\n\n",
+    "\n",
+    ". ",
+    "! ",
+    "? ",
+    "; ",
+    ", ",
+    "。",
+    "！",
+    "？",
+    "；",
+    "，",
+    "\n\n\n",
+    ".\n",
+    ".  ",
+    "\r\n\r\n",
+    "\n \n",
+]
+HOSTILE = [
+    " ",
+    "   ",
+    "\t",
+    "\x1c",
+    "\x85",
+    "\u3000",
+    "e\u0301",
+    "\u0301",
+    "👩‍👩‍👧",
+    "\x00",
+    "\x07",
+    "x" * 90,
+    " " * 70,
+    "。" * 30,
+]
+plain = st.lists(st.sampled_from(ORDINARY * 2 + BREAKS), max_size=120).map("".join)
+hostile = st.lists(st.sampled_from(BREAKS + HOSTILE + ORDINARY), max_size=80).map("".join)
+anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+limits = st.integers(16, 64)
+
+
+@pytest.fixture(scope="module")
+def hf(tmp_path_factory):
+    """Two tokenizers of encoders: words in lower case that know no white space, and byte pairs with all of it."""
+    folder = tmp_path_factory.mktemp("hf")
+    words = Fast(models.WordPiece({"[UNK]": 0, **{c: i for i, c in enumerate("abcdefghijklmnopqrstuvwxyz", 1)}}))
+    words.normalizer = normalizers.BertNormalizer(clean_text=False)
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words.save(str(folder / "words.json"))
+    pairs = Fast(models.BPE())
+    pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False, special_tokens=[])
+    pairs.train_from_iterator(["".join(ORDINARY + BREAKS), Path(__file__).read_text(encoding="utf-8")], trainer)
+    pairs.save(str(folder / "pairs.json"))
+    return [load(f"hf:{folder / name}") for name in ("words.json", "pairs.json")]
+
+
+def check(text: str, tokenizer: Tokenizer, limit: int) -> list[Span]:
+    """What always holds."""
+    spans = split(text, tokenizer, limit)
+    chunks = [text[span.start : span.end] for span in spans]
+    assert [span.n_tokens for span in spans] == tokenizer.count(chunks)
+    assert all(span.start < span.end and span.n_tokens <= limit for span in spans)
+    edges = [0, *(at for span in spans for at in span[:2]), len(text)]
+    assert edges == sorted(edges)
+    assert not any(text[a:b].strip() for a, b in list(pairwise(edges))[::2])
+    assert all(c == c.strip() for c, span in zip(chunks, spans, strict=True) if span.n_tokens < limit)
+    return spans
+
+
+def check_parity(text: str, tokenizer: Tokenizer, limit: int) -> float:
+    """Langchain's chunks, but for those over the limit, which are parted; returns the share of the former."""
+    theirs = RecursiveCharacterTextSplitter(
+        separators=list(SEPARATORS),
+        chunk_size=limit,
+        chunk_overlap=0,
+        length_function=lambda t: tokenizer.count([t])[0],
+    ).split_text(text)
+    ours = iter([text[span.start : span.end] for span in check(text, tokenizer, limit)])
+    n_same = 0
+    for chunk in theirs:
+        if chunk.isspace():
+            continue  # langchain's, if it has as many tokens as allowed
+        if tokenizer.count([chunk])[0] <= limit:
+            assert next(ours) == chunk
+            n_same += 1
+        else:
+            left = "".join(chunk.split())
+            while left:
+                part = "".join(next(ours).split())
+                assert part
+                assert left.startswith(part)
+                left = left[len(part) :]
+    assert next(ours, None) is None
+    return n_same / max(len(theirs), 1)
+
+
+@given(plain, limits)
+def test_same_as_langchain_on_ordinary_text(text, limit):
+    check_parity(text, load("embedded"), limit)
+
+
+@given(hostile | anything, limits)
+def test_same_as_langchain_on_hostile_text(text, limit):
+    check_parity(text, load("embedded"), limit)
+
+
+def test_same_as_langchain_with_tokenizers_of_encoders(hf):
+    @given(plain | hostile, limits)
+    def same(text, limit):
+        for tokenizer in hf:
+            check_parity(text, tokenizer, limit)
+
+    same()
+
+
+@given(anything, limits)
+def test_offsets_on_any_text(text, limit):
+    check(text, load("embedded"), limit)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n\n", "\r\n \t\n"])
+def test_nothing_to_split(text):
+    assert split(text, load("embedded"), 16) == []
+
+
+def test_white_space_of_any_length_is_no_chunk():
+    assert [n for n in range(600) if split("\t" * n, load("embedded"), 16)] == []
+
+
+def test_a_piece_of_just_the_limit_keeps_its_white_space():
+    text = "house" + " house" * 13 + " "
+    limit = load("embedded").count([text])[0]
+    assert split(text, load("embedded"), limit) == [Span(0, len(text), limit)]
+    assert check_parity(text, load("embedded"), limit) == 1
+
+
+def test_a_short_text_is_one_chunk():
+    assert split("\n\n Hello there.\n", load("embedded"), 16) == [
+        Span(3, 15, load("embedded").count(["Hello there."])[0])
+    ]
+
+
+def test_separators_are_tried_in_order():
+    paragraph = "A sentence of some words. Another one; it has a part, and one more! " * 4
+    text = "\n\n".join([paragraph, "Short.", "Also short.", paragraph])
+    chunks = [text[a:b] for a, b, _ in check(text, load("embedded"), 32)]
+    assert "Short.\n\nAlso short." in chunks
+    assert chunks[1].startswith(". Another one")
+
+
+def test_a_piece_without_separators_is_cut_between_tokens():
+    text = "word " * 100
+    spans = check(text, load("embedded"), 32)
+    assert len(spans) == 4
+    assert {text[a:b].replace("word", "").strip() for a, b, _ in spans} == {""}
+
+
+def test_pieces_that_count_more_together_are_parted_between_them():
+    embedded = load("embedded")
+    together = Tokenizer(
+        name="more-together",
+        identity="",
+        revision=None,
+        _lengths=lambda texts: [
+            n + 5 * max(t.count("\n") - 1, 0) for t, n in zip(texts, embedded.count(texts), strict=True)
+        ],
+        _ends=embedded.ends,
+        _parts=lambda text: [text],
+    )
+    text = "\n".join(["some words here"] * 40)
+    spans = split(text, together, 64)
+    assert max(together.count([text[a:b] for a, b, _ in spans])) <= 64
+    assert {line for a, b, _ in spans for line in text[a:b].split("\n")} == {"some words here"}
+    assert 4 <= len(spans) <= 12
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "\n", " ", ", ", "!. ", "。", "漢字", "👩‍👩‍👧", "e\u0301", "\r\n", "ab ", "\n\n. ! ？"]
+)
+def test_hostile_texts_take_linear_time(unit):
+    text = unit * (60_000 // len(unit))
+    spans = split(text, load("embedded"), 128)
+    assert all(span.n_tokens <= 128 for span in spans)
+    assert sum(len(text[a:b].split()) for a, b, _ in spans) >= len(text.split())
+
+
+def test_two_megabytes_without_a_separator():
+    text = "0123456789abcdef" * 125_000
+    spans = split(text, load("embedded"), 512)
+    assert spans[0].start == 0
+    assert spans[-1].end == len(text)
+    assert all(a.end == b.start for a, b in pairwise(spans))
+    assert max(span.n_tokens for span in spans) <= 512
+
+
+@pytest.mark.skipif(not BOOKS.is_dir(), reason="the books are not here")
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("news-from-nowhere.txt", "utf-8"), ("dickens-and-music.latin1.txt", "latin-1"), ("entre-nous.fr.txt", "utf-8")],
+)
+def test_whole_books(name, encoding):
+    text = (BOOKS / name).read_text(encoding=encoding)
+    assert check_parity(text, load("embedded"), 512) == 1
+    assert (
+        check_parity(text.replace("\n\n", "\v").replace("\n", " ").replace("\v", "\n\n"), load("embedded"), 256) > 0.98
+    )
