@@ -38,7 +38,7 @@ class Input(Section):
         description="a file, a folder, '-' for standard input, or hf://owner/name",
         json_schema_extra=RUNTIME,
     )
-    text_column: str = "text"
+    text_column: str = Field(default="text", description="in JSON lines, parquet and hf:// inputs")
     id_column: str = Field(
         default="id", description="optional in the data: rows without one are named after file and line"
     )
@@ -46,32 +46,38 @@ class Input(Section):
     strict: bool = Field(
         default=False, description="stop at the first bad row instead of setting it aside", json_schema_extra=RUNTIME
     )
-    hf_subset: str | None = None
-    hf_split: str = "train"
-    hf_revision: str | None = None
+    hf_subset: str | None = Field(default=None, description="of an hf:// dataset, as its card names it")
+    hf_split: str = Field(default="train", description="of an hf:// dataset")
+    hf_revision: str | None = Field(default=None, description="of an hf:// dataset: a commit, branch or tag")
 
 
 class Chunk(Section):
     tokenizer: str = Field(default="embedded", description="embedded, tiktoken:<encoding> or hf:<name or path>")
-    max_tokens: int = Field(default=512, ge=16)
-    min_document_tokens: int = Field(default=0, ge=0)
-    max_document_tokens: int | None = Field(default=None, ge=1)
-    documents_per_shard: int = Field(default=16, ge=1)
+    max_tokens: int = Field(default=512, ge=16, description="per chunk")
+    min_document_tokens: int = Field(default=0, ge=0, description="shorter documents are rejected")
+    max_document_tokens: int | None = Field(default=None, ge=1, description="longer documents are rejected")
+    documents_per_shard: int = Field(
+        default=64, ge=1, description="at most; a shard of long documents is full sooner, at half a million characters"
+    )
 
 
 class Embed(Section):
     model: str = Field(default="embedded", description="embedded, or any SentenceTransformers model by name or path")
     revision: str | None = Field(default=None, description="the model's commit on the hub")
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1, description="texts encoded at once")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps", json_schema_extra=RUNTIME)
 
 
 class Cluster(Section):
-    min_similarity: Fraction = 0.7
-    min_cluster_size: int = Field(default=4, ge=2)
-    max_cluster_size: int = Field(default=16, ge=2)
-    min_samples: int = Field(default=2, ge=1)
-    oversized: Literal["split", "drop"] = "split"
+    min_similarity: Fraction = Field(
+        default=0.7, description="cosine similarity from which clusters are merged (epsilon = 1 - this)"
+    )
+    min_cluster_size: int = Field(default=4, ge=2, description="chunks")
+    max_cluster_size: int = Field(default=16, ge=2, description="chunks")
+    min_samples: int = Field(default=2, ge=1, description="of HDBSCAN: how dense a core is")
+    oversized: Literal["split", "drop"] = Field(
+        default="split", description="a cluster over the limit: split it by leaf selection, or drop it, as published"
+    )
     min_clusters: int = Field(default=1, ge=1, description="documents with fewer clusters are left out")
     max_clusters: int = Field(default=4, ge=1, description="how many clusters are drawn from a document")
     max_document_chunks: int = Field(
@@ -86,10 +92,10 @@ class Cluster(Section):
 
 
 class Generate(Section):
-    method: Literal["extractive"] = "extractive"
+    method: Literal["extractive"] = Field(default="extractive", description="fill-in-the-blank questions, no model")
     candidates: int = Field(default=3, ge=1, description="how many are made per cluster")
     min_evidence: int = Field(default=2, ge=1, description="fewest chunks a question needs")
-    max_evidence: int = Field(default=4, ge=1)
+    max_evidence: int = Field(default=4, ge=1, description="most chunks a question needs")
 
     @model_validator(mode="after")
     def _ordered(self) -> Generate:
@@ -99,30 +105,32 @@ class Generate(Section):
 
 
 class Judge(Section):
-    method: Literal["rules"] = "rules"
-    max_question_chars: int = Field(default=2000, ge=1)
-    max_answer_chars: int = Field(default=200, ge=1)
+    method: Literal["rules"] = Field(default="rules", description="proofs from the document, no model")
+    max_question_chars: int = Field(default=2000, ge=1, description="longer questions are rejected")
+    max_answer_chars: int = Field(default=200, ge=1, description="longer answers are rejected")
 
 
 class Select(Section):
-    min_rating: float = Field(default=5.0, ge=0, le=10)
-    per_cluster: int = Field(default=1, ge=1)
-    per_document: int = Field(default=1, ge=1)
+    min_rating: float = Field(default=5.0, ge=0, le=10, description="of 10")
+    per_cluster: int = Field(default=1, ge=1, description="most rows from a cluster")
+    per_document: int = Field(default=1, ge=1, description="most rows from a document")
     max_similarity: Fraction = Field(
         default=0.95, description="a question nearer than this to a better one is a near-duplicate"
     )
-    max_prompt_tokens: int = Field(default=65_536, ge=256)
-    validation_fraction: Fraction = 0.1
+    max_prompt_tokens: int = Field(
+        default=65_536, ge=256, description="longer documents are shown through a window that holds the evidence"
+    )
+    validation_fraction: Fraction = Field(default=0.1, description="of the documents")
 
 
 class Dataset(Section):
-    name: str = "longrlvr-data"
+    name: str = Field(default="longrlvr-data", description="of the dataset, and the `data_source` of its rows")
     license: str = Field(default="unknown", description="the licence of the documents, for the dataset card")
-    rows_per_file: int = Field(default=256, ge=1)
+    rows_per_file: int = Field(default=256, ge=1, description="a row holds a whole document")
 
 
 class Config(Section):
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="for every draw")
     workers: int | None = Field(
         default=None, ge=1, description="processes; default: one per core", json_schema_extra=RUNTIME
     )
@@ -152,7 +160,8 @@ def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Co
     except yaml.YAMLError as e:
         mark = getattr(e, "problem_mark", None)
         where = f"{source}:{mark.line + 1}" if mark else source
-        raise ConfigError(f"{where}: not valid YAML: {getattr(e, 'problem', None) or str(e).splitlines()[0]}") from e
+        problem = getattr(e, "problem", None) or str(e).splitlines()[0]
+        raise ConfigError(f"{where}: not valid YAML: {_clipped(problem)}") from e
     except RecursionError as e:
         raise ConfigError(f"{source}: nested too deeply, or an alias stands inside what it names") from e
     if not isinstance(data, dict):
@@ -219,7 +228,7 @@ def _plain(node: yaml.Node, source: str) -> Any:
             if not isinstance(key, yaml.ScalarNode):
                 raise ConfigError(f"{where}: a setting's name is a word, not a list or a mapping")
             if key.value in mapping:
-                raise ConfigError(f"{where}: '{key.value}' is set twice")
+                raise ConfigError(f"{where}: '{_clipped(key.value)}' is set twice")
             mapping[key.value] = _plain(value, source)
         return mapping
     if isinstance(node, yaml.SequenceNode):
@@ -227,7 +236,8 @@ def _plain(node: yaml.Node, source: str) -> Any:
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (ValueError, LookupError) as e:  # a day in a thirteenth month
-        raise ConfigError(f"{source}:{node.start_mark.line + 1}: not valid YAML: {node.value!r}: {e}") from e
+        where, what = f"{source}:{node.start_mark.line + 1}", f"{_clipped(repr(node.value))}: {_clipped(str(e))}"
+        raise ConfigError(f"{where}: not valid YAML: {what}") from e
 
 
 def _where(source: str, node: yaml.Node | None, loc: tuple[int | str, ...]) -> str:
@@ -243,7 +253,7 @@ def _where(source: str, node: yaml.Node | None, loc: tuple[int | str, ...]) -> s
 
 
 def _sentence(err: Any) -> str:
-    name = ".".join(str(p) for p in err["loc"])
+    name = ".".join(_clipped(str(p)) for p in err["loc"])
     section: Any = Config
     if err["type"] == "extra_forbidden":
         for part in err["loc"][:-1]:
@@ -256,5 +266,9 @@ def _sentence(err: Any) -> str:
         section = section.model_fields[name].annotation
         message = f"a section holds settings, such as '{next(iter(section.model_fields))}:'"
     if name and not isinstance(got, dict):
-        message += f", got {'nothing' if got is None else repr(got)[:80]}"
+        message += f", got {'nothing' if got is None else _clipped(repr(got))}"
     return f"{name}: {message[0].lower()}{message[1:]}" if name else message
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -79,7 +79,8 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
     running: set[Future[R]] = set()
     try:
         for item in items:
-            running.add(executor.submit(_portable, work, item))
+            with _ctrl_c_held():  # this may start a worker
+                running.add(executor.submit(_portable, work, item))
             if len(running) >= limit:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
@@ -90,6 +91,19 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
         raise UserError(
             "a worker process was killed, most often for lack of memory: try fewer --workers. What is finished is kept."
         ) from e
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """A process inherits which signals are held: no Ctrl-C can reach one that is started in here and not yet ready."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _portable(work: Callable[[T], R], item: T) -> R:

@@ -80,9 +80,7 @@ def load(folder: str) -> Identity | None:
     try:
         return Identity(**stored)
     except TypeError as e:
-        raise UserError(
-            f"{folder} is of another version of longrlvr-data: choose another --output-dir"
-        ) from e
+        raise UserError(f"{folder} is of another version of longrlvr-data: choose another --output-dir") from e
 
 
 def save(folder: str, identity: Identity) -> None:

@@ -59,7 +59,10 @@ def write_quickstart(folder: Path) -> int:
     from datagen.text.quickstart import write_corpus
 
     def write() -> int:
-        files = write_corpus(folder)
+        try:
+            files = write_corpus(folder)
+        except OSError as e:
+            raise UserError(f"{folder}: cannot be written to: {e.strerror or e}") from e
         size = sum(f.stat().st_size for f in files)
         version = sys.version.split()[0]
         print(f"{folder}: {len(files)} documents, {size:,} bytes, the language reference of Python {version}")
@@ -78,9 +81,11 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     counts = None
     with stage.locked(run):
         config = _settle_input(config, run, reporter)
+        kept = shards.join(run, "config.yaml")
+        first = not shards.exists(kept)
         try:
             stage.check_upstream(upstream, run, config, options.resume)
-            if not shards.exists(shards.join(run, "config.yaml")):
+            if first:
                 _save_config(run, config)
             with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
                 for s in todo:
@@ -89,6 +94,10 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
                         _say_input(run, reporter, options.verbose)
         except StaleStage as e:
             raise StaleStage(f"{e}\n{_ways_on(run, e.stage)}", e.stage) from e
+        except UserError:
+            if first and not shards.names(shards.join(run, todo[0].name)):
+                shards.remove(kept)  # nothing was made by these settings: they are not the run's
+            raise
         _save_config(run, config)
         if todo[-1] is STAGES[-1]:
             from datagen.export import dataset
@@ -212,9 +221,13 @@ def _statuses(run: str) -> list[StageStatus]:
     return [ledgers.stage_status(run, s.name, s.takes, s.reads[0] if s.reads else None) for s in STAGES]
 
 
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt  # not by a SIGINT: it is ignored where a shell started this in the background
+
+
 def _guarded(reporter: Reporter, verbose: bool, work: Callable[[], int]) -> int:
     """Turn what went wrong into a sentence and an exit code. A bug keeps its traceback."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return work()
     except KeyboardInterrupt:

@@ -24,6 +24,11 @@ class Prompt:
     variables: frozenset[str]
     digest: str  # sha256 of the text, in hex
 
+    @property
+    def literals(self) -> list[str]:
+        """The text between the variables."""
+        return _VARIABLE.split(self.text)[::2]
+
 
 def load(name_or_path: str | Path) -> Prompt:
     """A bundled prompt by name, or any file. Raises ConfigError when it is missing, unreadable or malformed."""

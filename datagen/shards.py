@@ -26,7 +26,7 @@ from datagen import records
 from datagen.errors import UserError
 
 SUFFIX = ".parquet"
-_UNFINISHED = ".longrlvr-tmp"
+UNFINISHED = ".longrlvr-tmp"  # ends the names of what is being written; `sweep` removes it after a kill
 _LEDGER = b"longrlvr.ledger"
 
 
@@ -93,23 +93,29 @@ def read_json(path: str) -> Any | None:
     try:
         return json.loads(read_bytes(path)) if exists(path) else None
     except ValueError as e:
-        raise UserError(f"{path} is damaged: {e}") from e
+        raise UserError(f"{path} is damaged ({e}): delete it and run the same command again") from e
 
 
 def write_bytes(path: str, data: bytes) -> None:
     """Write a file atomically and durably. Raises UserError when the disk is full or the place not writable."""
     fs, name = _open(path)
+    with writing(path, len(data)), _signals_held():
+        if isinstance(fs, LocalFileSystem):
+            _write_local(Path(name), data)
+        else:
+            fs.pipe_file(name, data)
+
+
+@contextmanager
+def writing(path: str, size: int | None = None) -> Iterator[None]:
+    """Turn what stops a write into a sentence: UserError when the disk is full or the place not writable."""
     try:
-        with _signals_held():
-            if isinstance(fs, LocalFileSystem):
-                _write_local(Path(name), data)
-            else:
-                fs.pipe_file(name, data)
+        yield
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = "no space left" if size is None else f"no space left to write {size:,} bytes"
             raise UserError(
-                f"{path}: no space left to write {len(data):,} bytes. Free some space and run the same command "
-                "again: what is finished is kept."
+                f"{path}: {what}. Free some space and run the same command again: what is finished is kept."
             ) from e
         raise UserError(f"{path}: cannot be written: {e.strerror or e}") from e
 
@@ -156,7 +162,7 @@ def sweep(folder: str) -> None:
     """Remove what writes that were killed left behind."""
     fs, name = _open(folder)
     if isinstance(fs, LocalFileSystem) and fs.isdir(name):
-        for leftover in list(Path(name).rglob(f".*{_UNFINISHED}")):
+        for leftover in list(Path(name).rglob(f".*{UNFINISHED}")):
             _delete(leftover)
 
 
@@ -197,7 +203,7 @@ def _write_local(path: Path, data: bytes) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}{_UNFINISHED}"
+    return path.parent / f".{path.name}.{os.getpid()}{UNFINISHED}"
 
 
 def _delete(path: Path) -> None:

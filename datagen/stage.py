@@ -82,6 +82,7 @@ class Stage:
     layout: frozenset[str] = frozenset()  # settings and facts that decide which row is in which shard
     prepare: Callable[[Config, str], dict[str, Any]] | None = None  # a global step over narrow columns: by shard name
     alone: Callable[[Config], bool] = _never  # must run in one process (it owns the GPU)
+    tables: tuple[str, ...] = ()  # its side tables besides "dropped"
     ticks: bool = False  # `process` reports its progress within a shard, by `executors.tick`
     version: int = 1  # raise it when the code starts to write other bytes
 
@@ -103,7 +104,7 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
     if resume == "never":
         shards.remove(here)
     stored = ids.load(here)
-    done = set(shards.names(here)) if stored else set()
+    done = _done(stage, here) if stored else set()
     found = ids.changes(stored, wanted) if stored and done else []  # without a finished shard there is nothing to keep
     layout = shards.read_json(shards.join(folder, "chunk", LAYOUT))
     complete = layout is not None and done >= set(layout)
@@ -128,6 +129,12 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
     started = time.monotonic()
     _process(stage, folder, config, layout, done, pool, progress)
     return _summary(stage, folder, time.monotonic() - started, progress)
+
+
+def _done(stage: Stage, here: str) -> set[str]:
+    """The finished shards. One whose side table was deleted is made again."""
+    tables = ("", "dropped", *stage.tables)
+    return set.intersection(*(set(shards.names(shards.join(here, t) if t else here)) for t in tables))
 
 
 def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
@@ -231,11 +238,20 @@ def _process(
     if stage.source:
         kept = ledgers.stage_status(folder, stage.name, stage.takes, None).ledger
         if kept.get(stage.takes, {"kept": 0})["kept"] == 0:
+            reasons = _reasons(folder, stage, kept)
             shards.remove(shards.join(folder, stage.name))
-            left = kept.get(stage.takes, {"rejected": {}, "failed": {}})
-            reasons = ", ".join(f"{reason} ({n})" for reason, n in {**left["failed"], **left["rejected"]}.items())
             raise InputError(f"{config.input.path}: no document could be used: {reasons or 'it holds none'}")
         shards.write_json(shards.join(folder, stage.name, LAYOUT), seen)
+
+
+def _reasons(folder: str, stage: Stage, ledger: Ledger) -> str:
+    """Why no row of the unit a stage takes was kept: the reasons with their counts, and the first row's."""
+    left = ledger.get(stage.takes, {"rejected": {}, "failed": {}})
+    counts = ", ".join(f"{reason} ({n})" for reason, n in {**left["failed"], **left["rejected"]}.items())
+    dropped = shards.join(folder, stage.name, "dropped")
+    rows = (row for name in shards.names(dropped) for row in shards.read_rows(f"{dropped}/{name}.parquet", Dropped))
+    first = next((row for row in rows if row.unit == stage.takes), None)
+    return f"{counts}; the first: {first.detail}" if first else counts
 
 
 def _process_shard(job: tuple[Stage, Shard]) -> int:

@@ -54,9 +54,9 @@ def restore(text: str) -> str:
     return _ESCAPED.sub(r"<\1", text)
 
 
-def chunk_overhead(index: int) -> str:
-    """All that `render_context` writes for chunk `index` besides its neutralised text."""
-    return ("" if index == 0 else _SEPARATOR) + f"<CHUNK_{index}></CHUNK_{index}>"
+def around_chunk(index: int) -> tuple[str, str]:
+    """What `render_context` writes before and after the neutralised text of chunk `index`."""
+    return ("" if index == 0 else _SEPARATOR) + f"<CHUNK_{index}>", f"</CHUNK_{index}>"
 
 
 def render_context(chunks: Sequence[str]) -> str:

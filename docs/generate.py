@@ -42,7 +42,7 @@ def configuration() -> str:
 
 
 def _table(section: type[Section]) -> str:
-    lines = ["| setting | default | |", "| --- | --- | --- |"]
+    lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, info in section.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
             continue

@@ -80,7 +80,7 @@ def test_context_round_trips(chunks):
     text = tags.render_context(chunks)
     assert tags.read_context(text) == chunks
     assert [int(n) for n in CHUNK.findall(text)] == list(range(len(chunks)))
-    assert len(text) == sum(len(tags.neutralise(c)) + len(tags.chunk_overhead(i)) for i, c in enumerate(chunks))
+    assert len(text) == sum(len(tags.neutralise(c)) + len("".join(tags.around_chunk(i))) for i, c in enumerate(chunks))
 
 
 @given(st.lists(hostile, min_size=1, max_size=4), hostile)

@@ -76,8 +76,11 @@ def encode(texts: Sequence[str], settings: Embed, on_progress: Callable[[int], N
 
 def _windows(texts: Sequence[str], model: SentenceTransformer) -> tuple[list[str], list[int], list[int]]:
     """Cut every text into parts that fit the model's window: the parts, whose they are, and their token counts."""
+    from transformers import PreTrainedTokenizerBase
+
     tokenizer, window = model.tokenizer, model.max_seq_length
-    if window is None or math.isinf(window) or not callable(tokenizer):  # averages of word vectors have no window
+    if window is None or math.isinf(window) or not isinstance(tokenizer, PreTrainedTokenizerBase):
+        # Averages of word vectors have no window.
         return list(texts), list(range(len(texts))), [1] * len(texts)
     prompt = model.prompts.get(model.default_prompt_name or "", "")  # `encode` puts it before every part
     room = window - len(tokenizer(prompt)["input_ids"])

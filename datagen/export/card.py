@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from datagen.config import Config
+from datagen.identity import digest
 
 
 def card(config: Config, counts: dict[str, int], lengths: list[int], provenance: dict[str, Any]) -> str:
@@ -21,6 +22,9 @@ def card(config: Config, counts: dict[str, int], lengths: list[int], provenance:
         "configs": [
             {
                 "config_name": "default",
+                # `datasets` caches a local folder by its name and this header: without a mark of the content, one
+                # run's "dataset" folder would be served from the cache of another's.
+                "description": f"content {digest(provenance)[:16]}",
                 "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in present],
             }
         ],

@@ -66,10 +66,10 @@ def write(run: str, config: Config) -> dict[str, int]:
             counts[row["split"]] += 1
     if not sum(counts.values()):
         raise UserError(f"{run}: no row is left for a dataset; `longrlvr-data status {run}` shows where they went")
+    building = shards.join(run, ".dataset")
+    shards.remove(building)  # left by a write that was killed
     if stored == made_from:
         return counts
-    building = shards.join(run, ".dataset")
-    shards.remove(building)
     lengths: list[int] = []
     for split in SPLITS:
         size = config.dataset.rows_per_file

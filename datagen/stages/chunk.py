@@ -13,7 +13,7 @@ from datagen.records import Chunk, Document, Dropped
 from datagen.stage import Output, Shard, Stage
 from datagen.text import documents, sources, splitter, tokenizers
 
-MAX_SHARD_CHARS = 64_000_000  # bounds memory when documents are huge; a longer document is a shard of its own
+SHARD_CHARS = 500_000  # a book or two: few enough to spread over workers, enough to be worth a file
 HASHES = ".fingerprints.json"  # content hashes of input files by size and time, so that resuming reads nothing twice
 
 
@@ -28,13 +28,14 @@ def source(config: Config, run: str) -> Iterator[tuple[str, list[Document | Drop
     batch: list[Document | Dropped] = []
     n_documents = n_chars = n_shards = 0
     for row in documents.read(files, config.input):
-        batch.append(row)
-        if isinstance(row, Document):
-            n_documents += 1
-            n_chars += len(row.text)
-        if n_documents == config.chunk.documents_per_shard or n_chars >= MAX_SHARD_CHARS:
+        size = len(row.text) if isinstance(row, Document) else 0
+        full = n_documents == config.chunk.documents_per_shard or n_chars + size > SHARD_CHARS
+        if full and n_documents:
             yield f"shard-{n_shards:05d}", batch
             batch, n_documents, n_chars, n_shards = [], 0, 0, n_shards + 1
+        batch.append(row)
+        n_documents += isinstance(row, Document)
+        n_chars += size
     if batch:
         yield f"shard-{n_shards:05d}", batch
 
@@ -94,6 +95,7 @@ STAGE = Stage(
     process=process,
     facts=facts,
     source=source,
+    tables=("documents",),
     layout=frozenset(
         {"input content", "input.limit", "input.text_column", "input.id_column", "input.hf_subset"}
         | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}

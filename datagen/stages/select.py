@@ -159,7 +159,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Costs:
-    """Tokens of every part of a prompt, counted once. A prompt's tokens are the sum over its parts."""
+    """Tokens of every part of a prompt, counted once. Their sum is what the prompt takes, or a little more."""
 
     documents: dict[str, list[int]]  # of each chunk of a document, with its tags
     besides_chunks: list[int]  # of each entry's question and the instructions
@@ -208,9 +208,12 @@ def _prompt_costs(config: Config, run: str, questions: list[str]) -> Costs:
         for row in table.to_pylist():
             documents.setdefault(row["doc_id"], []).append(row["n_tokens"])
     longest = max(map(len, documents.values()), default=0)
-    overhead = tokenizer.count([tags.chunk_overhead(i) for i in range(longest)])
-    parts = prompts.render(prompts.load("task"), context="\0", question="\0").split("\0")
-    instructions = sum(tokenizer.count(parts))
+    # Tags are counted apart, as they stand in a prompt ("><" would be one token). One more for the two seams with the
+    # text: rarely, a token parts differently there, and a prompt must never be over the limit.
+    opening = tokenizer.count([tags.around_chunk(i)[0] for i in range(longest)])
+    closing = tokenizer.count([tags.around_chunk(i)[1] for i in range(longest)])
+    overhead = [a + b + 1 for a, b in zip(opening, closing, strict=True)]
+    instructions = sum(tokenizer.count(prompts.load("task").literals))
     return Costs(
         documents={d: [n + overhead[i] for i, n in enumerate(chunks)] for d, chunks in documents.items()},
         besides_chunks=[instructions + n for n in tokenizer.count([tags.neutralise(q) for q in questions])],

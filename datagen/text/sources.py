@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from datagen import shards
 from datagen.config import Input
 from datagen.errors import InputError, MissingExtra
 
@@ -94,13 +95,15 @@ def spool(stream: BinaryIO, into: Path) -> File:
 
     The file appears whole or not at all, and takes the place of one copied earlier. `find` on it gives the same File,
     so that a later run reads the copy under the same names.
-    Raises InputError when there is nothing in it, or bytes of a kind that must be unpacked first.
+    Raises InputError when there is nothing in it, it breaks off, or holds bytes of a kind that must be unpacked first;
+    UserError when the copy cannot be written.
     """
-    into.mkdir(parents=True, exist_ok=True)
-    partial, head = into / ".stdin.partial", b""
+    with shards.writing(str(into)):
+        into.mkdir(parents=True, exist_ok=True)
+    partial, head = into / f".stdin{shards.UNFINISHED}", b""
     try:
-        with open(partial, "wb") as out:
-            while block := stream.read(BLOCK):
+        with shards.writing(str(into)), open(partial, "wb") as out:
+            for block in _blocks(stream):
                 # Blanks, and what a byte order mark and UTF-16 put around the first character.
                 head = head or block.lstrip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe")[:4]
                 for magic, kind in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PAR1", "parquet")):
@@ -118,6 +121,14 @@ def spool(stream: BinaryIO, into: Path) -> File:
     finally:
         partial.unlink(missing_ok=True)
     return File(os.path.abspath(into / name), name, kinds[name], None)
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    try:
+        while block := stream.read(BLOCK):
+            yield block
+    except OSError as e:
+        raise InputError(f"Standard input broke off: {e}") from e
 
 
 @contextmanager

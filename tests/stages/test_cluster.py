@@ -205,7 +205,7 @@ def test_mean_similarity_is_that_of_all_pairs(n, dim, seed, offset):
 documents = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     shape=documents,
     similarity=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),

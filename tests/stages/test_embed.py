@@ -21,7 +21,7 @@ def test_every_chunk_has_its_vector(run):
         vectors = np.stack([r.vector for r in rows])
         assert vectors.dtype == np.float16
         assert np.linalg.norm(vectors.astype(np.float32), axis=1) == pytest.approx(1, abs=2e-3)
-        assert vectors.tobytes() == encoder.encode([c.text for c in chunks], config.embed).tobytes()
+    assert vectors.tobytes() == encoder.encode([c.text for c in chunks], config.embed).tobytes()
 
 
 def test_similar_texts_have_similar_vectors(run):

@@ -196,7 +196,7 @@ def test_a_copy_that_breaks_off_leaves_the_earlier_one(tmp_path):
             raise OSError("the pipe broke")
 
     sources.spool(io.BytesIO(b"a text"), tmp_path)
-    with pytest.raises(OSError, match="pipe"):
+    with pytest.raises(InputError, match="Standard input broke off: the pipe broke"):
         sources.spool(Broken(), tmp_path)
     assert os.listdir(tmp_path) == ["stdin.txt"]
 
