@@ -14,7 +14,8 @@ def installed_copy(package: Path) -> ModuleType:
     package.mkdir(parents=True)
     file = shutil.copy(resources.__file__, package / "resources.py")
     spec = importlib.util.spec_from_file_location("resources_copy", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -30,7 +31,8 @@ def put(file: Path, text: str = "") -> Path:
 def test_a_bundled_file_is_found_from_any_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = resources.path("prompts", name)
-    assert found.name == "task.md" and found.is_file()
+    assert found.name == "task.md"
+    assert found.is_file()
 
 
 def test_names_lists_what_is_bundled():

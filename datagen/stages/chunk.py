@@ -30,7 +30,7 @@ def source(config: Config, run: str) -> Iterator[tuple[str, list[Document | Drop
     for row in documents.read(files, config.input):
         size = len(row.text) if isinstance(row, Document) else 0
         full = n_documents == config.chunk.documents_per_shard or n_chars + size > SHARD_CHARS
-        if full and n_documents:
+        if full and n_documents and isinstance(row, Document):
             yield f"shard-{n_shards:05d}", batch
             batch, n_documents, n_chars, n_shards = [], 0, 0, n_shards + 1
         batch.append(row)

@@ -130,20 +130,23 @@ def test_documents_are_dealt_to_shards_in_order(tmp_path, go, settings, per_shar
     go(tmp_path / "run", config, "chunk")
     folder = f"{tmp_path}/run/chunk"
     names = [f"shard-{i:05d}" for i in range(len(sizes))]
-    if per_shard in (1, 5):  # the bad row came after a full shard
-        names.append(f"shard-{len(sizes):05d}")
     assert shards.read_json(f"{folder}/shards.json") == shards.names(folder) == names
     dealt = [shards.read_rows(f"{folder}/documents/{name}.parquet", Document) for name in names]
     assert [len(rows) for rows in dealt if rows] == sizes
     assert [d.doc_id for rows in dealt for d in rows] == [f"d{i}" for i in range(5)]
 
 
-@pytest.mark.slow
-def test_huge_documents_fill_a_shard_by_themselves(tmp_path, settings):
-    half = "x " * (chunk.MAX_SHARD_CHARS // 4 + 1)
-    path = jsonl(tmp_path / "in.jsonl", *({"id": name, "text": half} for name in "abc"), {"id": "d", "text": "y"})
+def test_long_documents_fill_a_shard_by_themselves(tmp_path, settings):
+    most = "x" * (chunk.SHARD_CHARS - 1)
+    rows = [
+        {"id": "a", "text": most},
+        {"id": "b", "text": "y"},
+        {"id": "c", "text": "z"},
+        {"id": "d", "text": 2 * most},
+    ]
+    path = jsonl(tmp_path / "in.jsonl", *rows)
     dealt = [(name, [d.doc_id for d in batch]) for name, batch in chunk.source(settings(path), "unused")]
-    assert dealt == [("shard-00000", ["a", "b"]), ("shard-00001", ["c", "d"])]
+    assert dealt == [("shard-00000", ["a", "b"]), ("shard-00001", ["c"]), ("shard-00002", ["d"])]
 
 
 @pytest.mark.parametrize(
