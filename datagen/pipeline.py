@@ -25,6 +25,7 @@ from datagen.console import Reporter, funnel
 from datagen.errors import ConfigError, StaleStage, UserError
 from datagen.ledger import Ledger, StageStatus
 from datagen.records import Dropped
+from datagen.stage import Stage
 from datagen.stages import COMMANDS, STAGES
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
@@ -89,7 +90,7 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
                 _save_config(run, config)
             with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
                 for s in todo:
-                    total[s.name] = stage.run(s, run, config, options.resume, pool, reporter)
+                    total[s.name] = stage.run(s, run, config, _resume(s, run, config, command, options), pool, reporter)
                     if s.source:
                         _say_input(run, reporter, options.verbose)
         except StaleStage as e:
@@ -114,6 +115,13 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
         counted = f"`longrlvr-data status {run}` counts the reasons"
         reporter.say(f"{failed:,} rows failed: {counted}, {run}/*/dropped/ holds the rows")
     return code
+
+
+def _resume(s: Stage, run: str, config: Config, command: str, options: Options) -> stage.Resume:
+    """`cluster --resume never` means the clusters: vectors that still fit are kept, they are what takes the time."""
+    if command == "cluster" and s.name == "embed" and options.resume == "never" and stage.fits(s, run, config):
+        return "if-possible"
+    return options.resume
 
 
 def _config(options: Options, needs_input: bool) -> Config:
@@ -166,13 +174,14 @@ def _ways_on(run: str, first: str) -> str:
     """What redoing a stage means, and the choices there are."""
     redone, seconds = [], 0.0
     at = [s.name for s in STAGES].index(first)
+    command = next(name for name, stages in COMMANDS.items() if first in stages)
     for s, status in list(zip(STAGES, _statuses(run), strict=True))[at:]:
         if status.shards_done:
             redone.append(f"{s.name} ({status.ledger[s.takes]['in']:,} {s.takes}s)")
             seconds += status.seconds or 0
     return (
         f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n"
-        "Choose: another --output-dir keeps both; --resume never starts over here; "
+        f"Choose: another --output-dir keeps both; `longrlvr-data {command} --resume never` redoes it; "
         "--resume always goes on with what is finished as it is."
     )
 

@@ -131,6 +131,12 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
     return _summary(stage, folder, time.monotonic() - started, progress)
 
 
+def fits(stage: Stage, folder: str, config: Config) -> bool:
+    """Whether the stage's folder was written under the settings asked for now."""
+    stored = ids.load(shards.join(folder, stage.name))
+    return stored is not None and not ids.changes(stored, _identity(stage, folder, config))
+
+
 def _done(stage: Stage, here: str) -> set[str]:
     """The finished shards. One whose side table was deleted is made again."""
     tables = ("", "dropped", *stage.tables)

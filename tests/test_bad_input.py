@@ -474,12 +474,8 @@ select: {per_document: 4, per_cluster: 2, min_rating: 3, validation_fraction: 0.
     flow = [("document", "chunk"), ("chunk", "chunk"), ("document", "cluster"), ("cluster", "candidate")]
     kept: dict[str, set[str]] = {}  # the ids of each unit, as the last stage that made it wrote them
     for s, (takes, makes) in zip(stages, [*flow, *[("candidate", "candidate")] * 2], strict=True):
-        assert (s["shards_done"], s["shards_total"], s["pending"], s["mixed"]) == (
-            3,
-            3,
-            0,
-            False,
-        )  # the last holds bad rows alone
+        # Two shards of documents, and one that holds bad rows alone.
+        assert (s["shards_done"], s["shards_total"], s["pending"], s["mixed"]) == (3, 3, 0, False)
         assert set(s["ledger"]) == {takes, makes}
         files = sorted(Path("run", s["name"]).glob("*.parquet"))
         table = pa.concat_tables(pq.read_table(f) for f in files)

@@ -68,21 +68,24 @@ def write(run: str, config: Config) -> dict[str, int]:
         raise UserError(f"{run}: no row is left for a dataset; `longrlvr-data status {run}` shows where they went")
     building = shards.join(run, ".dataset")
     shards.remove(building)  # left by a write that was killed
-    if stored == made_from:
+    if stored == made_from and all(shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)):
         return counts
     lengths: list[int] = []
-    for split in SPLITS:
-        size = config.dataset.rows_per_file
-        n_files = -(-counts[split] // size)
-        for i, batch in enumerate(_batches(_rows(run, names, split, config), size)):
-            lengths += [row["extra_info"]["n_tokens"] for row in batch]
-            table = pa.Table.from_pylist(batch, SCHEMA)
-            path = shards.join(building, "data", f"{split}-{i:05d}-of-{n_files:05d}.parquet")
-            shards.write_table(path, table, row_group_size=32)  # a row is a whole document: keep random reads small
+    batches = (b for split in SPLITS for b in _batches(_rows(run, names, split, config), config.dataset.rows_per_file))
+    for file, batch in zip(_files(counts, config), batches, strict=True):
+        lengths += [row["extra_info"]["n_tokens"] for row in batch]
+        table = pa.Table.from_pylist(batch, SCHEMA)
+        path = shards.join(building, "data", file)
+        shards.write_table(path, table, row_group_size=32)  # a row is a whole document: keep random reads small
     shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
     shards.write_json(shards.join(building, "provenance.json"), made_from)
     shards.replace_folder(building, target)
     return counts
+
+
+def _files(counts: dict[str, int], config: Config) -> list[str]:
+    files = {split: -(-n // config.dataset.rows_per_file) for split, n in counts.items()}
+    return [f"{split}-{i:05d}-of-{n:05d}.parquet" for split, n in files.items() for i in range(n)]
 
 
 def provenance(run: str, config: Config) -> dict[str, Any]:

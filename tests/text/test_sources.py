@@ -183,7 +183,9 @@ def test_a_second_standard_input_takes_the_place_of_the_first(tmp_path):
     assert os.listdir(tmp_path) == ["stdin.txt"]
 
 
-@pytest.mark.parametrize(("data", "says"), [(b"", "is empty"), (gzip.compress(b"x"), "gzip"), (b"PAR1", "parquet")])
+@pytest.mark.parametrize(
+    ("data", "says"), [(b"", "is empty"), (gzip.compress(b"x", mtime=0), "gzip"), (b"PAR1", "parquet")]
+)
 def test_standard_input_that_cannot_be_used_leaves_nothing_behind(tmp_path, data, says):
     with pytest.raises(InputError, match=says):
         sources.spool(io.BytesIO(data), tmp_path)
