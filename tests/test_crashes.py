@@ -1,5 +1,5 @@
-"""A run is killed at random instants, interrupted, started twice, resumed under other settings: afterwards the dataset is
-the same to the byte as that of a run that nothing happened to.
+"""Runs that are killed at random instants, interrupted, started twice, or resumed under other settings: afterwards the
+dataset is the same to the byte as that of a run that nothing happened to.
 
 `pytest -m slow tests/test_crashes.py -rP` prints the instants; CRASH_SEED draws others.
 """
@@ -212,6 +212,19 @@ def test_kill_9_at_random_instants(place):
         rounds = list(lanes.map(lambda n: survive(place, n), range(ROUNDS)))
     print(f"CRASH_SEED={SEED}", *(line for line, _ in rounds), sep="\n")
     assert sum(hits for _, hits in rounds) >= ROUNDS
+
+
+def test_kill_9_within_every_stage(place):
+    rng, run, lines = random.Random(f"{SEED}:stages"), place.root / "stages", []
+    for target in [*(f"{name}/shard-{rng.randrange(DOCUMENTS - 1):05d}.parquet" for name in NAMES), ".dataset"]:
+        process = place.launch(run, rng.choice((1, 2)))
+        wait_for(run / target, process)
+        kill(process, everyone=rng.random() < 0.5)
+        assert not (run / "dataset").exists()
+        lines.append(f"{target}: {' '.join(str(len(shards.names(str(run / name)))) for name in NAMES)} shards")
+    print(*lines, sep="\n")
+    place.finish(run, 2)
+    assert_finished(place, run)
 
 
 def test_interrupted_and_resumed(place):

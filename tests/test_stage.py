@@ -220,7 +220,12 @@ def test_rows_that_vanish_stop_the_stage_before_they_are_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("texts", "reason"), [([], "it holds none"), (["?", "", "?"], r"odd \(2\), empty \(1\)"), ([""], r"empty \(1\)")]
+    ("texts", "reason"),
+    [
+        ([], "it holds none"),
+        (["?", "", "?"], r"odd \(2\), empty \(1\); the first: .+"),
+        ([""], r"empty \(1\); the first: .+"),
+    ],
 )
 def test_an_input_without_a_document_leaves_no_folder(texts, reason, tmp_path):
     run, config = set_up(tmp_path, texts)
