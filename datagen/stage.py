@@ -257,7 +257,7 @@ def _reasons(folder: str, stage: Stage, ledger: Ledger) -> str:
     dropped = shards.join(folder, stage.name, "dropped")
     rows = (row for name in shards.names(dropped) for row in shards.read_rows(f"{dropped}/{name}.parquet", Dropped))
     first = next((row for row in rows if row.unit == stage.takes), None)
-    return f"{counts}; the first: {first.detail}" if first else counts
+    return f"{counts}; the first: {first.detail}" if first and first.detail else counts
 
 
 def _process_shard(job: tuple[Stage, Shard]) -> int:
