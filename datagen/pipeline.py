@@ -22,7 +22,7 @@ from datagen import executors, resources, shards, stage
 from datagen import ledger as ledgers
 from datagen.config import Config
 from datagen.console import Reporter, funnel
-from datagen.errors import ConfigError, StaleStage, UserError
+from datagen.errors import ConfigError, InputError, StaleStage, UserError
 from datagen.ledger import Ledger, StageStatus
 from datagen.records import Dropped
 from datagen.stage import Stage
@@ -155,7 +155,11 @@ def _settle_input(config: Config, run: str, reporter: Reporter) -> Config:
 
     path = config.input.path
     if path == "-":
-        path = str(sources.spool(sys.stdin.buffer, Path(run) / "input").path)
+        if sys.stdin is None:
+            raise InputError("standard input is closed: give --input a file or a folder")
+        if not shards.is_local(run):
+            raise InputError(f"{run}: standard input is kept in the run directory, which must be a local one for that")
+        path = sources.spool(sys.stdin.buffer, Path(run.removeprefix("file://")) / "input").path
     if path is None or "://" in path:
         return config
     if os.path.isdir(path) and (ignored := sources.find(path)[1]):

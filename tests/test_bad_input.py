@@ -446,6 +446,14 @@ def test_a_full_disk():
         assert {name: Path(run, name).stat().st_mtime_ns for name in done} == times
 
 
+def test_standard_input_needs_a_local_run_directory_to_be_kept_in():
+    assert error(chunk("-", before=lambda: os.close(0))).startswith("standard input is closed: give --input a file")
+    assert error(chunk("-", run="memory://run", stdin=GOOD)).startswith("memory://run: standard input is kept in the ")
+    said(chunk("-", run=f"file://{os.getcwd()}/run", stdin=GOOD), 0)
+    assert sorted(os.listdir()) == ["run"]
+    assert Path("run/input/stdin.jsonl").read_bytes() == GOOD
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk as Linux does")
 def test_standard_input_on_a_full_disk():
     text = b"".join(b'{"text": "%s"}\n' % os.urandom(10_000).hex(" ", 4).encode() for _ in range(20))
