@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from datagen import shards
 from datagen.errors import UserError
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
     running: set[Future[R]] = set()
     try:
         for item in items:
-            with _ctrl_c_held():  # this may start a worker
+            with shards.signals_held(), _ctrl_c_blocked():  # this may start a worker
                 running.add(executor.submit(_portable, work, item))
             if len(running) >= limit:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -94,8 +95,8 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """A process inherits which signals are held: no Ctrl-C can reach one that is started in here and not yet ready."""
+def _ctrl_c_blocked() -> Iterator[None]:
+    """A process inherits which signals are blocked: Ctrl-C can't reach a worker before it is ready to ignore it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

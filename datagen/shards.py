@@ -99,7 +99,7 @@ def read_json(path: str) -> Any | None:
 def write_bytes(path: str, data: bytes) -> None:
     """Write a file atomically and durably. Raises UserError when the disk is full or the place not writable."""
     fs, name = _open(path)
-    with writing(path, len(data)), _signals_held():
+    with writing(path, len(data)), signals_held():
         if isinstance(fs, LocalFileSystem):
             _write_local(Path(name), data)
         else:
@@ -214,8 +214,8 @@ def _delete(path: Path) -> None:
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
-    """Ctrl-C and a polite kill wait until the write in hand is finished."""
+def signals_held() -> Iterator[None]:
+    """Ctrl-C and a polite kill wait until what is in hand (a write, the start of a process) is finished."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
