@@ -37,7 +37,7 @@ def test_the_header_names_the_splits_there_are():
 
 
 def test_the_header_tells_two_runs_apart():
-    """`datasets` takes local folders of one name and one header for the same: it would serve one from the other's cache."""
+    """`datasets` takes local folders of one name and one header for the same: one would come from the other's cache."""
     one, _ = made({"train": 3}, [9])
     same, _ = made({"train": 3}, [9])
     other, _ = made({"train": 3}, [9], mixed=True)
