@@ -1,18 +1,21 @@
 # make dataset   the environment if absent, then the main job on the quickstart corpus
 # make test      the environment if absent, then every check that CI runs but the slow tests
 # make check     what CI runs
+# make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
 # the CUDA build of several GB; anything else is given to pip as it is: TORCH="torch==2.13.0 --index-url …".
 
 PYTHON ?= python3
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 TORCH ?= cpu
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check -qq
 # Only torch itself is looked for there; its dependencies come with the rest. A version with "+cpu" counts as newer than
 # the same without, so the CPU build wins wherever this index, or a wheel folder that pip is configured with, has it.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -21,7 +24,7 @@ TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
 TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
-.PHONY: dataset test test-slow check lint format lock clean
+.PHONY: dataset test test-slow test-vllm check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -35,6 +38,9 @@ test: lint
 
 test-slow: $(VENV)/.dev-installed
 	$(BIN)/python -m pytest -m slow
+
+test-vllm: $(VLLM_VENV)/.installed
+	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
 check: test test-slow
 
@@ -66,9 +72,17 @@ $(VENV)/.dev-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installe
 	@$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@ $(VENV)/.run-installed
 
+$(VLLM_VENV)/.installed: pyproject.toml constraints-vllm.txt
+	@echo "making $(VLLM_VENV) (once; a few minutes, 3 GB)"
+	@$(PYTHON) -m venv $(VLLM_VENV)
+	@$(VLLM_PIP) install --no-deps $(TORCH_cpu)
+	@$(VLLM_PIP) install --no-deps -r constraints-vllm.txt
+	@$(VLLM_PIP) install --no-deps -e .
+	@touch $@
+
 # Pins what is installed now; the platform's own torch build is left to the rule above.
 lock: $(VENV)/.dev-installed
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^longrlvr' > constraints.txt
 
 clean:
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) runs build dist

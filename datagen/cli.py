@@ -39,6 +39,16 @@ Resume = Annotated[
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of setting it aside.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Name every row set aside; tracebacks for errors.")]
+BaseUrl = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--base-url", help="Of a server with the OpenAI API, such as http://localhost:8000/v1; again for more of them."
+    ),
+]
+Model = Annotated[Optional[str], typer.Option("--model", help="The language model, as the server calls it.")]
+MaxCost = Annotated[Optional[float], typer.Option("--max-cost", min=0, help="US dollars the run may spend.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the first prompts as they would be sent, and stop.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Take the model's replies from the run's journal alone.")]
 RUN = "runs/default"
 
 
@@ -55,10 +65,31 @@ def _stage_command(name: str, help: str) -> None:
         strict: Strict = False,
         json: Json = False,
         verbose: Verbose = False,
+        base_url: BaseUrl = None,
+        model: Model = None,
+        max_cost: MaxCost = None,
+        dry_run: DryRun = False,
+        offline: Offline = False,
     ) -> None:
         from datagen import pipeline
 
-        options = pipeline.Options(config, output_dir, input, limit, seed, workers, resume, strict, json, verbose)
+        options = pipeline.Options(
+            config,
+            output_dir,
+            input,
+            limit,
+            seed,
+            workers,
+            resume,
+            strict,
+            json,
+            verbose,
+            tuple(base_url or ()),
+            model,
+            max_cost,
+            dry_run,
+            offline,
+        )
         raise typer.Exit(pipeline.main(name, options))
 
 

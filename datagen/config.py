@@ -1,21 +1,25 @@
 """The one strict YAML model: a section per stage, an unknown key is an error.
 
 A field marked `runtime` changes how the work is done and never a byte of what is written, so it is no part of any
-stage's identity.
+stage's identity. One marked with a method counts only under that method.
 """
 
 from __future__ import annotations
 
 import difflib
+from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from datagen import strict_yaml
 from datagen.errors import ConfigError
+from datagen.strict_yaml import clipped
 
 RUNTIME: dict[str, Any] = {"runtime": True}
+LLM: dict[str, Any] = {"method": "llm"}
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -91,11 +95,99 @@ class Cluster(Section):
         return self
 
 
+class Endpoint(Section):
+    base_url: str | None = Field(default=None, description="such as http://localhost:8000/v1; default: OpenAI's own")
+    api_key_env: str | None = Field(
+        default=None,
+        description="the name of the environment variable that holds the key; default: OPENAI_API_KEY for OpenAI's own "
+        "address, none for any other",
+    )
+    max_concurrency: int = Field(default=256, ge=1, description="most requests at once; fewer if the server is slower")
+    requests_per_minute: int | None = Field(default=None, ge=1, description="the account's limit")
+    tokens_per_minute: int | None = Field(default=None, ge=1, description="the account's limit, prompt and reply")
+
+
+class Price(Section):
+    """US dollars per million tokens."""
+
+    prompt: float = Field(default=0.0, ge=0)
+    cached: float | None = Field(default=None, ge=0, description="prompt tokens from the server's cache; as `prompt`")
+    completion: float = Field(default=0.0, ge=0)
+
+
+class Engine(Section):
+    """Which language model, and where it runs."""
+
+    kind: Literal["openai", "openai-batch", "vllm"] = Field(
+        default="openai",
+        description="openai: any server that speaks its API. openai-batch: half the price, within a day. vllm: in this "
+        "process",
+        json_schema_extra=RUNTIME,
+    )
+    model: str | None = Field(default=None, description="as the server calls it; for vllm, a name on the hub or a path")
+    revision: str | None = Field(default=None, description="of a model from the hub (vllm)")
+    endpoints: tuple[Endpoint, ...] = Field(
+        default=(Endpoint(),),
+        min_length=1,
+        description="one or many, `base_url` and so on each",
+        json_schema_extra=RUNTIME,
+    )
+    timeout: float = Field(default=600.0, gt=0, description="seconds for one attempt", json_schema_extra=RUNTIME)
+    max_attempts: int = Field(default=6, ge=1, description="for one request", json_schema_extra=RUNTIME)
+    max_error_rate: Fraction = Field(
+        default=0.5, description="more failed requests than this, and the run stops", json_schema_extra=RUNTIME
+    )
+    patience: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds without any endpoint that answers until the run stops",
+        json_schema_extra=RUNTIME,
+    )
+    price: Price = Field(default=Price(), description="for what a run cost", json_schema_extra=RUNTIME)
+    vllm: dict[str, Any] = Field(
+        default={}, description="arguments of `vllm.LLM`, such as tensor_parallel_size", json_schema_extra=RUNTIME
+    )
+
+
+class Sampling(Section):
+    """What is null is not sent: some models take no temperature."""
+
+    temperature: float | None = Field(default=0.0, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int = Field(default=4096, ge=1, description="of the reply, with its reasoning")
+    extra: dict[str, Any] = Field(default={}, description="sent as they are: reasoning_effort, top_k, …")
+
+    def sent(self) -> dict[str, Any]:
+        """By the names of the chat completions API."""
+        named = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        return {name: value for name, value in named.items() if value is not None} | self.extra
+
+
+QuestionType = Literal["multi-hop", "comparison", "aggregation", "temporal", "cause", "counting"]
+
+
 class Generate(Section):
-    method: Literal["extractive"] = Field(default="extractive", description="fill-in-the-blank questions, no model")
+    method: Literal["extractive", "llm"] = Field(
+        default="extractive", description="extractive: fill-in-the-blank questions, no model. llm: written by a model"
+    )
     candidates: int = Field(default=3, ge=1, description="how many are made per cluster")
     min_evidence: int = Field(default=2, ge=1, description="fewest chunks a question needs")
     max_evidence: int = Field(default=4, ge=1, description="most chunks a question needs")
+    engine: Engine | None = Field(
+        default=None, description="another model than the one of `engine`", json_schema_extra=LLM
+    )
+    sampling: Sampling = Field(default=Sampling(temperature=0.8, top_p=0.95), json_schema_extra=LLM)
+    prompt: str = Field(
+        default="generate",
+        description="a bundled prompt, or a file; what it says counts, not its name",
+        json_schema_extra=RUNTIME,
+    )
+    question_types: tuple[QuestionType, ...] = Field(
+        default=get_args(QuestionType), min_length=1, description="drawn from for every question", json_schema_extra=LLM
+    )
+    max_rereads: int = Field(
+        default=2, ge=0, description="how often a reply that cannot be read is asked for again", json_schema_extra=LLM
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Generate:
@@ -105,9 +197,23 @@ class Generate(Section):
 
 
 class Judge(Section):
-    method: Literal["rules"] = Field(default="rules", description="proofs from the document, no model")
+    method: Literal["rules", "llm"] = Field(
+        default="rules", description="rules: proofs for extractive questions, no model. llm: rated by a model"
+    )
     max_question_chars: int = Field(default=2000, ge=1, description="longer questions are rejected")
     max_answer_chars: int = Field(default=200, ge=1, description="longer answers are rejected")
+    engine: Engine | None = Field(
+        default=None, description="another model than the one of `engine`", json_schema_extra=LLM
+    )
+    sampling: Sampling = Field(default=Sampling(), json_schema_extra=LLM)
+    prompt: str = Field(
+        default="judge",
+        description="a bundled prompt, or a file; what it says counts, not its name",
+        json_schema_extra=RUNTIME,
+    )
+    max_rereads: int = Field(
+        default=2, ge=0, description="how often a reply that cannot be read is asked for again", json_schema_extra=LLM
+    )
 
 
 class Select(Section):
@@ -134,14 +240,36 @@ class Config(Section):
     workers: int | None = Field(
         default=None, ge=1, description="processes; default: one per core", json_schema_extra=RUNTIME
     )
+    max_cost: float | None = Field(
+        default=None, gt=0, description="US dollars a run may spend, by the engines' prices", json_schema_extra=RUNTIME
+    )
     input: Input = Input()
     chunk: Chunk = Chunk()
     embed: Embed = Embed()
     cluster: Cluster = Cluster()
+    engine: Engine = Engine()
     generate: Generate = Generate()
     judge: Judge = Judge()
     select: Select = Select()
     dataset: Dataset = Dataset()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Config:
+        if (self.generate.method, self.judge.method) == ("llm", "rules"):
+            raise ValueError(
+                "judge.method must be llm when generate.method is: the rules prove extractive questions only"
+            )
+        for name in ("generate", "judge"):
+            section = getattr(self, name)
+            price = engine_of(self, name).price
+            if section.method == "llm" and self.max_cost and not price.prompt + price.completion:
+                raise ValueError(f"max_cost needs the prices of the model that {name} asks: set engine.price")
+        return self
+
+
+def engine_of(config: Config, stage: str) -> Engine:
+    """The engine that a stage asks: its own, else the one for all."""
+    return getattr(config, stage).engine or config.engine
 
 
 def load(path: str | Path | None, overrides: dict[str, Any] | None = None) -> Config:
@@ -154,18 +282,7 @@ def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Co
 
     Raises ConfigError naming the source, the line and the setting.
     """
-    try:
-        node = yaml.compose(text)
-        data = {} if node is None else _plain(node, source)
-    except yaml.YAMLError as e:
-        mark = getattr(e, "problem_mark", None)
-        where = f"{source}:{mark.line + 1}" if mark else source
-        problem = getattr(e, "problem", None) or str(e).splitlines()[0]
-        raise ConfigError(f"{where}: not valid YAML: {_clipped(problem)}") from e
-    except RecursionError as e:
-        raise ConfigError(f"{source}: nested too deeply, or an alias stands inside what it names") from e
-    if not isinstance(data, dict):
-        raise ConfigError(f"{source}: expected sections such as 'chunk:', found a {type(data).__name__}")
+    data, node = strict_yaml.read(text, source)
     return _validated(_overlaid(data, overrides or {}), source, node)
 
 
@@ -192,7 +309,7 @@ def _validated(data: dict[str, Any], source: str, node: yaml.Node | None) -> Con
     try:
         return Config.model_validate(data)
     except ValidationError as e:
-        lines = [f"{_where(source, node, err['loc'])}: {_sentence(err)}" for err in e.errors()]
+        lines = [f"{strict_yaml.where(source, node, err['loc'])}: {_sentence(err)}" for err in e.errors()]
         raise ConfigError("\n".join(lines)) from e
 
 
@@ -204,9 +321,26 @@ def settings_of(config: Config, *sections: str) -> dict[str, Any]:
         if not isinstance(value, Section):
             flat[name] = value
             continue
-        for key, info in type(value).model_fields.items():
-            if not (isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("runtime")):
-                flat[f"{name}.{key}"] = getattr(value, key)
+        flat |= _flattened(name, value)
+        if f"{name}.engine" in flat:
+            del flat[f"{name}.engine"]
+            flat |= _flattened("engine", engine_of(config, name))
+    return flat
+
+
+def _flattened(name: str, section: Section) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, info in type(section).model_fields.items():
+        marks: Any = info.json_schema_extra or {}
+        if marks.get("runtime") or marks.get("method", getattr(section, "method", None)) != getattr(
+            section, "method", None
+        ):
+            continue
+        value = getattr(section, key)
+        if isinstance(value, Section) and key != "engine":
+            flat |= _flattened(f"{name}.{key}", value)
+        else:
+            flat[f"{name}.{key}"] = value
     return flat
 
 
@@ -219,56 +353,24 @@ def _read(path: str | Path) -> str:
         raise ConfigError(f"{path}: cannot be read as a configuration file: {e}") from e
 
 
-def _plain(node: yaml.Node, source: str) -> Any:
-    """A YAML node as Python values; a key that stands twice is an error (YAML would keep the last in silence)."""
-    if isinstance(node, yaml.MappingNode):
-        mapping: dict[str, Any] = {}
-        for key, value in node.value:
-            where = f"{source}:{key.start_mark.line + 1}"
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(f"{where}: a setting's name is a word, not a list or a mapping")
-            if key.value in mapping:
-                raise ConfigError(f"{where}: '{_clipped(key.value)}' is set twice")
-            mapping[key.value] = _plain(value, source)
-        return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(value, source) for value in node.value]
-    try:
-        return yaml.SafeLoader("").construct_object(node)
-    except (ValueError, LookupError) as e:  # a day in a thirteenth month
-        where, what = f"{source}:{node.start_mark.line + 1}", f"{_clipped(repr(node.value))}: {_clipped(str(e))}"
-        raise ConfigError(f"{where}: not valid YAML: {what}") from e
-
-
-def _where(source: str, node: yaml.Node | None, loc: tuple[int | str, ...]) -> str:
-    """'file:line' of the setting, as far as the file has it."""
-    line = None
-    for part in loc:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        match = next(((k, v) for k, v in pairs if k.value == part), None)
-        if match is None:
-            break
-        line, node = match[0].start_mark.line + 1, match[1]
-    return source if line is None else f"{source}:{line}"
+def _within(section: Any, part: int | str) -> Any:
+    """The section under a name, which may be optional, or one of a list."""
+    annotation = section if isinstance(part, int) else section.model_fields[part].annotation
+    candidates = (annotation, *get_args(annotation))
+    return next((a for a in candidates if isinstance(a, type) and issubclass(a, Section)), annotation)
 
 
 def _sentence(err: Any) -> str:
-    name = ".".join(_clipped(str(p)) for p in err["loc"])
-    section: Any = Config
+    name = ".".join(clipped(str(p)) for p in err["loc"])
     if err["type"] == "extra_forbidden":
-        for part in err["loc"][:-1]:
-            section = section.model_fields[part].annotation
+        section = reduce(_within, err["loc"][:-1], Config)
         near = difflib.get_close_matches(str(err["loc"][-1]), section.model_fields, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(section.model_fields)}"
         return f"{name}: unknown setting; {hint}"
-    message, got = err["msg"].removeprefix("Value error, "), err["input"]
+    message, got = err["msg"].removeprefix("Value error, ").replace("valid tuple", "list"), err["input"]
     if err["type"] == "model_type":
-        section = section.model_fields[name].annotation
+        section = reduce(_within, err["loc"], Config)
         message = f"a section holds settings, such as '{next(iter(section.model_fields))}:'"
     if name and not isinstance(got, dict):
-        message += f", got {'nothing' if got is None else _clipped(repr(got))}"
+        message += f", got {'nothing' if got is None else clipped(repr(got))}"
     return f"{name}: {message[0].lower()}{message[1:]}" if name else message
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:79]}…"

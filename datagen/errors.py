@@ -41,5 +41,9 @@ class MissingExtra(UserError):
     """A feature needs an optional dependency that is not installed."""
 
 
+class EngineError(UserError):
+    """No model answers, or so few requests succeed that going on makes no sense."""
+
+
 class LedgerError(RuntimeError):
     """Rows appeared or vanished without a reason: a bug in a stage, never a user's mistake."""

@@ -18,10 +18,11 @@ from typing import Any
 import yaml
 
 from datagen import config as configs
-from datagen import executors, resources, shards, stage
+from datagen import engines, executors, resources, shards, stage
 from datagen import ledger as ledgers
 from datagen.config import Config
 from datagen.console import Reporter, funnel
+from datagen.engines.endpoint import payload
 from datagen.errors import ConfigError, InputError, StaleStage, UserError
 from datagen.ledger import Ledger, StageStatus
 from datagen.records import Dropped
@@ -29,6 +30,7 @@ from datagen.stage import Stage
 from datagen.stages import COMMANDS, STAGES
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
+SHOWN_REQUESTS = 3  # by --dry-run
 SHOWN = 5  # rows set aside that are named without -v
 
 
@@ -44,6 +46,11 @@ class Options:
     strict: bool
     json: bool
     verbose: bool
+    base_url: tuple[str, ...] = ()
+    model: str | None = None
+    max_cost: float | None = None
+    dry_run: bool = False
+    offline: bool = False
 
 
 def main(command: str, options: Options) -> int:
@@ -80,6 +87,10 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     config = _config(options, needs_input=not upstream)
     total: dict[str, Ledger] = {}
     counts = None
+    if options.dry_run and not any(s.engine(config) for s in todo):
+        raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
+    for settings in filter(None, (s.engine(config) for s in todo)):
+        engines.check(settings)
     with stage.locked(run):
         config = _settle_input(config, run, reporter)
         kept = shards.join(run, "config.yaml")
@@ -90,7 +101,10 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
                 _save_config(run, config)
             with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
                 for s in todo:
-                    total[s.name] = stage.run(s, run, config, _resume(s, run, config, command, options), pool, reporter)
+                    if options.dry_run and s.engine(config):
+                        return _show_requests(s, run, config, options.json)
+                    resume = _resume(s, run, config, command, options)
+                    total[s.name] = stage.run(s, run, config, resume, pool, reporter, options.offline)
                     if s.source:
                         _say_input(run, reporter, options.verbose)
         except StaleStage as e:
@@ -132,6 +146,9 @@ def _config(options: Options, needs_input: bool) -> Config:
         "input.strict": options.strict or None,
         "seed": options.seed,
         "workers": options.workers,
+        "engine.endpoints": [{"base_url": url} for url in options.base_url] or None,
+        "engine.model": options.model,
+        "max_cost": options.max_cost,
     }
     own = shards.join(options.output_dir, "config.yaml")
     if options.config:
@@ -204,6 +221,22 @@ def _say_input(run: str, reporter: Reporter, verbose: bool) -> None:
         reporter.say(f"set aside: {d.detail}")
     if len(aside) > SHOWN and not verbose:
         reporter.say(f"… and {len(aside) - SHOWN:,} more (-v names them all)")
+
+
+def _show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
+    """The first requests, as they would be sent."""
+    requests = stage.preview(s, run, config, SHOWN_REQUESTS)
+    if as_json:
+        print(json.dumps([payload(request) for request in requests], indent=1, ensure_ascii=False))
+        return COMPLETE
+    for i, request in enumerate(requests, 1):
+        body = payload(request)
+        rest = {name: value for name, value in body.items() if name != "messages"}
+        print(f"──── {s.name}: request {i} of the first {len(requests)}, {json.dumps(rest, ensure_ascii=False)}")
+        for message in request.messages:
+            print(f"──── {message['role']}\n{message['content']}\n")
+    print("Nothing was sent.")
+    return COMPLETE
 
 
 def _show_dataset(run: str, counts: dict[str, int]) -> None:

@@ -69,7 +69,8 @@ class Candidate:
     cluster_id: str
     doc_id: str
     sample: Index  # which of the cluster's candidates, from 0
-    generator: str
+    generator: str  # "extractive", or the model's name
+    question_type: str
     question: str
     answer: str
     ref_chunks: Indices  # document-level chunk indices, ascending
@@ -135,6 +136,14 @@ def unit_keys_of_table(unit: str, table: pa.Table) -> set[str]:
     """The ids that a table is about, which has at least the identifying columns."""
     columns = [table.column(column).to_pylist() for column in UNIT_COLUMNS[unit]]
     return {"#".join(map(str, key)) for key in zip(*columns, strict=True)}
+
+
+def texts_by_document(chunks: list[Chunk]) -> dict[str, list[str]]:
+    """The chunk texts of each document, in order, from a shard's rows."""
+    texts: dict[str, list[str]] = {}
+    for chunk in chunks:
+        texts.setdefault(chunk.doc_id, []).append(chunk.text)
+    return texts
 
 
 @cache

@@ -18,14 +18,17 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from datagen import engines, records, shards
 from datagen import identity as ids
 from datagen import ledger as ledgers
-from datagen import records, shards
-from datagen.config import Config, settings_of
+from datagen.config import Config, Engine, settings_of
+from datagen.engines import converse, journal, paid
+from datagen.engines.base import Conversation, Request
+from datagen.engines.journal import Journal
 from datagen.errors import InputError, RunLocked, StaleStage, UserError
 from datagen.executors import Map
 from datagen.ledger import Ledger
-from datagen.records import Dropped
+from datagen.records import Chunk, Dropped
 
 Resume = Literal["if-possible", "always", "never"]
 LAYOUT = "shards.json"  # in chunk's folder: the shards of the run, fixed once the whole input was read
@@ -38,7 +41,7 @@ class Shard:
     run: str
     name: str
     config: Config
-    payload: Any = None  # the source's documents (chunk only)
+    payload: Any = None  # the source's documents (chunk), or the results of its conversations with a model
     shared: Any = None  # what `prepare` decided for this shard
 
     def path(self, stage: str, table: str = "") -> str:
@@ -46,6 +49,10 @@ class Shard:
 
     def rows(self, stage: str, record: type, table: str = "") -> list[Any]:
         return shards.read_rows(self.path(stage, table), record)
+
+    def texts(self) -> dict[str, list[str]]:
+        """The chunk texts of each of its documents, in order."""
+        return records.texts_by_document(self.rows("chunk", Chunk))
 
     def table(self, stage: str, columns: list[str]) -> pa.Table:
         return shards.read_table(self.path(stage), columns)
@@ -68,6 +75,14 @@ def _never(config: Config) -> bool:
     return False
 
 
+def _no_engine(config: Config) -> Engine | None:
+    return None
+
+
+def _once(config: Config) -> int:
+    return 1
+
+
 @dataclass(frozen=True)
 class Stage:
     name: str
@@ -84,6 +99,9 @@ class Stage:
     alone: Callable[[Config], bool] = _never  # must run in one process (it owns the GPU)
     tables: tuple[str, ...] = ()  # its side tables besides "dropped"
     ticks: bool = False  # `process` reports its progress within a shard, by `executors.tick`
+    engine: Callable[[Config], Engine | None] = _no_engine  # the language model it asks, if it does
+    talk: Callable[[Shard], list[Conversation]] | None = None  # what it asks about a shard; `process` gets the results
+    talks_per_row: Callable[[Config], int] = _once  # conversations for each row it takes
     version: int = 1  # raise it when the code starts to write other bytes
 
 
@@ -94,9 +112,12 @@ class Progress(Protocol):
     def say(self, message: str) -> None: ...
 
 
-def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, progress: Progress) -> Ledger:
+def run(
+    stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, progress: Progress, offline: bool = False
+) -> Ledger:
     """Bring a stage to its end and return its ledger. Does nothing when it is already there.
 
+    `offline`: a stage that asks a language model takes all replies from its journal.
     Raises StaleStage when the folder was written under another identity and `resume` is "if-possible".
     """
     here = shards.join(folder, stage.name)
@@ -117,7 +138,7 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
             what = f"which shard holds what depends on {', '.join(unsplittable)}"
             raise StaleStage(f"{here} is unfinished, and {what}", stage.name)
     if complete:
-        return _summary(stage, folder, None, progress)
+        return _summary(stage, folder, config, None, progress)
     for name in stage.reads:
         if not _is_finished(folder, name, layout):
             raise UserError(f"{stage.name} needs the output of {name}, which is not finished in {folder}: run it first")
@@ -127,8 +148,18 @@ def run(stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, pr
         wanted = replace(wanted, mixed=stored.mixed)
     ids.save(here, wanted)
     started = time.monotonic()
-    _process(stage, folder, config, layout, done, pool, progress)
-    return _summary(stage, folder, time.monotonic() - started, progress)
+    _process(stage, folder, config, layout, done, pool, progress, offline)
+    return _summary(stage, folder, config, time.monotonic() - started, progress)
+
+
+def preview(stage: Stage, folder: str, config: Config, n: int) -> list[Request]:
+    """The first requests that a stage would make of its language model."""
+    found: list[Request] = []
+    for name in shards.read_json(shards.join(folder, "chunk", LAYOUT)) or []:
+        if len(found) < n and stage.talk:
+            talks = stage.talk(Shard(folder, name, config))
+            found += [request for request in (next(talk, None) for talk in talks[: n - len(found)]) if request]
+    return found
 
 
 def fits(stage: Stage, folder: str, config: Config) -> bool:
@@ -219,7 +250,14 @@ def _parts(identity: ids.Identity) -> dict[str, Any]:
 
 
 def _process(
-    stage: Stage, folder: str, config: Config, layout: list[str] | None, done: set[str], pool: Map, progress: Progress
+    stage: Stage,
+    folder: str,
+    config: Config,
+    layout: list[str] | None,
+    done: set[str],
+    pool: Map,
+    progress: Progress,
+    offline: bool,
 ) -> None:
     shared = stage.prepare(config, folder) if stage.prepare else {}
     seen: list[str] = []
@@ -236,8 +274,15 @@ def _process(
     status = ledgers.stage_status(folder, stage.name, stage.takes, stage.reads[0] if stage.reads else None)
     finished = status.ledger.get(stage.takes, {"in": 0})["in"]
     total = None if stage.source else finished + (status.pending or 0)
-    progress.start(stage.name, stage.takes, total, 0 if stage.source else finished, stage.ticks)
     mapper = map if stage.alone(config) else pool
+    if settings := stage.engine(config):
+        n = stage.talks_per_row(config)
+        progress.start(stage.name, stage.makes, (total or 0) * n, finished * n, ticks=True)
+        jobs = _talked(stage, folder, config, settings, todo(), (status.pending or 0) * n, progress, offline)
+        for _ in mapper(_process_shard, jobs):
+            pass
+        return
+    progress.start(stage.name, stage.takes, total, 0 if stage.source else finished, stage.ticks)
     for n in mapper(_process_shard, todo()):
         if not stage.ticks:
             progress.advance(n)
@@ -248,6 +293,36 @@ def _process(
             shards.remove(shards.join(folder, stage.name))
             raise InputError(f"{config.input.path}: no document could be used: {reasons or 'it holds none'}")
         shards.write_json(shards.join(folder, stage.name, LAYOUT), seen)
+
+
+def _talked(
+    stage: Stage,
+    folder: str,
+    config: Config,
+    settings: Engine,
+    jobs: Iterator[tuple[Stage, Shard]],
+    expected: int,
+    progress: Progress,
+    offline: bool,
+) -> Iterator[tuple[Stage, Shard]]:
+    """The shards with the results of their conversations, in the order in which those end."""
+    place = paid.folder(folder, stage.name)
+    waiting: dict[str, Shard] = {}
+
+    def talks() -> Iterator[converse.Talk]:
+        for _, shard in jobs:
+            waiting[shard.name] = shard
+            assert stage.talk, "a stage with an engine talks to it"
+            yield converse.Talk(shard.name, stage.talk(shard), Journal(place / (shard.name + journal.SUFFIX)))
+
+    if offline:
+        for talk in talks():
+            yield stage, replace(waiting.pop(talk.name), payload=converse.replay(talk))
+        return
+    budget = paid.budget(folder, config, settings)
+    driver = converse.Driver(talks(), budget, expected, progress.advance)
+    for talk in converse.hold(driver, engines.start(settings, str(place))):
+        yield stage, replace(waiting.pop(talk.name), payload=talk.results)
 
 
 def _reasons(folder: str, stage: Stage, ledger: Ledger) -> str:
@@ -281,14 +356,18 @@ def _process_shard(job: tuple[Stage, Shard]) -> int:
     return entry[stage.takes]["in"]
 
 
-def _summary(stage: Stage, folder: str, seconds: float | None, progress: Progress) -> Ledger:
+def _summary(stage: Stage, folder: str, config: Config, seconds: float | None, progress: Progress) -> Ledger:
     """Check the stage's ledger against its upstream's, store it beside the shards and return it."""
     here = shards.join(folder, stage.name)
     total = ledgers.stage_status(folder, stage.name, stage.takes, stage.reads[0] if stage.reads else None).ledger
     stored = shards.read_json(shards.join(here, "ledger.json"))
     if seconds is not None or stored is None:
         spent = (stored or {}).get("seconds", 0) + (seconds or 0)
-        shards.write_json(shards.join(here, "ledger.json"), {"units": total, "seconds": round(spent, 1)})
-    if seconds is not None:
-        progress.finish(total, seconds)
+        usage = paid.usage(folder, stage.name, config) if stage.engine(config) else None
+        summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
+        shards.write_json(shards.join(here, "ledger.json"), summary)
+        if seconds is not None:
+            progress.finish(total, seconds)
+            if usage:
+                progress.say(paid.sentence(usage))
     return total

@@ -9,19 +9,25 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from datagen.config import Config, Section
+from datagen.config import Config, Endpoint, Price, Sampling, Section
 
 HERE = Path(__file__).parent
+PARTS: dict[str, type[Section]] = {
+    "engine.endpoints, each": Endpoint,
+    "engine.price": Price,
+    "generate.sampling, judge.sampling": Sampling,
+}
 
 CONFIGURATION = """# Configuration
 
 One YAML file, a section per stage. An unknown key is an error; whatever is left out has its default. `-c` takes a path
-or the name of a bundled file: `quickstart`, `extractive`, `paper`. The options `--input`, `--limit`, `--seed`,
-`--workers` and `--strict` stand over the file. A run keeps its configuration as `RUN/config.yaml`, so later commands on
-the same run need no `-c`.
+or the name of a bundled file: `quickstart`, `extractive`, `openai`, `paper`. The options `--input`, `--limit`,
+`--seed`, `--workers`, `--strict`, `--base-url`, `--model` and `--max-cost` stand over the file. A run keeps its
+configuration as `RUN/config.yaml`, so later commands on the same run need no `-c`.
 
 A setting marked † says how the work is done and changes no byte of the result: it may differ when a run is resumed. Any
-other change makes the stages it concerns stale; see [Runs](runs.md#when-a-setting-changed).
+other change makes the stages it concerns stale; see [Runs](runs.md#when-a-setting-changed). One marked ‡ counts only
+where the stage's method is `llm`.
 """
 
 
@@ -38,18 +44,31 @@ def configuration() -> str:
         if isinstance(section, type) and issubclass(section, Section):
             summary = (section.__doc__ or "").strip().splitlines() if section.__doc__ != Section.__doc__ else []
             parts += [f"## {name}\n", *(line + "\n" for line in summary[:1]), _table(section)]
+    for title, part in PARTS.items():
+        summary = (part.__doc__ or "").strip() if part.__doc__ != Section.__doc__ else ""
+        parts += [f"## {title}\n", *([summary.splitlines()[0] + "\n"] if summary else []), _table(part)]
     return "\n".join(parts)
 
 
 def _table(section: type[Section]) -> str:
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, info in section.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+        if section is Config and isinstance(info.annotation, type) and issubclass(info.annotation, Section):
             continue
-        runtime = isinstance(info.json_schema_extra, dict) and "runtime" in info.json_schema_extra
-        default = "" if info.default is None else f"`{info.default}`"
-        lines.append(f"| `{name}`{' †' if runtime else ''} | {default} | {_meaning(info)} |")
+        marks: Any = info.json_schema_extra or {}
+        mark = " †" if "runtime" in marks else " ‡" if "method" in marks else ""
+        lines.append(f"| `{name}`{mark} | {_default(info.default)} | {_meaning(info)} |")
     return "\n".join(lines) + "\n"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, Section) or (isinstance(value, tuple) and isinstance(value[0], Section)):
+        value = value if isinstance(value, Section) else value[0]
+        given = value.model_dump(exclude_defaults=True)
+        return ", ".join(f"`{k}: {v}`" for k, v in given.items())
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`"
+    return "" if value is None else f"`{value}`"
 
 
 def _meaning(info: FieldInfo) -> str:

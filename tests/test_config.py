@@ -140,12 +140,44 @@ def test_settings_of_leaves_out_what_changes_no_byte():
 
 
 def test_settings_of_holds_every_other_field():
-    runtime = {"input.path", "input.strict", "embed.device", "workers"}
-    named = {
-        f"{section}.{key}"
-        for section, values in Config().model_dump().items()
-        if isinstance(values, dict)
-        for key in values
+    runtime = {"input.path", "input.strict", "embed.device"}
+    sections = ("input", "chunk", "embed", "cluster", "select", "dataset")
+    dump = Config().model_dump()
+    named = {f"{section}.{key}" for section in sections for key in dump[section]}
+    assert set(config.settings_of(Config(), *sections)) == named - runtime
+
+
+def test_settings_of_a_method_count_under_it_only():
+    """A change of the language model makes nothing stale that no language model made."""
+    extractive = config.settings_of(Config(), "generate", "judge")
+    assert set(extractive) == {
+        *(f"generate.{name}" for name in ("method", "candidates", "min_evidence", "max_evidence")),
+        *(f"judge.{name}" for name in ("method", "max_question_chars", "max_answer_chars")),
     }
-    sections = [name for name in Config.model_fields if name != "workers"]
-    assert set(config.settings_of(Config(), *sections)) == (named | {"seed"}) - runtime
+    text = """
+engine: {model: small, timeout: 5, price: {prompt: 1}, endpoints: [{base_url: "http://here/v1"}]}
+generate: {method: llm, engine: {model: big, max_attempts: 2}, sampling: {temperature: null}}
+judge: {method: llm}
+"""
+    read = config.parse(text, "my.yaml")
+    generate, judge = config.settings_of(read, "generate"), config.settings_of(read, "judge")
+    assert (generate["engine.model"], judge["engine.model"]) == ("big", "small")
+    assert generate["generate.sampling.temperature"] is None
+    where = ("endpoints", "timeout", "max_attempts", "price", "kind", "prompt")
+    assert not [name for name in (*generate, *judge) if name.rpartition(".")[2] in where]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("generate: {method: llm}", "judge.method must be llm"),
+        ("max_cost: 5\njudge: {method: llm}", "set engine.price"),
+        ("engine: {endpoints: [{base_url: x, api_key: sk-1}]}", "api_key: unknown setting; did you mean 'api_key_env'"),
+        ("engine: {endpoints: []}", "engine.endpoints"),
+        ("engine: {price: {promt: 1}}", "did you mean 'prompt'"),
+        ("generate: {question_types: [riddle]}", "generate.question_types.0"),
+    ],
+)
+def test_settings_of_an_engine_are_checked(text: str, says: str):
+    with pytest.raises(ConfigError, match=says):
+        config.parse(text, "my.yaml")

@@ -15,8 +15,8 @@ ROWS: dict[type, list[typing.Any]] = {
     Embedding: [Embedding("d", i, v) for i, v in enumerate(VECTORS)],
     Cluster: [Cluster("d/c0", "d", [1, 5], 0.5, 0.25), Cluster("d/c1", "d", [], -1.0, 0.0)],
     Candidate: [
-        Candidate("q", "c", "d", 0, "g", "What?", "It.", [0, 3], ["a", "b"], ["A.", "B."], [0, 3]),
-        Candidate("r", "c", "d", 1, "g", "", "", [], [], [], []),
+        Candidate("q", "c", "d", 0, "g", "cloze", "What?", "It.", [0, 3], ["a", "b"], ["A.", "B."], [0, 3]),
+        Candidate("r", "c", "d", 1, "g", "", "", "", [], [], [], []),
     ],
     Judgement: [Judgement("q", "c", "d", 9.5, ["length", "evidence"], VECTORS[0])],
     Selection: [Selection("q", "c", "d", "train", 9.5, 0, 7, 4096)],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from datagen import __version__, identity, prompts, shards, tags
+from datagen import __version__, identity, prompts, records, shards, tags
 from datagen import ledger as ledgers
 from datagen.config import Config, settings_of
 from datagen.errors import UserError
@@ -113,9 +113,7 @@ def _rows(run: str, names: list[str], split: str, config: Config) -> Iterator[di
         if not selected:
             continue
         candidates = {c.qa_id: c for c in _read(run, "generate", name, Candidate)}
-        texts: dict[str, list[str]] = {}
-        for chunk in _read(run, "chunk", name, Chunk):
-            texts.setdefault(chunk.doc_id, []).append(chunk.text)
+        texts = records.texts_by_document(_read(run, "chunk", name, Chunk))
         for row in selected:
             yield _row(index, row, candidates[row.qa_id], texts[row.doc_id], task, config.dataset.name)
             index += 1

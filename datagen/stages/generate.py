@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from datagen import prompts
-from datagen.config import Config
+from datagen.config import Config, Engine, engine_of
 from datagen.extractive import cloze
 from datagen.extractive.document import DocumentIndex
-from datagen.records import Candidate, Chunk, Cluster, Dropped
+from datagen.records import Candidate, Cluster, Dropped
 from datagen.stage import Output, Shard, Stage
+from datagen.stages import generate_llm
 
 
 def process(shard: Shard) -> Output:
-    texts: dict[str, list[str]] = {}
-    for chunk in shard.rows("chunk", Chunk):
-        texts.setdefault(chunk.doc_id, []).append(chunk.text)
+    return generate_llm.output(shard) if shard.config.generate.method == "llm" else _extract(shard)
+
+
+def _extract(shard: Shard) -> Output:
+    texts = shard.texts()
     clusters: dict[str, list[Cluster]] = {}
     for cluster in shard.rows("cluster", Cluster):
         clusters.setdefault(cluster.doc_id, []).append(cluster)
@@ -54,6 +57,7 @@ def _generate(cluster: Cluster, document: DocumentIndex, config: Config, output:
                 doc_id=cluster.doc_id,
                 sample=i,
                 generator="extractive",
+                question_type="cloze",
                 question=c.question,
                 answer=c.answer,
                 ref_chunks=c.ref_chunks,
@@ -71,7 +75,17 @@ def render_question(sentences: Sequence[str]) -> str:
 
 
 def facts(config: Config, run: str) -> dict[str, Any]:
-    return {"prompt cloze.md": prompts.load("cloze").digest}
+    if config.generate.method == "extractive":
+        return {"prompt cloze.md": prompts.load("cloze").digest}
+    return {f"prompt {p.name}": p.digest for p in (prompts.load(config.generate.prompt), prompts.load("again"))}
+
+
+def engine(config: Config) -> Engine | None:
+    return engine_of(config, "generate") if config.generate.method == "llm" else None
+
+
+def candidates(config: Config) -> int:
+    return config.generate.candidates
 
 
 STAGE = Stage(
@@ -83,4 +97,8 @@ STAGE = Stage(
     settings=("generate", "seed"),
     process=process,
     facts=facts,
+    engine=engine,
+    talk=generate_llm.talk,
+    talks_per_row=candidates,
+    version=2,
 )

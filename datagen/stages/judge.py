@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.config import Config
+from datagen import prompts
+from datagen.config import Config, Engine, engine_of
 from datagen.embed import encoder
 from datagen.extractive import rules
 from datagen.extractive.document import DocumentIndex
-from datagen.records import Candidate, Chunk, Dropped, Judgement
+from datagen.records import Candidate, Dropped, Judgement
 from datagen.stage import Output, Shard, Stage
+from datagen.stages import judge_llm
 
 
 def process(shard: Shard) -> Output:
-    texts: dict[str, list[str]] = {}
-    for chunk in shard.rows("chunk", Chunk):
-        texts.setdefault(chunk.doc_id, []).append(chunk.text)
+    return _rate(shard) if shard.config.judge.method == "llm" else _prove(shard)
+
+
+def _rate(shard: Shard) -> Output:
+    dropped = [result for result in shard.payload if isinstance(result, Dropped)]
+    rated: list[tuple[Candidate, float]] = [result for result in shard.payload if not isinstance(result, Dropped)]
+    vectors = encoder.encode([candidate.question for candidate, _ in rated], shard.config.embed)
+    return Output(
+        [
+            Judgement(c.qa_id, c.cluster_id, c.doc_id, rating, [judge_llm.QUALITY], vector)
+            for (c, rating), vector in zip(rated, vectors, strict=True)
+        ],
+        dropped,
+    )
+
+
+def _prove(shard: Shard) -> Output:
+    texts = shard.texts()
     candidates: dict[str, list[Candidate]] = {}
     for candidate in shard.rows("generate", Candidate):
         candidates.setdefault(candidate.doc_id, []).append(candidate)
@@ -47,7 +64,14 @@ def process(shard: Shard) -> Output:
 
 
 def facts(config: Config, run: str) -> dict[str, Any]:
-    return {"encoder": encoder.identity(config.embed)}
+    found = {"encoder": encoder.identity(config.embed)}
+    if config.judge.method == "llm":
+        found |= {f"prompt {p.name}": p.digest for p in (prompts.load(config.judge.prompt), prompts.load("again"))}
+    return found
+
+
+def engine(config: Config) -> Engine | None:
+    return engine_of(config, "judge") if config.judge.method == "llm" else None
 
 
 def alone(config: Config) -> bool:
@@ -59,9 +83,12 @@ STAGE = Stage(
     record=Judgement,
     takes="candidate",
     makes="candidate",
-    reads=("generate", "chunk"),
+    reads=("generate", "chunk", "cluster"),
     settings=("judge", "embed"),
     process=process,
     facts=facts,
     alone=alone,
+    engine=engine,
+    talk=judge_llm.talk,
+    version=2,
 )

@@ -34,7 +34,13 @@ def test_a_good_row_passes_every_rule_and_is_rated(story: DocumentIndex, good: C
 def test_a_record_is_checked_like_a_cloze(story: DocumentIndex, good: Cloze):
     fields = ("question", "answer", "ref_chunks", "terms", "quotes", "quote_chunks")
     record = records.Candidate(
-        qa_id="q", cluster_id="c", doc_id="d", sample=0, generator="cloze", **{f: getattr(good, f) for f in fields}
+        qa_id="q",
+        cluster_id="c",
+        doc_id="d",
+        sample=0,
+        generator="cloze",
+        question_type="cloze",
+        **{f: getattr(good, f) for f in fields},
     )
     assert check(record, story) == check(good, story)
 

@@ -1,0 +1,67 @@
+"""Reads YAML as settings: a key that stands twice is an error, and every value knows the line it stands in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from datagen.errors import ConfigError
+
+
+def read(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """The settings, and the node they came from (for `where`). Raises ConfigError naming the source and the line."""
+    try:
+        node = yaml.compose(text)
+        data = {} if node is None else _plain(node, source)
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        where = f"{source}:{mark.line + 1}" if mark else source
+        problem = getattr(e, "problem", None) or str(e).splitlines()[0]
+        raise ConfigError(f"{where}: not valid YAML: {clipped(problem)}") from e
+    except RecursionError as e:
+        raise ConfigError(f"{source}: nested too deeply, or an alias stands inside what it names") from e
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: expected sections such as 'chunk:', found a {type(data).__name__}")
+    return data, node
+
+
+def where(source: str, node: Any, loc: tuple[int | str, ...]) -> str:
+    """'file:line' of the setting, as far as the file has it."""
+    line = None
+    for part in loc:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        match = next(((k, v) for k, v in pairs if k.value == part), None)
+        if match is None:
+            break
+        line, node = match[0].start_mark.line + 1, match[1]
+    return source if line is None else f"{source}:{line}"
+
+
+def clipped(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _plain(node: yaml.Node, source: str) -> Any:
+    """A YAML node as Python values; a key that stands twice is an error (YAML would keep the last in silence)."""
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[str, Any] = {}
+        for key, value in node.value:
+            where = f"{source}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{where}: a setting's name is a word, not a list or a mapping")
+            if key.value in mapping:
+                raise ConfigError(f"{where}: '{clipped(key.value)}' is set twice")
+            mapping[key.value] = _plain(value, source)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(value, source) for value in node.value]
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (ValueError, LookupError) as e:  # a day in a thirteenth month
+        where, what = f"{source}:{node.start_mark.line + 1}", f"{clipped(repr(node.value))}: {clipped(str(e))}"
+        raise ConfigError(f"{where}: not valid YAML: {what}") from e

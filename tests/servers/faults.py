@@ -1,0 +1,85 @@
+"""What goes wrong with servers, by name, and how it looks to their clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _error(message: str, code: str | None = None, type: str = "invalid_request_error") -> dict[str, Any]:
+    return {"error": {"message": message, "type": type, "param": None, "code": code}}
+
+
+_TOO_LONG = "This model's maximum context length is 8192 tokens. However, "
+_HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>nginx</body></html>"
+
+# Replies with an error status, at once: (status, JSON or HTML). "429" says when to come back in seconds, "429 date" as
+# a date, "429 bare" not at all.
+ERRORS: dict[str, tuple[int, Any]] = {
+    "400": (400, _error("'messages' is a required property")),
+    "401": (401, _error("Incorrect API key provided.", "invalid_api_key")),
+    "404 model": (
+        404,
+        _error("The model `scripted` does not exist or you do not have access to it.", "model_not_found"),
+    ),
+    "408": (408, _error("Request timed out.", type="timeout")),
+    "425": (425, _error("Too early.")),
+    "429": (429, _error("Rate limit reached for requests.", "rate_limit_exceeded", "requests")),
+    "429 date": (429, _error("Rate limit reached for requests.", "rate_limit_exceeded", "requests")),
+    "429 bare": (429, _error("Rate limit reached for requests.", "rate_limit_exceeded", "requests")),
+    "500": (
+        500,
+        _error("The server had an error while processing your request. Sorry about that!", type="server_error"),
+    ),
+    "502 html body": (502, _HTML),
+    "503": (503, _error("The engine is currently overloaded, please try again later.", type="server_error")),
+    "quota": (429, _error("You exceeded your current quota.", "insufficient_quota", "insufficient_quota")),
+    "context": (400, _error(f"{_TOO_LONG}your messages resulted in 9000 tokens.", "context_length_exceeded")),
+    "context vllm": (
+        400,
+        {
+            "object": "error",
+            "message": f"{_TOO_LONG}you requested 9000 tokens (8000 in the messages, 1000 in the completion). Please "
+            "reduce the length of the messages or completion.",
+            "type": "BadRequestError",
+            "param": None,
+            "code": 400,
+        },
+    ),
+    "schema unsupported": (400, _error("Invalid parameter: 'response_format' of type 'json_schema' is not supported.")),
+    "max_tokens unsupported": (
+        400,
+        _error(
+            "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
+            "unsupported_parameter",
+        ),
+    ),
+}
+BROKEN = {"reset", "cut", "hang", "garbage"}  # no HTTP reply, half of one, none ever, or one that is no JSON
+MARRED = {"empty choices", "null content", "refusal", "length", "reasoning_content", "think"}  # 200, but
+FAULTS = ERRORS.keys() | BROKEN | MARRED
+
+_ABOUT = {"schema unsupported": "response_format", "max_tokens unsupported": "max_tokens"}
+
+
+def applies(fault: str, body: dict[str, Any]) -> bool:
+    """Whether a request asks for what the server does not take."""
+    return fault not in _ABOUT or _ABOUT[fault] in body
+
+
+def marred(fault: str | None, text: str) -> list[dict[str, Any]]:
+    """The choices of a completion, with what is wrong with them."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    finish = "stop"
+    if fault == "empty choices":
+        return []
+    if fault == "null content":
+        message["content"] = None
+    elif fault == "refusal":
+        message |= {"content": None, "refusal": "I'm sorry, I can't help with that."}
+    elif fault == "length":
+        message["content"], finish = text[: len(text) // 2], "length"
+    elif fault == "reasoning_content":
+        message["reasoning_content"] = "Let me think about it."
+    elif fault == "think":
+        message["content"] = f"<think>\nLet me think about it.\n</think>\n\n{text}"
+    return [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}]
