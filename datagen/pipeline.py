@@ -22,6 +22,7 @@ from datagen import engines, executors, resources, shards, stage
 from datagen import ledger as ledgers
 from datagen.config import Config
 from datagen.console import Reporter, funnel
+from datagen.engines import paid
 from datagen.engines.endpoint import payload
 from datagen.errors import ConfigError, InputError, StaleStage, UserError
 from datagen.ledger import Ledger, StageStatus
@@ -253,14 +254,27 @@ def _show_dataset(run: str, counts: dict[str, int]) -> None:
 def _status(run: str, as_json: bool) -> int:
     if not shards.exists(shards.join(run, "chunk")):
         raise UserError(f"{run} is no run directory: there is no chunk folder in it")
-    statuses = _statuses(run)
+    statuses, paid_for = _statuses(run), _usage(run)
     if as_json:
-        print(json.dumps([vars(s) for s in statuses], indent=1))
+        print(json.dumps([vars(s) | {"usage": paid_for.get(s.name)} for s in statuses], indent=1))
         return COMPLETE
     from rich.console import Console
 
-    Console(highlight=False).print(funnel(statuses))
+    console = Console(highlight=False)
+    console.print(funnel(statuses))
+    for name, usage in paid_for.items():
+        console.print(f"{name:10}{paid.sentence(usage)}", soft_wrap=True)
     return COMPLETE
+
+
+def _usage(run: str) -> dict[str, dict[str, Any]]:
+    """What the stages that asked a language model took so far."""
+    own = shards.join(run, "config.yaml")
+    if not shards.exists(own) or not shards.is_local(run):
+        return {}
+    config = configs.parse(shards.read_bytes(own).decode(), own)
+    found = {s.name: paid.usage(run, s.name, config) for s in STAGES if s.engine(config)}
+    return {name: usage for name, usage in found.items() if usage["requests"]}
 
 
 def _statuses(run: str) -> list[StageStatus]:

@@ -369,5 +369,5 @@ def _summary(stage: Stage, folder: str, config: Config, seconds: float | None, p
         if seconds is not None:
             progress.finish(total, seconds)
             if usage:
-                progress.say(paid.sentence(usage))
+                progress.say(f"{'':9}{paid.sentence(usage)}")
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from datagen.config import Price
 from datagen.engines.base import Completion, Request
 
 MILLION = 1_000_000
+PER_MESSAGE = 32  # tokens that a chat template puts around a message, at most
 
 
 def of(price: Price, usage: dict[str, Any]) -> float:
@@ -44,7 +46,8 @@ class Budget:
 
     def _worst(self, request: Request) -> float:
         """A token is at least a byte, and a reply at most its limit."""
-        prompt = sum(len(m["content"].encode()) for m in request.messages)
+        prompt = sum(len(m["content"].encode()) + PER_MESSAGE for m in request.messages)
+        prompt += len(json.dumps(request.schema)) if request.schema else 0  # servers may put it into the prompt
         completion = request.sampling.get("max_tokens", 0)
         return (prompt * self.price.prompt + completion * self.price.completion) / MILLION
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from datagen.config import Endpoint
@@ -56,7 +56,7 @@ class Waiting:
     tokens: float  # estimated, prompt and reply
 
 
-@dataclass
+@dataclass(eq=False)
 class Lane:
     """One endpoint: what waits for it, what is in flight there, and how it fares."""
 
@@ -110,10 +110,10 @@ class Dispatcher:
         self.still_to_come: int | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
-    async def place(self, group: str, tokens: float, first: bool = False) -> Lane:
-        """Wait for a turn: the lane to send to. Whoever gets it must `leave` it."""
+    async def place(self, group: str, tokens: float, first: bool = False, failed_at: Collection[Lane] = ()) -> Lane:
+        """Wait for a turn: the lane to send to, another one than where it failed. Whoever gets it must `leave` it."""
         waiting = Waiting(asyncio.get_running_loop().create_future(), tokens)
-        home = self._home(group)
+        home = self._home(group, failed_at)
         (home.queue.appendleft if first else home.queue.append)(waiting)
         self.match()
         try:
@@ -132,10 +132,12 @@ class Dispatcher:
     def match(self) -> None:
         """Hand out what places there are, and wake up for the next."""
         now, soonest = self.clock(), None
+        for steal in (False, True):  # what is in its own queue comes first, at all of them
+            for lane in self.lanes:
+                while lane.wait(now) == 0.0 and (taken := self._next_for(lane, steal)):
+                    self._give(lane, taken)
         for lane in self.lanes:
-            while (wait := lane.wait(now)) == 0.0 and (taken := self._next_for(lane)):
-                self._give(lane, taken)
-            if wait:
+            if wait := lane.wait(now):
                 soonest = wait if soonest is None else min(wait, soonest)
         if self._alarm:
             self._alarm.cancel()
@@ -147,11 +149,14 @@ class Dispatcher:
         if self._alarm:
             self._alarm.cancel()
 
-    def _home(self, group: str) -> Lane:
+    def _home(self, group: str, failed_at: Collection[Lane]) -> Lane:
         """Requests of one group have one home while it works: the server has their common prefix in its cache."""
         if group:
-            return self.lanes[zlib.crc32(group.encode()) % len(self.lanes)]
-        return min(self.lanes, key=Lane.load)
+            home = self.lanes[zlib.crc32(group.encode()) % len(self.lanes)]
+            if home not in failed_at and not home.retired:
+                return home
+        lanes = [lane for lane in self.lanes if lane not in failed_at and not lane.retired]
+        return min(lanes or self.lanes, key=Lane.load)
 
     def _give(self, lane: Lane, waiting: Waiting) -> None:
         lane.in_flight += 1
@@ -161,11 +166,11 @@ class Dispatcher:
             lane.breaker.state = HALF_OPEN
         waiting.place.set_result(lane)
 
-    def _next_for(self, lane: Lane) -> Waiting | None:
+    def _next_for(self, lane: Lane, steal: bool) -> Waiting | None:
         """The next of its own queue, else the last of the longest: what its owner would come to last."""
         if not self._worthwhile(lane):
             return None
-        while lane.queue or any(other.queue for other in self.lanes):
+        while lane.queue or (steal and any(other.queue for other in self.lanes)):
             victim = lane if lane.queue else max(self.lanes, key=lambda other: len(other.queue))
             waiting = victim.queue.popleft() if victim is lane else victim.queue.pop()
             if not waiting.place.done():  # else it was cancelled

@@ -29,7 +29,7 @@ from datagen.errors import EngineError
 
 RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
 PATIENCE_AT_FIRST = 30.0  # seconds, with endpoints that never answered: more likely a wrong address than a restart
-REFUSALS_PER_ATTEMPT = 10  # "too many requests" says nothing against the request
+REFUSALS_PER_ATTEMPT = 8  # "too many requests" says nothing against the request
 CHARS_PER_TOKEN = 4  # an estimate for the tokens-per-minute limit until the reply tells
 UNREACHABLE, TIMED_OUT, GARBLED = "connection failed", "timed out", "garbled reply"
 BACK_OFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30, jitter=1)
@@ -78,6 +78,8 @@ class OpenAIEngine:
                 done = session.receive() if waiting else []
                 waiting -= len(done)
                 yield done
+                if session.ended_by:
+                    raise session.ended_by
         finally:
             self.sessions.remove(session)
             session.end()
@@ -99,6 +101,7 @@ class _Session:
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
         self.answered_at = time.monotonic()
         self.clients: dict[int, openai.AsyncOpenAI] = {}
+        self.ended_by: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.thread.start()
 
@@ -106,15 +109,14 @@ class _Session:
         self.loop.call_soon_threadsafe(self._start, requests, still_to_come)
 
     def receive(self) -> list[Completion]:
-        """Wait for a completion, and take all that are there."""
+        """Wait for a completion, and take all that are there. What ends the run comes after them: they are paid for."""
         found = [self.done.get()]
         while not self.done.empty():
             found.append(self.done.get())
-        completions = []
-        for item in found:
-            if isinstance(item, BaseException):
-                raise item
-            completions.append(item)
+        completions = [item for item in found if isinstance(item, Completion)]
+        self.ended_by = next((item for item in found if not isinstance(item, Completion)), None)
+        if self.ended_by and not completions:
+            raise self.ended_by
         return completions
 
     def end(self) -> None:
@@ -169,6 +171,7 @@ class _Session:
 
     async def _answer(self, request: Request) -> Completion:
         spent, attempts = 0.0, 0
+        failed_at: set[Lane] = set()
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, Failed) and e.failure.retryable),
             stop=lambda state: spent >= self.settings.max_attempts,
@@ -180,7 +183,7 @@ class _Session:
                 with attempt:
                     attempts += 1
                     try:
-                        return await self._try(request, attempts)
+                        return await self._try(request, attempts, failed_at)
                     except Failed as e:
                         spent += e.counts
                         raise
@@ -188,27 +191,29 @@ class _Session:
             return Completion(request.key, error=e.failure.reason, detail=e.failure.detail, attempts=attempts)
         raise AssertionError("retrying ends with a reply or a failure")
 
-    async def _try(self, request: Request, attempt: int) -> Completion:
-        """One attempt, wherever there is a place first."""
+    async def _try(self, request: Request, attempt: int, failed_at: set[Lane]) -> Completion:
+        """One attempt, wherever there is a place first; best where it did not fail before."""
         estimate = sum(len(m["content"]) for m in request.messages) / CHARS_PER_TOKEN
-        lane = await self.dispatcher.place(request.group, estimate, first=attempt > 1)
+        lane = await self.dispatcher.place(request.group, estimate, attempt > 1, failed_at)
         trying = lane.breaker.state == HALF_OPEN
         sent_at, lacks = time.monotonic(), frozenset(lane.lacks)
         try:
             response = await self._post(lane, payload(request, lacks))
             seconds = time.monotonic() - sent_at
-            body = _body(response)
             if response.status_code >= 400:
                 wait = retry_after(response.headers, time.time())
+                body = _body(self._clean(response.text))  # before it is clipped, maybe within a key
                 raise Failed(replies.failure(response.status_code, body), wait=wait)
             try:
                 completion = replies.completion(
-                    request.key, body, endpoint=lane.name, attempts=attempt, seconds=seconds
+                    request.key, _body(response.content), endpoint=lane.name, attempts=attempt, seconds=seconds
                 )
             except replies.Unusable as e:
                 raise Failed(Failure(GARBLED, str(e), retryable=True)) from e
         except Failed as e:
             self._failed(lane, e, sent_at, trying)
+            if e.failure.retryable and e.failure.reason != "too many requests":
+                failed_at.add(lane)
             lacking = e.failure.lacks
             if lacking and lacking not in lacks | lane.proven:
                 lane.lacks.add(lacking)
@@ -327,11 +332,11 @@ def retry_after(headers: Any, now: float) -> float | None:
             seconds = parsedate_to_datetime(given[1]).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0.0), 3600.0)
+    return min(max(0.0, seconds), 3600.0)  # in this order, NaN is none
 
 
-def _body(response: httpx.Response) -> Any:
+def _body(content: str | bytes) -> Any:
     try:
-        return json.loads(response.content)
-    except ValueError:
-        return response.text
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content if isinstance(content, str) else content.decode(errors="replace")

@@ -45,4 +45,4 @@ def sentence(usage: dict[str, Any]) -> str:
     words += [f"{usage['completion_tokens']:,} completion tokens", f"{usage['mean_seconds']:.1f} s each"]
     if usage["dollars"] is not None:
         words.append(f"${usage['dollars']:,.2f}")
-    return "         " + ", ".join(words)
+    return ", ".join(words)

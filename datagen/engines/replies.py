@@ -80,7 +80,7 @@ def completion(key: str, body: Any, *, endpoint: str, attempts: int = 1, seconds
         text=text or None,
         reasoning=reasoning,
         refusal=_text(message.get("refusal")) or "",
-        finish=str(choice.get("finish_reason") or ""),
+        finish=_text(choice.get("finish_reason")) or "",
         prompt_tokens=_count(usage.get("prompt_tokens")),
         cached_tokens=_count(cached),
         completion_tokens=_count(usage.get("completion_tokens")),
@@ -102,6 +102,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
 
 
 def clipped(text: str, length: int = 300) -> str:
+    text = _whole(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
@@ -112,7 +113,11 @@ def _text(content: Any) -> str | None:
         content = "".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str):
         return None
-    return content.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate, half an emoji, fits in no file
+    return _whole(content)
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate, half an emoji, fits in no file
 
 
 def _dict(value: Any) -> dict[str, Any]:

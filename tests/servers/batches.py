@@ -115,6 +115,7 @@ class Batches:
         batch = Batch(f"batch_{nth:04d}", self.files[wanted["input_file_id"]], wanted.get("metadata") or {}, fault)
         self.batches[batch.id] = batch
         self.stats.batches += 1
+        self.stats.batch_rows.update(json.loads(line)["custom_id"] for line in batch.input.data.splitlines())
         if fault == "lost reply" and request.transport:
             request.transport.abort()
         return web.json_response(batch.shown())
@@ -161,8 +162,6 @@ class Batches:
         for i, row in enumerate(rows[:done]):
             fails = batch.fault == "partial errors" and i % 3
             code, body = ERRORS["500" if i % 3 == 1 else "400"] if fails else self.answer(row["body"])
-            if code == 200:
-                self.stats.batch_rows[row["custom_id"]] += 1
             response = {"status_code": code, "request_id": f"req_{i}", "body": body}
             (answered if code == 200 else failed).append(_result(row, response, None))
         if status in _WHY_NOT:

@@ -79,7 +79,7 @@ class Stats:
     busy: int = 0  # slots
     max_busy: int = 0
     batches: int = 0  # created
-    batch_rows: Counter[str] = field(default_factory=Counter)  # answered, by custom_id
+    batch_rows: Counter[str] = field(default_factory=Counter)  # submitted, by custom_id
 
     @property
     def answered_twice(self) -> int:
