@@ -71,7 +71,7 @@ class Reporter:
         self.close()
         if not self.quiet:
             self._line(
-                f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger, self.unit))} ({seconds:.1f} s)"
+                f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger))} ({seconds:.1f} s)"
             )
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ def funnel(statuses: list[StageStatus]) -> Table:
         column.overflow = "fold"
     for status in statuses:
         pending = "?" if status.pending is None else f"{status.pending:,}" if status.pending else ""
-        for i, (unit, entry) in enumerate(_by_flow(status.ledger, "")):
+        for i, (unit, entry) in enumerate(_by_flow(status.ledger)):
             cells = (status.name if i == 0 else "", f"{unit}s", f"{entry['in']:,}", f"{entry['kept']:,}")
             table.add_row(*cells, pending if i == 0 else "", reasons(entry))
         if not status.ledger:
@@ -112,9 +112,9 @@ def reasons(entry: dict) -> str:
     return ", ".join(f"{reason} {n:,}" for reason, n in sorted(left, key=lambda item: -item[1]))
 
 
-def _by_flow(ledger: Ledger, first: str) -> list[tuple[str, dict]]:
+def _by_flow(ledger: Ledger) -> list[tuple[str, dict]]:
     order = ["document", "chunk", "cluster", "candidate"]
-    return sorted(ledger.items(), key=lambda item: (item[0] != first, order.index(item[0])))
+    return sorted(ledger.items(), key=lambda item: order.index(item[0]))
 
 
 def _in_words(unit: str, entry: dict) -> str:

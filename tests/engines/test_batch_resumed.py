@@ -56,9 +56,12 @@ def test_what_was_answered_but_not_taken_is_read_again(tmp_path):
 
 
 def test_batches_under_way_are_found_by_requests_in_any_number(tmp_path):
-    with serve(Settings(batch_polls=3)) as server:
+    def interrupt(call: str, nth: int) -> None:
+        if call == "GET /v1/batches/{id}" and not nth:
+            engine.close()
+
+    with serve(Settings(batch_polls=3, api_faults=interrupt)) as server:
         engine = engine_for(server.url, tmp_path, most_requests=5, polls=(60, 60))
-        threading.Timer(0.5, engine.close).start()
         with pytest.raises(Closed):
             answers(engine, asked(10))
         assert server.stats.batches == 2
@@ -84,11 +87,10 @@ def test_of_an_expired_batch_that_was_left_only_the_rest_is_sent_again(tmp_path)
 
 
 def test_another_server_knows_nothing_of_a_batch(tmp_path):
-    with serve(Settings(batch_polls=1000)) as server:
-        engine = engine_for(server.url, tmp_path, polls=(60, 60))
-        threading.Timer(0.3, engine.close).start()
-        with pytest.raises(Closed):
-            answers(engine, asked(2))
+    with serve() as server:
+        asking = engine_for(server.url, tmp_path).ask(iter(asked(2)))
+        next(asking)
+        asking.close()
         port = int(server.url.split(":")[2].split("/")[0])
     with serve(Settings(port=port)) as server:
         with pytest.raises(EngineError, match=r"knows nothing of batch_0000.* Delete .*json"):
