@@ -42,7 +42,7 @@ test-slow: $(VENV)/.dev-installed
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
-check: test test-slow
+check: test test-slow test-vllm
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

@@ -64,7 +64,7 @@ def run(place: Path, documents: Path, engine: dict[str, Any], *options: str) -> 
         env=os.environ | tiny_model.ENVIRONMENT,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 3), done.stderr  # 3: a random model may end a row with nothing that can be read
     return json.loads(done.stdout)
 
 

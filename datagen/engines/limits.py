@@ -28,8 +28,9 @@ class Window:
     answers: int = 0
     refusals: int = 0
     seconds: float = 0.0
+    in_flight: int = 0  # summed over the answers, as the seconds are: the window grows within an epoch
     full: bool = True  # the window limited the epoch; otherwise its latency tells nothing of a larger one
-    before: tuple[float, float] | None = None  # (window, throughput) of the epoch before
+    before: tuple[float, float] | None = None  # (mean in flight, throughput) of the epoch before
     held: int = 0
 
     def __post_init__(self) -> None:
@@ -39,6 +40,7 @@ class Window:
     def answered(self, seconds: float, in_flight: int) -> None:
         self.answers += 1
         self.seconds += seconds
+        self.in_flight += in_flight
         full = in_flight >= 0.9 * self.limit - 1
         self.full &= full
         if full and self.mode != "hold":
@@ -61,25 +63,27 @@ class Window:
         return True
 
     def _end_epoch(self) -> None:
-        throughput = self.epoch * self.answers / max(self.seconds, 1e-9)
+        found = self.in_flight / self.answers, self.in_flight / max(self.seconds, 1e-9)
         if self.mode == "hold":
             self.held += 1
             if self.held >= HELD_EPOCHS:
-                self.mode, self.before = "double", (self.epoch, throughput)
+                self.mode, self.before = "double", found
         elif self.mode == "double" and self.full:
-            if self.before and self._is_plateau(throughput):
-                self.limit, self.mode, self.held = self.before[0], "hold", 0
+            if self.before and _is_plateau(self.before, found):
+                self.limit, self.mode, self.held = min(self.most, max(1.0, self.before[0])), "hold", 0
             else:
-                self.before = (self.epoch, throughput)
+                self.before = found
         self._begin_epoch()
 
-    def _is_plateau(self, throughput: float) -> bool:
-        window, earlier = self.before or (self.epoch, throughput)
-        growth = self.epoch / window - 1
-        return growth > 0.1 and throughput / earlier - 1 < PLATEAU * growth
-
     def _begin_epoch(self) -> None:
-        self.epoch, self.answers, self.refusals, self.seconds, self.full = self.limit, 0, 0, 0.0, True
+        self.epoch, self.answers, self.refusals, self.seconds, self.in_flight = self.limit, 0, 0, 0.0, 0
+        self.full = True
+
+
+def _is_plateau(before: tuple[float, float], now: tuple[float, float]) -> bool:
+    """Of (mean in flight, throughput)."""
+    growth = now[0] / max(before[0], 1.0) - 1
+    return growth > 0.1 and now[1] / max(before[1], 1e-9) - 1 < PLATEAU * growth
 
 
 @dataclass
