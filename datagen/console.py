@@ -70,9 +70,7 @@ class Reporter:
     def finish(self, ledger: Ledger, seconds: float) -> None:
         self.close()
         if not self.quiet:
-            self._line(
-                f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger))} ({seconds:.1f} s)"
-            )
+            self._line(f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger))} ({seconds:.1f} s)")
 
     def close(self) -> None:
         if self.bar:

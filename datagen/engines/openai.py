@@ -174,7 +174,7 @@ class _Session:
         failed_at: set[Lane] = set()
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, Failed) and e.failure.retryable),
-            stop=lambda state: spent >= self.settings.max_attempts,
+            stop=lambda state: spent > self.settings.max_attempts - 0.01,  # a sum of fractions
             wait=_wait,
             reraise=True,
         )
@@ -217,7 +217,7 @@ class _Session:
             lacking = e.failure.lacks
             if lacking and lacking not in lacks | lane.proven:
                 lane.lacks.add(lacking)
-                e = Failed(Failure(e.failure.reason, e.failure.detail, retryable=True), counts=0)
+                e = Failed(Failure(e.failure.reason, e.failure.detail, retryable=True), counts=0, wait=0.0)
             raise self._without_keys(e) from None
         else:
             self._succeeded(lane, completion, seconds, estimate)
