@@ -91,7 +91,7 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     if options.dry_run and not any(s.engine(config) for s in todo):
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     for settings in filter(None, (s.engine(config) for s in todo)):
-        engines.check(settings)
+        engines.check(settings, asks=not (options.offline or options.dry_run))
     with stage.locked(run):
         config = _settle_input(config, run, reporter)
         kept = shards.join(run, "config.yaml")

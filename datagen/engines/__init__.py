@@ -7,11 +7,14 @@ from datagen.engines.base import Engine
 from datagen.errors import ConfigError
 
 
-def check(settings: config.Engine) -> None:
-    """Find out before any work is done what would stop it later: a missing key or package. Raises UserError."""
+def check(settings: config.Engine, asks: bool) -> None:
+    """Find out before any work is done what would stop it later: no model's name; and if it is asked anything, a
+    missing key or package. Raises UserError.
+    """
     if not settings.model:
         raise ConfigError("no language model is named: give --model, or set engine.model")
-    start(settings, "").close()
+    if asks:
+        start(settings, "").close()
 
 
 def start(settings: config.Engine, folder: str) -> Engine:

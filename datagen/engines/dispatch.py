@@ -83,10 +83,13 @@ class Lane:
         return address(self.endpoint)
 
     @property
+    def works(self) -> bool:
+        return self.breaker.state == CLOSED and not self.retired
+
+    @property
     def rate(self) -> float:
         """Answers a second, as far as is known; 0 where nothing is sent."""
-        working = self.breaker.state == CLOSED and not self.retired
-        return self.window.limit / self.latency if self.latency and working else 0.0
+        return self.window.limit / self.latency if self.latency and self.works else 0.0
 
     def load(self) -> float:
         return (self.in_flight + len(self.queue)) / self.window.limit
@@ -153,9 +156,9 @@ class Dispatcher:
         """Requests of one group have one home while it works: the server has their common prefix in its cache."""
         if group:
             home = self.lanes[zlib.crc32(group.encode()) % len(self.lanes)]
-            if home not in failed_at and not home.retired:
+            if home not in failed_at and home.works:
                 return home
-        lanes = [lane for lane in self.lanes if lane not in failed_at and not lane.retired]
+        lanes = [lane for lane in self.lanes if lane not in failed_at and lane.works]
         return min(lanes or self.lanes, key=Lane.load)
 
     def _give(self, lane: Lane, waiting: Waiting) -> None:

@@ -93,7 +93,7 @@ def read_rating(text: str, keys: set[str]) -> float:
         rating = read_object(text, keys)["rating"]
     except Unreadable:
         written = {float(x) for x in _RATING.findall(text)}
-        if len(written) != 1:
+        if len(written) != 1 or "{" in text:  # in an object that went wrong, it may be the document's that is quoted
             raise
         rating = written.pop()
     if isinstance(rating, bool) or not isinstance(rating, (int, float)) or not 0 <= rating <= 10:
