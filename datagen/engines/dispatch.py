@@ -69,6 +69,7 @@ class Lane:
     in_flight: int = 0
     pause: float = 0.0  # until when the server asked to be left alone
     latency: float = 0.0  # seconds, an exponential mean
+    deviation: float = 0.0  # the mean distance from it
     lacks: set[str] = field(default_factory=set)  # what of the API it does not take, as it turned out
     proven: set[str] = field(default_factory=set)  # what it does take
     retired: str = ""  # why nothing is sent there any more
@@ -90,6 +91,20 @@ class Lane:
     def rate(self) -> float:
         """Answers a second, as far as is known; 0 where nothing is sent."""
         return self.window.limit / self.latency if self.latency and self.works else 0.0
+
+    @property
+    def longest(self) -> float:
+        """Seconds that nearly every answer stays below, by TCP's estimate of round trips (Jacobson 1988)."""
+        return self.latency + 2 * self.deviation
+
+    def answered(self, seconds: float) -> None:
+        self.breaker.succeeded()
+        self.window.answered(seconds, self.in_flight)
+        if self.latency:
+            self.deviation += 0.1 * (abs(seconds - self.latency) - self.deviation)
+            self.latency += 0.1 * (seconds - self.latency)
+        else:
+            self.latency, self.deviation = seconds, seconds / 2
 
     def load(self) -> float:
         return (self.in_flight + len(self.queue)) / self.window.limit
@@ -190,4 +205,4 @@ class Dispatcher:
             return True
         remaining = self.still_to_come + sum(len(other.queue) for other in self.lanes)
         elsewhere = remaining / sum(other.rate for other in others) + min(other.latency for other in others)
-        return lane.latency <= max(elsewhere, 1.5 * min(other.latency for other in others))
+        return lane.longest <= max(elsewhere, 1.5 * min(other.longest for other in others))

@@ -27,6 +27,7 @@ from datagen.engines.endpoint import NO_KEY, api_key, payload
 from datagen.engines.replies import Failure
 from datagen.errors import EngineError
 
+GATHER = 0.005  # seconds: what comes in meanwhile is handed over, and written to disk, at once
 RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
 PATIENCE_AT_FIRST = 30.0  # seconds, with endpoints that never answered: more likely a wrong address than a restart
 REFUSALS_PER_ATTEMPT = 8  # "too many requests" says nothing against the request
@@ -111,6 +112,7 @@ class _Session:
     def receive(self) -> list[Completion]:
         """Wait for a completion, and take all that are there. What ends the run comes after them: they are paid for."""
         found = [self.done.get()]
+        time.sleep(GATHER)
         while not self.done.empty():
             found.append(self.done.get())
         completions = [item for item in found if isinstance(item, Completion)]
@@ -257,9 +259,7 @@ class _Session:
 
     def _succeeded(self, lane: Lane, completion: Completion, seconds: float, estimate: float) -> None:
         self.answered_at = time.monotonic()
-        lane.breaker.succeeded()
-        lane.window.answered(seconds, lane.in_flight)
-        lane.latency = 0.9 * lane.latency + 0.1 * seconds if lane.latency else seconds
+        lane.answered(seconds)
         lane.tokens.spend(completion.prompt_tokens + completion.completion_tokens - estimate)
 
     def _failed(self, lane: Lane, failed: Failed, sent_at: float, trying: bool) -> None:
