@@ -34,8 +34,8 @@ class Breaker:
     def succeeded(self) -> None:
         self.state, self.failures, self.trips, self.ever = CLOSED, 0, 0, True
 
-    def failed(self, now: float) -> None:
-        self.failures += 1
+    def failed(self, now: float, nobody_there: bool = False) -> None:
+        self.failures += TRIPS_AT if nobody_there else 1
         if self.state == HALF_OPEN or (self.state == CLOSED and self.failures >= TRIPS_AT):
             cool_down = min(COOL_DOWN * 2**self.trips, LONGEST_COOL_DOWN)
             self.until = now + cool_down * random.uniform(0.75, 1.25)
@@ -126,6 +126,7 @@ class Dispatcher:
         self.lanes = lanes
         self.clock = clock
         self.still_to_come: int | None = None
+        self.stopped = False
         self._alarm: asyncio.TimerHandle | None = None
 
     async def place(self, group: str, tokens: float, first: bool = False, failed_at: Collection[Lane] = ()) -> Lane:
@@ -149,6 +150,8 @@ class Dispatcher:
 
     def match(self) -> None:
         """Hand out what places there are, and wake up for the next."""
+        if self.stopped:
+            return
         now, soonest = self.clock(), None
         for steal in (False, True):  # what is in its own queue comes first, at all of them
             for lane in self.lanes:
@@ -164,6 +167,8 @@ class Dispatcher:
             self._alarm = asyncio.get_running_loop().call_later(soonest, self.match)
 
     def stop(self) -> None:
+        """Nobody gets a place any more."""
+        self.stopped = True
         if self._alarm:
             self._alarm.cancel()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import socket
 import threading
 import time
 from collections import Counter, deque
@@ -159,6 +160,7 @@ class _Session:
         except asyncio.CancelledError:
             raise
         except BaseException as e:
+            self.dispatcher.stop()
             self.done.put(e)
 
     def _check_error_rate(self, last: Completion) -> None:
@@ -240,7 +242,9 @@ class _Session:
                 cause = cause.__cause__
             if isinstance(cause, TimeoutError):  # the client's own classes call a closed connection a time-out, too
                 raise Failed(Failure(TIMED_OUT, f"{lane.name}: no reply in {self.settings.timeout:g} s", True)) from e
-            raise Failed(Failure(UNREACHABLE, f"{lane.name}: {str(cause) or type(cause).__name__}", True)) from e
+            failure = Failure(UNREACHABLE, f"{lane.name}: {str(cause) or type(cause).__name__}", True)
+            nobody_there = isinstance(cause, (ConnectionRefusedError, socket.gaierror))  # so nobody saw the request
+            raise Failed(failure, counts=0 if nobody_there else 1) from e
 
     def _client(self, lane: Lane) -> openai.AsyncOpenAI:
         """The pure-Python transport of httpx takes twice the processor time of aiohttp's for the same request."""
@@ -278,7 +282,7 @@ class _Session:
         elif failure.retryable:
             if failure.reason == TIMED_OUT or failed.wait is not None:
                 lane.window.refused(now, sent_at)
-            lane.breaker.failed(now)
+            lane.breaker.failed(now, nobody_there=not failed.counts)
             if trying:
                 failed.counts = 0  # it was sent to see whether anyone is there
             self._check_patience(failure, now)
