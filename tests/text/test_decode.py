@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from datagen.text import decode
@@ -21,6 +21,7 @@ CHINESE = "人人生而自由,在尊严和权利上一律平等。他们赋有�
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]))
 def test_unicode_is_decoded_to_the_character(text, encoding):
+    assume(not (encoding == "utf-16" and text.startswith("\0")))  # whose first bytes are UTF-32's mark
     raw = text.encode(encoding)
     if encoding == "utf-8" and text.startswith("\ufeff"):
         text, encoding = text[1:], "utf-8-sig"
