@@ -11,6 +11,7 @@ from datagen.engines.base import Request
 from datagen.errors import ConfigError
 
 OPENAI = "https://api.openai.com/v1"
+ABOUT_THE_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project")
 NO_KEY = "none"  # the client wants one even where the server does not
 
 
@@ -36,6 +37,13 @@ def api_key(endpoint: Endpoint) -> str:
             f"the environment variable {name} holds something that is no key: it has characters no key has"
         )
     return key
+
+
+def headers(endpoint: Endpoint) -> dict[str, Any]:
+    """Without what the official client adds from OPENAI_ORG_ID and OPENAI_PROJECT_ID: that concerns OpenAI alone."""
+    import openai
+
+    return {} if endpoint.base_url is None else dict.fromkeys(ABOUT_THE_ACCOUNT, openai.Omit())
 
 
 def payload(request: Request, lacks: Set[str] = frozenset()) -> dict[str, Any]:

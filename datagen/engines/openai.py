@@ -24,7 +24,7 @@ from datagen import config
 from datagen.engines import replies
 from datagen.engines.base import Closed, Completion, Request
 from datagen.engines.dispatch import CLOSED, HALF_OPEN, Dispatcher, Lane
-from datagen.engines.endpoint import NO_KEY, api_key, payload
+from datagen.engines.endpoint import NO_KEY, api_key, headers, payload
 from datagen.engines.replies import Failure
 from datagen.errors import EngineError
 
@@ -257,6 +257,7 @@ class _Session:
                 api_key=self.keys[at],
                 max_retries=0,
                 timeout=timeout,
+                default_headers=headers(lane.endpoint),
                 http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
             )
         return self.clients[at]

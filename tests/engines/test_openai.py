@@ -270,6 +270,15 @@ def test_what_failed_at_one_endpoint_is_tried_at_another():
     assert {c.attempts for c in found} == {1, 2}
 
 
+def test_what_the_environment_says_of_an_account_goes_to_openai_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    with serve(Settings(reply=number)) as server:
+        answers(engine_for(server.url), numbered(1))
+        assert "Authorization" in server.stats.headers
+        assert not {name.lower() for name in server.stats.headers} & {"openai-organization", "openai-project"}
+
+
 def test_where_nobody_is_a_single_request_does_not_fail_its_row():
     """Nobody saw it: that is no attempt, however few are allowed."""
     with pytest.raises(EngineError, match="no endpoint has answered"):

@@ -73,6 +73,7 @@ class Stats:
     answered: Counter[str] = field(default_factory=Counter)  # 200s sent to the last byte, and rows of batches
     faults: Counter[str] = field(default_factory=Counter)
     authorizations: Counter[str] = field(default_factory=Counter)
+    headers: Counter[str] = field(default_factory=Counter)  # by name
     calls: Counter[str] = field(default_factory=Counter)  # by "POST /v1/files" and the like
     in_flight: int = 0  # received and not replied to
     max_in_flight: int = 0
@@ -265,6 +266,7 @@ class Server:
     def _refused(self, request: web.Request) -> web.Response | None:
         authorization = request.headers.get("Authorization", "")
         self.stats.authorizations[authorization] += 1
+        self.stats.headers.update(request.headers.keys())
         if self.settings.api_key is None or authorization == f"Bearer {self.settings.api_key}":
             return None
         return self._error(request, "401")
