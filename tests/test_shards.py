@@ -186,17 +186,6 @@ def test_a_place_that_cannot_be_written(write, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small disk")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_full_disk_is_said_and_leaves_nothing(small_disk):
     kept = str(small_disk / "kept.bin")
     shards.write_bytes(kept, b"x" * 1000)

@@ -70,5 +70,19 @@ class Engine(Protocol):
         ...
 
 
+def draw(requests: Iterator[Request | None], room: int) -> tuple[list[Request], bool]:
+    """(as many requests as there is room for and are ready, whether there will be no more)."""
+    drawn: list[Request] = []
+    while len(drawn) < room:
+        try:
+            request = next(requests)
+        except StopIteration:
+            return drawn, True
+        if request is None:
+            break
+        drawn.append(request)
+    return drawn, False
+
+
 # A dialogue with a model about one thing: it yields requests, is sent their completions and returns what it learned.
 Conversation = Generator[Request, Completion, R]

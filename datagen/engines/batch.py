@@ -254,7 +254,7 @@ class _Session:
     def _fail(self, parcel: Parcel, request: Request, failure: Failure) -> Completion | None:
         """A request that got no reply: it is sent again, or this is its completion, or none will fare better."""
         attempts = parcel.attempts[request.key]
-        if failure.about_endpoint and (failure.reason == "no quota left" or not self.outcomes[""]):
+        if failure.about_endpoint and (failure.reason == replies.NO_QUOTA or not self.outcomes[""]):
             self.fatal = f"{self.api.url} refuses every request: {failure.detail}"
         elif failure.lacks and failure.lacks not in {*parcel.lacks, *self.proven}:
             self.lacks.add(failure.lacks)

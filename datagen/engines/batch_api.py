@@ -15,7 +15,7 @@ from openai.types import Batch, FileObject
 
 from datagen import config
 from datagen.engines import replies
-from datagen.engines.endpoint import NO_KEY, address, api_key, headers
+from datagen.engines.endpoint import NO_KEY, address, api_key, client_arguments
 from datagen.engines.openai import BACK_OFF, PATIENCE_AT_FIRST, retry_after
 from datagen.errors import ConfigError, EngineError
 
@@ -44,13 +44,7 @@ class BatchAPI:
         self.key = api_key(endpoint)
         self.reached = False  # it has answered once
         timeout = min(TIMEOUT, settings.timeout)
-        self.client = openai.OpenAI(
-            base_url=self.url,
-            api_key=self.key,
-            max_retries=0,
-            timeout=timeout,
-            default_headers=headers(endpoint),
-        )
+        self.client = openai.OpenAI(**client_arguments(endpoint), timeout=timeout)
 
     def greet(self) -> None:
         """Find out with a small request whether anyone is there who takes batches and this key."""

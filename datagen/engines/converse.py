@@ -74,7 +74,7 @@ class Driver:
             turn = self.ready.popleft()
             key = turn.request.key
             if (answer := turn.talk.journal.answers.get(key)) is not None:
-                self._advance(turn, answer)
+                self._advance(turn.talk, turn.at, answer)
             elif key in self.waiting:
                 self.waiting[key].append(turn)
             elif self.over_budget or not self.budget.reserve(turn.request):
@@ -104,7 +104,7 @@ class Driver:
         for completion, waiting in turns:
             self.budget.settle(waiting[0].request, completion)
             for turn in waiting:
-                self._advance(turn, completion)
+                self._advance(turn.talk, turn.at, completion)
 
     def _open_next(self) -> None:
         talk = next(self.talks, None)
@@ -118,12 +118,9 @@ class Driver:
         if not talk.conversations:
             self._finish(talk)
         for at in range(len(talk.conversations)):
-            self._advance_from(talk, at, None)
+            self._advance(talk, at, None)
 
-    def _advance(self, turn: _Turn, completion: Completion) -> None:
-        self._advance_from(turn.talk, turn.at, completion)
-
-    def _advance_from(self, talk: Talk, at: int, completion: Completion | None) -> None:
+    def _advance(self, talk: Talk, at: int, completion: Completion | None) -> None:
         try:
             while True:
                 request = talk.conversations[at].send(completion)  # pyright: ignore[reportArgumentType]  # None: begin

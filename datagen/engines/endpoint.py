@@ -39,11 +39,19 @@ def api_key(endpoint: Endpoint) -> str:
     return key
 
 
-def headers(endpoint: Endpoint) -> dict[str, Any]:
-    """Without what the official client adds from OPENAI_ORG_ID and OPENAI_PROJECT_ID: that concerns OpenAI alone."""
+def client_arguments(endpoint: Endpoint) -> dict[str, Any]:
+    """For the official client, sync or async. What it would add from OPENAI_ORG_ID and OPENAI_PROJECT_ID concerns
+    OpenAI alone; retrying is the engines' own.
+    """
     import openai
 
-    return {} if endpoint.base_url is None else dict.fromkeys(ABOUT_THE_ACCOUNT, openai.Omit())
+    blank = {} if endpoint.base_url is None else dict.fromkeys(ABOUT_THE_ACCOUNT, openai.Omit())
+    return {
+        "base_url": address(endpoint),
+        "api_key": api_key(endpoint),
+        "max_retries": 0,
+        "default_headers": blank,
+    }
 
 
 def payload(request: Request, lacks: Set[str] = frozenset()) -> dict[str, Any]:

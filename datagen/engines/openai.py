@@ -22,9 +22,9 @@ import tenacity
 
 from datagen import config
 from datagen.engines import replies
-from datagen.engines.base import Closed, Completion, Request
+from datagen.engines.base import Closed, Completion, Request, draw
 from datagen.engines.dispatch import CLOSED, HALF_OPEN, Dispatcher, Lane
-from datagen.engines.endpoint import NO_KEY, api_key, headers, payload
+from datagen.engines.endpoint import NO_KEY, api_key, client_arguments, payload
 from datagen.engines.replies import Failure
 from datagen.errors import EngineError
 
@@ -63,16 +63,7 @@ class OpenAIEngine:
         waiting, ended = 0, False
         try:
             while True:
-                drawn: list[Request] = []
-                while not ended and waiting + len(drawn) < room:
-                    try:
-                        request = next(requests)
-                    except StopIteration:
-                        ended = True
-                        break
-                    if request is None:
-                        break
-                    drawn.append(request)
+                drawn, ended = ([], True) if ended else draw(requests, room - waiting)
                 waiting += len(drawn)
                 session.send(drawn, 0 if ended else length_hint(requests, -1))
                 if not waiting and ended:
@@ -216,7 +207,7 @@ class _Session:
                 raise Failed(Failure(GARBLED, str(e), retryable=True)) from e
         except Failed as e:
             self._failed(lane, e, sent_at, trying)
-            if e.failure.retryable and e.failure.reason != "too many requests":
+            if e.failure.retryable and e.failure.reason != replies.TOO_MANY:
                 failed_at.add(lane)
             lacking = e.failure.lacks
             if lacking and lacking not in lacks | lane.proven:
@@ -253,11 +244,8 @@ class _Session:
             limits = httpx.Limits(max_connections=lane.endpoint.max_concurrency)
             timeout = openai.Timeout(self.settings.timeout, connect=min(30.0, self.settings.timeout), pool=None)
             self.clients[at] = openai.AsyncOpenAI(
-                base_url=lane.name,
-                api_key=self.keys[at],
-                max_retries=0,
+                **client_arguments(lane.endpoint),
                 timeout=timeout,
-                default_headers=headers(lane.endpoint),
                 http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
             )
         return self.clients[at]
@@ -270,12 +258,12 @@ class _Session:
     def _failed(self, lane: Lane, failed: Failed, sent_at: float, trying: bool) -> None:
         """Learn from a failure. Raises EngineError when there is no point in going on."""
         failure, now = failed.failure, time.monotonic()
-        if failure.about_endpoint and (failure.reason == "no quota left" or not lane.breaker.ever):
+        if failure.about_endpoint and (failure.reason == replies.NO_QUOTA or not lane.breaker.ever):
             lane.retired = failure.detail
-            if failure.reason != "no quota left" or all(other.retired for other in self.dispatcher.lanes):
+            if failure.reason != replies.NO_QUOTA or all(other.retired for other in self.dispatcher.lanes):
                 raise EngineError(self._clean(f"{lane.name} refuses every request: {failure.detail}")) from None
             failed.failure = Failure(failure.reason, failure.detail, retryable=True)  # elsewhere
-        elif failure.reason == "too many requests":
+        elif failure.reason == replies.TOO_MANY:
             if lane.window.refused(now, sent_at):
                 lane.pause = max(lane.pause, now + (failed.wait or 0.0))
             lane.breaker.succeeded()  # it is there

@@ -11,6 +11,8 @@ from datagen.engines.base import Completion
 RETRIED = {408, 409, 425, 429}
 ABOUT_THE_ENDPOINT = {401, 403, 404}  # a wrong key, address or model: no request will fare better
 TOO_LONG = "prompt over the context window"
+TOO_MANY = "too many requests"
+NO_QUOTA = "no quota left"
 _OVER_THE_WINDOW = re.compile(
     r"context_length_exceeded|maximum (context|model) length|max_model_len|context (length|window|size)|"
     r"prompt is too long|longer than the (maximum|model)|too many tokens|input.{0,40}too long",
@@ -47,9 +49,9 @@ def failure(status: int, body: Any) -> Failure:
     if status == 413 or (status in (400, 422) and _OVER_THE_WINDOW.search(words)):
         return Failure(TOO_LONG, detail)
     if "insufficient_quota" in words or status == 402:
-        return Failure("no quota left", detail, about_endpoint=True)
+        return Failure(NO_QUOTA, detail, about_endpoint=True)
     if status in RETRIED or status >= 500:
-        return Failure("too many requests" if status == 429 else "server error", detail, retryable=True)
+        return Failure(TOO_MANY if status == 429 else "server error", detail, retryable=True)
     return Failure(
         "request refused by the server",
         detail,

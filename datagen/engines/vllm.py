@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from datagen import config
 from datagen.engines import replies
-from datagen.engines.base import Closed, Completion, Request
+from datagen.engines.base import Closed, Completion, Request, draw
 from datagen.engines.endpoint import payload
 from datagen.errors import ConfigError, EngineError, MissingExtra
 
@@ -62,14 +62,9 @@ class VLLMEngine:
         try:
             while True:
                 done: list[Completion] = []
-                while not ended and (self.model is None or len(running) < AHEAD * self.model.at_once):
-                    try:
-                        request = next(requests)
-                    except StopIteration:
-                        ended = True
-                        break
-                    if request is None:
-                        break
+                room = AHEAD * self.model.at_once - len(running) if self.model else 1  # the first one loads it
+                drawn, ended = ([], True) if ended else draw(requests, room)
+                for request in drawn:
                     self.model = self.model or _Model(self.settings)
                     name = str(next(names))
                     taken = self.model.take(name, request)

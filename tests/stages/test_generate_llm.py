@@ -3,17 +3,16 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from servers.model import reply
-from servers.openai_server import Server, Settings, serve
+from servers.openai_server import Settings
+from talking import Run, balanced
 
 from datagen import config as configs
-from datagen import executors, prompts, resources, shards, stage
+from datagen import prompts, resources, shards
 from datagen.config import Config
-from datagen.console import Reporter
 from datagen.engines.endpoint import payload
 from datagen.errors import EngineError, StaleStage, UserError
 from datagen.ledger import Ledger
@@ -30,42 +29,6 @@ RUNTIME_CHANGES = {
     "engine.price": {"prompt": 1.0},
     "workers": 2,
 }
-
-
-@dataclass
-class Run:
-    """A run directory in which everything before generate is finished."""
-
-    folder: str
-    config: Config
-    server: Server | None = None
-
-    def go(self, settings: Settings | None = None, resume: stage.Resume = "if-possible", **given) -> Ledger:
-        """Run generate against a server of its own; settings are written `generate__candidates=2`."""
-        with serve(settings) as self.server:
-            named = {name.replace("__", "."): value for name, value in given.items()}
-            self.config = configs.merge(self.config, {"engine.endpoints": [{"base_url": self.server.url}], **named})
-            return self._run(resume)
-
-    def offline(self) -> Ledger:
-        return self._run("never", offline=True)
-
-    def _run(self, resume: stage.Resume, offline: bool = False) -> Ledger:
-        with executors.pool(1) as pool:
-            return stage.run(generate.STAGE, self.folder, self.config, resume, pool, Reporter(quiet=True), offline)
-
-    @property
-    def requests(self) -> int:
-        assert self.server
-        return self.server.stats.requests
-
-    def rows(self, name: str, record: type, table: str = "") -> list:
-        folder = shards.join(self.folder, name, table) if table else shards.join(self.folder, name)
-        return [row for s in shards.names(folder) for row in shards.read_rows(f"{folder}/{s}.parquet", record)]
-
-    def data(self) -> dict[str, bytes]:
-        folder = Path(self.folder, "generate")
-        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +53,14 @@ def upstream(corpus, go, settings, tmp_path_factory) -> tuple[Path, Config]:
 def run(upstream, tmp_path) -> Run:
     folder, config = upstream
     shutil.copytree(folder, tmp_path / "run")
-    return Run(str(tmp_path / "run"), config)
+    return Run(generate.STAGE, str(tmp_path / "run"), config)
 
 
 @pytest.fixture(scope="module")
 def finished(upstream, tmp_path_factory) -> tuple[Run, Ledger]:
     """Not to be changed."""
     folder, config = upstream
-    made = Run(str(tmp_path_factory.mktemp("finished") / "run"), config)
+    made = Run(generate.STAGE, str(tmp_path_factory.mktemp("finished") / "run"), config)
     shutil.copytree(folder, made.folder)
     return made, made.go()
 
@@ -106,19 +69,12 @@ def finished(upstream, tmp_path_factory) -> tuple[Run, Ledger]:
 def copy(finished, tmp_path) -> Run:
     """A finished run that may be changed."""
     shutil.copytree(finished[0].folder, tmp_path / "run")
-    return Run(str(tmp_path / "run"), finished[0].config)
+    return Run(generate.STAGE, str(tmp_path / "run"), finished[0].config)
 
 
 def about(kind: str) -> Callable[[dict], bool]:
     """Whether a request asks for this kind of question."""
     return lambda body: generate_llm.QUESTION_TYPES[kind] in body["messages"][0]["content"]
-
-
-def balanced(ledger: Ledger) -> bool:
-    return all(
-        entry["in"] == entry["kept"] + sum(entry["rejected"].values()) + sum(entry["failed"].values())
-        for entry in ledger.values()
-    )
 
 
 # What a run makes -----------------------------------------------------------------------------------------------------

@@ -3,16 +3,16 @@
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from servers.openai_server import Server, Settings, serve
+from servers.openai_server import Settings, serve
+from talking import Run, balanced
 
 from datagen import config as configs
-from datagen import executors, prompts, shards, stage
+from datagen import prompts, shards
 from datagen.config import Config
-from datagen.console import Reporter
 from datagen.embed import encoder
 from datagen.engines.base import Completion, Request
 from datagen.errors import StaleStage, UserError
@@ -30,49 +30,15 @@ def rated(body: dict) -> str:
     return json.dumps({"reason": "So it is.", "rating": draw % 41 / 4})
 
 
-@dataclass
-class Run:
-    """A run directory in which everything before judge is finished."""
-
-    folder: str
-    config: Config
-    server: Server | None = None
-
-    def go(self, settings: Settings | None = None, resume: stage.Resume = "if-possible", **given) -> Ledger:
-        with serve(settings or Settings(reply=rated)) as self.server:
-            named = {name.replace("__", "."): value for name, value in given.items()}
-            self.config = configs.merge(self.config, {"engine.endpoints": [{"base_url": self.server.url}], **named})
-            return self._run(resume)
-
-    def offline(self) -> Ledger:
-        return self._run("never", offline=True)
-
-    def _run(self, resume: stage.Resume, offline: bool = False) -> Ledger:
-        with executors.pool(1) as pool:
-            return stage.run(judge.STAGE, self.folder, self.config, resume, pool, Reporter(quiet=True), offline)
-
-    @property
-    def requests(self) -> int:
-        assert self.server
-        return self.server.stats.requests
-
-    def rows(self, name: str, record: type, table: str = "") -> list:
-        folder = shards.join(self.folder, name, table) if table else shards.join(self.folder, name)
-        return [row for s in shards.names(folder) for row in shards.read_rows(f"{folder}/{s}.parquet", record)]
-
-    def data(self) -> dict[str, bytes]:
-        folder = Path(self.folder, "judge")
-        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
-
-    def asked(self) -> dict[str, Request]:
-        """The first request about each candidate that is asked about."""
-        found = {}
-        for name in shards.names(f"{self.folder}/chunk"):
-            shard = Shard(self.folder, name, self.config)
-            for candidate, talk in zip(shard.rows("generate", Candidate), judge_llm.talk(shard), strict=True):
-                if (request := next(talk, None)) is not None:
-                    found[candidate.qa_id] = request
-        return found
+def requests_of(run: Run) -> dict[str, Request]:
+    """The first request about each candidate that is asked about."""
+    found = {}
+    for name in shards.names(f"{run.folder}/chunk"):
+        shard = Shard(run.folder, name, run.config)
+        for candidate, talk in zip(shard.rows("generate", Candidate), judge_llm.talk(shard), strict=True):
+            if (request := next(talk, None)) is not None:
+                found[candidate.qa_id] = request
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +65,14 @@ def upstream(corpus, go, settings, tmp_path_factory) -> tuple[Path, Config]:
 def run(upstream, tmp_path) -> Run:
     folder, config = upstream
     shutil.copytree(folder, tmp_path / "run")
-    return Run(str(tmp_path / "run"), config)
+    return Run(judge.STAGE, str(tmp_path / "run"), config, Settings(reply=rated))
 
 
 @pytest.fixture(scope="module")
 def finished(upstream, tmp_path_factory) -> tuple[Run, Ledger]:
     """Not to be changed."""
     folder, config = upstream
-    made = Run(str(tmp_path_factory.mktemp("finished") / "run"), config)
+    made = Run(judge.STAGE, str(tmp_path_factory.mktemp("finished") / "run"), config, Settings(reply=rated))
     shutil.copytree(folder, made.folder)
     return made, made.go()
 
@@ -115,14 +81,7 @@ def finished(upstream, tmp_path_factory) -> tuple[Run, Ledger]:
 def copy(finished, tmp_path) -> Run:
     """A finished run that may be changed."""
     shutil.copytree(finished[0].folder, tmp_path / "run")
-    return Run(str(tmp_path / "run"), finished[0].config)
-
-
-def balanced(ledger: Ledger) -> bool:
-    return all(
-        entry["in"] == entry["kept"] + sum(entry["rejected"].values()) + sum(entry["failed"].values())
-        for entry in ledger.values()
-    )
+    return Run(judge.STAGE, str(tmp_path / "run"), finished[0].config, Settings(reply=rated))
 
 
 # What a run makes -----------------------------------------------------------------------------------------------------
@@ -131,7 +90,7 @@ def balanced(ledger: Ledger) -> bool:
 def test_every_candidate_has_the_rating_it_was_given(finished):
     run, ledger = finished
     candidates = {c.qa_id: c for c in run.rows("generate", Candidate)}
-    asked = run.asked()
+    asked = requests_of(run)
     rows = run.rows("judge", Judgement)
     assert [row.qa_id for row in rows] == list(candidates)
     for row in rows:
@@ -157,7 +116,7 @@ def test_the_judge_sees_the_passages_the_author_saw(finished):
     run, _ = finished
     clusters = {c.cluster_id: c for c in run.rows("cluster", Cluster)}
     texts = {(c.doc_id, c.chunk_index): c.text for c in run.rows("chunk", Chunk)}
-    asked = run.asked()
+    asked = requests_of(run)
     for candidate in run.rows("generate", Candidate):
         cluster, request = clusters[candidate.cluster_id], asked[candidate.qa_id]
         (message,) = request.messages
@@ -184,7 +143,7 @@ def test_what_is_too_long_is_rejected_unasked(run, name):
     dropped = run.rows("judge", Dropped, "dropped")
     assert {d.row_id for d in dropped} == longer
     assert all(f"judge.max_{name}_chars is {limit}" in d.detail for d in dropped)
-    assert run.asked().keys().isdisjoint(longer)
+    assert requests_of(run).keys().isdisjoint(longer)
     assert run.requests <= len(lengths) - len(longer)
     assert balanced(ledger)
 
@@ -201,7 +160,7 @@ def test_what_is_too_long_is_rejected_unasked(run, name):
 def test_a_rating_is_not_guessed_but_asked_for_again(run, text, reason):
     ledger = run.go(Settings(reply=text))
     n = len(run.rows("generate", Candidate))
-    assert run.requests == 3 * len({request.key for request in run.asked().values()})
+    assert run.requests == 3 * len({request.key for request in requests_of(run).values()})
     assert ledger["candidate"] == {"in": n, "kept": 0, "rejected": {}, "failed": {reason: n}}
     dropped = run.rows("judge", Dropped, "dropped")
     assert all(d.detail.endswith(f". The reply: {text}") for d in dropped)
@@ -244,7 +203,7 @@ ORDERS = [
 @pytest.fixture
 def hostile(tmp_path) -> Run:
     """A document that speaks to the judge, and a question about it."""
-    run = Run(str(tmp_path / "hostile"), configs.load(None, {"engine.model": "m", "judge.method": "llm"}))
+    run = Run(judge.STAGE, str(tmp_path / "hostile"), configs.load(None, {"engine.model": "m", "judge.method": "llm"}))
     rows = [Chunk("d", i, 0, 0, 9, text) for i, text in enumerate(ORDERS)]
     shards.write_rows(f"{run.folder}/chunk/{NAME}.parquet", Chunk, rows)
     cluster = Cluster("d/c0", "d", [0, 1, 2, 3], 0.8, 0.3)

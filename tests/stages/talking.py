@@ -1,0 +1,59 @@
+"""A stage that asks a language model, run against a server on this machine."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servers.openai_server import Server, Settings, serve
+
+from datagen import config as configs
+from datagen import executors, shards
+from datagen import stage as stages
+from datagen.config import Config
+from datagen.console import Reporter
+from datagen.ledger import Ledger
+from datagen.stage import Stage
+
+
+@dataclass
+class Run:
+    """A run directory in which everything before a stage is finished."""
+
+    stage: Stage
+    folder: str
+    config: Config
+    usual: Settings = field(default_factory=Settings)  # of the server
+    server: Server | None = None
+
+    def go(self, settings: Settings | None = None, resume: stages.Resume = "if-possible", **given) -> Ledger:
+        """Run the stage against a server of its own; settings are written `generate__candidates=2`."""
+        with serve(settings or self.usual) as self.server:
+            named = {name.replace("__", "."): value for name, value in given.items()}
+            self.config = configs.merge(self.config, {"engine.endpoints": [{"base_url": self.server.url}], **named})
+            return self._run(resume)
+
+    def offline(self) -> Ledger:
+        return self._run("never", offline=True)
+
+    def _run(self, resume: stages.Resume, offline: bool = False) -> Ledger:
+        with executors.pool(1) as pool:
+            return stages.run(self.stage, self.folder, self.config, resume, pool, Reporter(quiet=True), offline)
+
+    @property
+    def requests(self) -> int:
+        assert self.server
+        return self.server.stats.requests
+
+    def rows(self, name: str, record: type, table: str = "") -> list:
+        folder = shards.join(self.folder, name, table) if table else shards.join(self.folder, name)
+        return [row for s in shards.names(folder) for row in shards.read_rows(f"{folder}/{s}.parquet", record)]
+
+    def data(self) -> dict[str, bytes]:
+        folder = Path(self.folder, self.stage.name)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+def balanced(ledger: Ledger) -> bool:
+    return all(
+        entry["in"] == entry["kept"] + sum(entry["rejected"].values()) + sum(entry["failed"].values())
+        for entry in ledger.values()
+    )
