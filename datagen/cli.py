@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import typer
 
@@ -49,53 +50,55 @@ Model = Annotated[Optional[str], typer.Option("--model", help="The language mode
 MaxCost = Annotated[Optional[float], typer.Option("--max-cost", min=0, help="US dollars the run may spend.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the first prompts as they would be sent, and stop.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take the model's replies from the run's journal alone.")]
+Inspect = Annotated[
+    Optional[str],
+    typer.Option(
+        "--inspect",
+        metavar="DOC",
+        help="Print the clusters of one document, named by its id or a part of it, and what other values of "
+        "min_similarity would give; write nothing.",
+    ),
+]
 RUN = "runs/default"
 
 
-def _stage_command(name: str, help: str) -> None:
-    @app.command(name, help=help)
-    def command(
-        config: Config = None,
-        output_dir: Output = RUN,
-        input: Input = None,
-        limit: Limit = None,
-        seed: Seed = None,
-        workers: Workers = None,
-        resume: Resume = "if-possible",
-        strict: Strict = False,
-        json: Json = False,
-        verbose: Verbose = False,
-        base_url: BaseUrl = None,
-        model: Model = None,
-        max_cost: MaxCost = None,
-        dry_run: DryRun = False,
-        offline: Offline = False,
-    ) -> None:
+OPTIONS: dict[str, tuple[Any, Any]] = {  # of every stage: the type of each, and its default
+    "config": (Config, None),
+    "output_dir": (Output, RUN),
+    "input": (Input, None),
+    "limit": (Limit, None),
+    "seed": (Seed, None),
+    "workers": (Workers, None),
+    "resume": (Resume, "if-possible"),
+    "strict": (Strict, False),
+    "json": (Json, False),
+    "verbose": (Verbose, False),
+    "base_url": (BaseUrl, None),
+    "model": (Model, None),
+    "max_cost": (MaxCost, None),
+    "dry_run": (DryRun, False),
+    "offline": (Offline, False),
+}
+
+
+def _stage_command(name: str, help: str, **own: tuple[Any, Any]) -> None:
+    """A command with the options of every stage, and its own."""
+
+    def command(**given: Any) -> None:
         from datagen import pipeline
 
-        options = pipeline.Options(
-            config,
-            output_dir,
-            input,
-            limit,
-            seed,
-            workers,
-            resume,
-            strict,
-            json,
-            verbose,
-            tuple(base_url or ()),
-            model,
-            max_cost,
-            dry_run,
-            offline,
-        )
-        raise typer.Exit(pipeline.main(name, options))
+        raise typer.Exit(pipeline.main(name, pipeline.Options(**given)))
+
+    options = OPTIONS | own
+    parameters = [Parameter(n, Parameter.KEYWORD_ONLY, default=d, annotation=a) for n, (a, d) in options.items()]
+    command.__signature__ = Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]  # what Typer reads
+    command.__annotations__ = {n: a for n, (a, _) in options.items()}
+    app.command(name, help=help)(command)
 
 
 _stage_command("run", "Run all stages in order and write RUN/dataset.")
 _stage_command("chunk", "Cut the documents into token-bounded chunks with exact offsets.")
-_stage_command("cluster", "Embed the chunks and cluster each document's by theme.")
+_stage_command("cluster", "Embed the chunks and cluster each document's by theme.", inspect=(Inspect, None))
 _stage_command("generate", "Make question, answer and evidence candidates for every cluster.")
 _stage_command("judge", "Verify and rate the candidates.")
 _stage_command("select", "Choose the best, and write RUN/dataset.")

@@ -73,20 +73,29 @@ class Embed(Section):
 
 
 class Cluster(Section):
+    published: bool = Field(
+        default=False,
+        description="the published rule: one HDBSCAN cut, larger clusters dropped, the rest drawn at random",
+    )
     min_similarity: Fraction = Field(
-        default=0.7, description="cosine similarity from which clusters are merged (epsilon = 1 - this)"
+        default=0.6,
+        description="least mean cosine similarity within a cluster. Published (then 0.7 by default): that from which "
+        "clusters are merged, epsilon = 1 - this",
     )
     min_cluster_size: int = Field(default=4, ge=2, description="chunks")
     max_cluster_size: int = Field(default=16, ge=2, description="chunks")
     min_samples: int = Field(default=2, ge=1, description="of HDBSCAN: how dense a core is")
-    oversized: Literal["split", "drop"] = Field(
-        default="split", description="a cluster over the limit: split it by leaf selection, or drop it, as published"
-    )
     min_clusters: int = Field(default=1, ge=1, description="documents with fewer clusters are left out")
-    max_clusters: int = Field(default=4, ge=1, description="how many clusters are drawn from a document")
-    max_document_chunks: int = Field(
-        default=5000, ge=4, description="longer documents are rejected: clustering needs n x n memory"
+    max_clusters: int = Field(
+        default=4, ge=1, description="most clusters of a document: those that span most of it are kept"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("published") is True:
+            return {"min_similarity": 0.7} | given
+        return given
 
     @model_validator(mode="after")
     def _ordered(self) -> Cluster:

@@ -47,11 +47,12 @@ class Options:
     strict: bool
     json: bool
     verbose: bool
-    base_url: tuple[str, ...] = ()
+    base_url: list[str] | None = None
     model: str | None = None
     max_cost: float | None = None
     dry_run: bool = False
     offline: bool = False
+    inspect: str | None = None  # cluster
 
 
 def main(command: str, options: Options) -> int:
@@ -86,6 +87,8 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     todo = [s for s in STAGES if s.name in chosen]
     upstream = STAGES[: STAGES.index(todo[0])]
     config = _config(options, needs_input=not upstream)
+    if options.inspect:
+        return _inspect(run, config, options)
     total: dict[str, Ledger] = {}
     counts = None
     if options.dry_run and not any(s.engine(config) for s in todo):
@@ -147,7 +150,7 @@ def _config(options: Options, needs_input: bool) -> Config:
         "input.strict": options.strict or None,
         "seed": options.seed,
         "workers": options.workers,
-        "engine.endpoints": [{"base_url": url} for url in options.base_url] or None,
+        "engine.endpoints": [{"base_url": url} for url in options.base_url or []] or None,
         "engine.model": options.model,
         "max_cost": options.max_cost,
     }
@@ -210,18 +213,33 @@ def _ways_on(run: str, first: str) -> str:
 
 def _say_input(run: str, reporter: Reporter, verbose: bool) -> None:
     """Say what was not plain about the input: other encodings than UTF-8, and rows set aside."""
-    aside: list[Dropped] = []
+    aside = 0
     for name in shards.names(shards.join(run, "chunk")):
         path = shards.join(run, "chunk", "documents", name + shards.SUFFIX)
         for document in shards.read_table(path, ["source", "encoding"]).to_pylist():
             if document["encoding"] not in ("utf-8", "utf-8-sig"):
                 reporter.say(f"{document['source']}: read as {document['encoding']}")
-        dropped = shards.read_rows(shards.join(run, "chunk", "dropped", name + shards.SUFFIX), Dropped)
-        aside += [d for d in dropped if d.status == "failed"]
-    for d in aside if verbose else aside[:SHOWN]:
-        reporter.say(f"set aside: {d.detail}")
-    if len(aside) > SHOWN and not verbose:
-        reporter.say(f"… and {len(aside) - SHOWN:,} more (-v names them all)")
+        for d in shards.read_rows(shards.join(run, "chunk", "dropped", name + shards.SUFFIX), Dropped):
+            aside += d.status == "failed"
+            if d.status == "failed" and (verbose or aside <= SHOWN):
+                reporter.say(f"set aside: {d.detail}")
+    if aside > SHOWN and not verbose:
+        reporter.say(f"… and {aside - SHOWN:,} more (-v names them all)")
+
+
+def _inspect(run: str, config: Config, options: Options) -> int:
+    """The clusters of one document."""
+    from rich.console import Console
+
+    from datagen.report import clusters
+
+    stage.check_upstream(STAGES[:1], run, config, options.resume)
+    found = clusters.inspect(run, options.inspect or "", config)
+    if options.json:
+        print(json.dumps(clusters.as_json(found), indent=1, ensure_ascii=False))
+    else:
+        clusters.show(found, Console(highlight=False))
+    return COMPLETE
 
 
 def _show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:

@@ -52,13 +52,16 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A theme of one document. Cohesion is the mean pairwise cosine similarity of the chunks."""
+    """A theme of one document. Cohesion is the mean pairwise cosine similarity of the chunks; spread is how far apart
+    they stand in the document, about 1 if as far as chunks drawn at random.
+    """
 
     cluster_id: str
     doc_id: str
     chunk_indices: Indices  # ascending
     cohesion: Score
     document_cohesion: Score
+    spread: Score
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def test_an_empty_file_means_the_defaults(text):
         ("input: {limit: yes}", "my.yaml:1: input.limit: yes or no is not what this setting takes, got True"),
         ("input: {strict: 7}", "my.yaml:1: input.strict: input should be a valid boolean"),
         ("input: {hf_revision: 12}", "my.yaml:1: input.hf_revision: input should be a valid string, got 12"),
-        ("cluster: {oversized: cut}", "my.yaml:1: cluster.oversized: input should be 'split' or 'drop', got 'cut'"),
+        ("cluster: {published: maybe}", "my.yaml:1: cluster.published: input should be a valid boolean, unable to interpret input, got 'maybe'"),
         ("chunk: {max_tokens: [1, 2]}", "my.yaml:1: chunk.max_tokens: input should be a valid integer, got [1, 2]"),
         ("seed:", "my.yaml:1: seed: input should be a valid integer, got nothing"),
         ("chunk: 512", "my.yaml:1: chunk: a section holds settings, such as 'tokenizer:', got 512"),

@@ -12,7 +12,7 @@ from datagen.records import Chunk, Cluster, Dropped
 
 
 def cluster(doc: str, n: int = 0) -> Cluster:
-    return Cluster(f"{doc}/c{n}", doc, [0, 1], 0.5, 0.5)
+    return Cluster(f"{doc}/c{n}", doc, [0, 1], 0.5, 0.5, 0.5)
 
 
 def drop(row_id: str, reason: str = "too short", status: Literal["rejected", "failed"] = "rejected", unit="document"):

@@ -13,7 +13,7 @@ ROWS: dict[type, list[typing.Any]] = {
     Document: [Document("d", "a.txt", "utf-8", "{}", "Ünïcode\n\0 text"), Document("e", "", "", "", "")],
     Chunk: [Chunk("d", 0, 0, 2**40, 3, "text"), Chunk("d", 2**31 - 1, 1, 2, 0, "")],
     Embedding: [Embedding("d", i, v) for i, v in enumerate(VECTORS)],
-    Cluster: [Cluster("d/c0", "d", [1, 5], 0.5, 0.25), Cluster("d/c1", "d", [], -1.0, 0.0)],
+    Cluster: [Cluster("d/c0", "d", [1, 5], 0.5, 0.25, 1.0), Cluster("d/c1", "d", [], -1.0, 0.0, 0.0)],
     Candidate: [
         Candidate("q", "c", "d", 0, "g", "cloze", "What?", "It.", [0, 3], ["a", "b"], ["A.", "B."], [0, 3]),
         Candidate("r", "c", "d", 1, "g", "", "", "", [], [], [], []),

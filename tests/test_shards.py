@@ -14,7 +14,7 @@ from datagen import shards
 from datagen.errors import UserError
 from datagen.records import Cluster, Embedding
 
-ROWS = [Cluster(f"d/c{i}", "d", [i, i + 1], 0.5, 0.25) for i in range(40)]
+ROWS = [Cluster(f"d/c{i}", "d", [i, i + 1], 0.5, 0.25, 0.5) for i in range(40)]
 LEDGER = {"cluster": {"in": 40, "kept": 40, "rejected": {}, "failed": {}}}
 
 # Forks children that do some work on a folder and kills each in the middle of it.

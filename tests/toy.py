@@ -78,7 +78,7 @@ def themes(shard: Shard) -> Output:
     counts = Counter(chunk.doc_id for chunk in shard.rows("chunk", Chunk))
     least = shard.config.cluster.min_cluster_size
     few = [Dropped("document", d, d, "rejected", "too few", str(n)) for d, n in counts.items() if n < least]
-    rows = [Cluster(f"{d}/c0", d, list(range(n)), n, shard.shared) for d, n in counts.items() if n >= least]
+    rows = [Cluster(f"{d}/c0", d, list(range(n)), n, shard.shared, 0.0) for d, n in counts.items() if n >= least]
     return Output(rows, few)
 
 

@@ -1,6 +1,7 @@
 import random
 import warnings
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,42 +12,10 @@ from datagen import records
 from datagen.config import Cluster as Settings
 from datagen.records import Cluster, Dropped
 from datagen.stages import cluster
+from tests.clustering.made import as_lists, half, reference, themed
 
 
-def themes(n_themes: int, n_sides: int, n_chunks: int, seed: int = 0, spread: float = 0.35, noise: float = 0.12):
-    """Chunk vectors of a document with `n_themes` themes, each of `n_sides` sides, each of `n_chunks` chunks."""
-    rng = np.random.default_rng(seed)
-    dim = 64
-    centres = rng.normal(size=(n_themes, 1, 1, dim))
-    sides = rng.normal(size=(n_themes, n_sides, 1, dim)) * spread
-    vectors = centres + sides + rng.normal(size=(n_themes, n_sides, n_chunks, dim)) * noise
-    return unit(vectors.reshape(-1, dim)[rng.permutation(n_themes * n_sides * n_chunks)])
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-
-
-def published(vectors: np.ndarray, epsilon: float) -> np.ndarray:
-    """HDBSCAN's labels with the parameters of the published pipeline."""
-    from sklearn.cluster import HDBSCAN
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return HDBSCAN(
-            min_cluster_size=4,
-            min_samples=2,
-            metric="cosine",
-            cluster_selection_epsilon=epsilon,
-            copy=True,  # pyright: ignore[reportArgumentType]
-        ).fit_predict(vectors.astype(np.float32))
-
-
-def groups_of(labels: np.ndarray) -> list[list[int]]:
-    return sorted(np.flatnonzero(labels == label).tolist() for label in set(labels.tolist()) if label >= 0)
-
-
-def run(vectors: np.ndarray, seed: int = 0, doc_id: str = "a", **given) -> tuple[list[Cluster], list[Dropped]]:
+def check(vectors: np.ndarray, seed: int = 0, doc_id: str = "a", **given) -> tuple[list[Cluster], list[Dropped]]:
     """Cluster a document, and hold what every outcome has to keep to."""
     wanted = Settings(**given)
     kept, dropped = cluster.cluster_document(doc_id, vectors, wanted, seed)
@@ -66,59 +35,57 @@ def run(vectors: np.ndarray, seed: int = 0, doc_id: str = "a", **given) -> tuple
     return kept, dropped
 
 
-@pytest.mark.parametrize("similarity", [0.5, 0.55, 0.6])
-def test_epsilon_merges_clusters(similarity):
-    """On numpy 2.4 and later scikit-learn fails as soon as epsilon merges anything."""
-    vectors = themes(3, 3, 5)
-    apart, merged = groups_of(published(vectors, 0.0)), groups_of(published(vectors, 1 - similarity))
-    assert (len(apart), len(merged)) == (9, 3)
-    kept, _ = run(vectors, min_similarity=similarity)
-    assert [c.chunk_indices for c in kept] == merged
-
-
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 0.45])
-def test_drop_gives_what_the_published_rule_gives(seed, epsilon):
+def test_published_gives_what_the_published_rule_gives(seed, epsilon):
     shape = [(3, 3, 5), (2, 5, 6), (1, 2, 30), (8, 1, 3), (5, 2, 9), (4, 4, 4)][seed]
-    vectors = themes(*shape, seed=seed, spread=0.2 + 0.1 * seed, noise=0.1 + 0.05 * seed)
-    found = groups_of(published(vectors, epsilon))
-    usable = [group for group in found if 4 <= len(group) <= 16]
-    given = {"min_similarity": 1 - epsilon, "oversized": "drop", "max_clusters": 1000}
+    vectors = themed(*shape, seed=seed, spread=0.2 + 0.1 * seed, noise=0.1 + 0.05 * seed)
+    found = reference(vectors, 4, 2, epsilon)
+    given = {"published": True, "min_similarity": 1 - epsilon, "max_clusters": 1000}
     kept, dropped = cluster.cluster_document("a", vectors, Settings(**given), 0)
-    assert [c.chunk_indices for c in kept] == usable
-    assert sum(d.reason == "oversized" for d in dropped) == len(found) - len(usable)
+    assert [c.chunk_indices for c in kept] == [group for group in found if len(group) <= 16]
+    assert sum(d.reason == "oversized" for d in dropped) == sum(len(group) > 16 for group in found)
 
 
-def test_split_keeps_more_than_drop():
-    vectors = np.concatenate([themes(1, 6, 7), themes(1, 1, 6, seed=9)])  # a theme of 42 chunks and six sides; another
-    given = {"min_similarity": 0.5, "max_clusters": 9}
-    few, dropped = run(vectors, oversized="drop", **given)
+def test_published_means_the_published_similarity_unless_another_is_given():
+    assert Settings().min_similarity == 0.6
+    assert Settings(published=True).min_similarity == 0.7
+    assert Settings(published=True, min_similarity=0.5).min_similarity == 0.5
+
+
+def test_the_cut_keeps_what_the_published_rule_drops():
+    vectors = np.concatenate([themed(1, 6, 7), themed(1, 1, 6, seed=9)])  # a theme of 42 chunks and six sides; another
+    few, dropped = check(vectors, published=True, min_similarity=0.5, max_clusters=9)
     assert [len(c.chunk_indices) for c in few] == [6]
     assert [(d.reason, d.detail) for d in dropped] == [("oversized", "42 chunks, cluster.max_cluster_size is 16")]
-    many, dropped = run(vectors, oversized="split", **given)
+    many, dropped = check(vectors, min_similarity=0.95, max_clusters=9)
     assert [len(c.chunk_indices) for c in many] == [7] * 6 + [6]
     assert not dropped
     assert few[0].chunk_indices == many[-1].chunk_indices
     assert all(c.cohesion > c.document_cohesion for c in many)
 
 
-def test_what_does_not_split_is_left_out_as_oversized():
-    vectors = np.concatenate([np.repeat(themes(1, 1, 1), 20, axis=0), themes(1, 1, 6, seed=9)])
-    kept, dropped = run(vectors, oversized="split")
-    assert [len(c.chunk_indices) for c in kept] == [6]
-    assert [(d.unit, d.row_id, d.reason) for d in dropped] == [("cluster", "a/c0", "oversized")]
-
-
 def test_clusters_stand_in_order_of_their_first_chunk_and_are_named_after_it():
-    kept, dropped = run(themes(5, 1, 6), max_clusters=5)
+    kept, dropped = check(themed(5, 1, 6), max_clusters=5)
     assert not dropped
     assert [c.cluster_id for c in kept] == [f"a/c{i}" for i in range(5)]
     firsts = [c.chunk_indices[0] for c in kept]
     assert firsts == sorted(firsts)
 
 
-def test_the_draw_depends_on_the_seed_and_the_document_alone():
-    vectors = themes(9, 1, 5)
+def test_the_clusters_that_span_most_of_the_document_are_kept():
+    vectors = themed(9, 1, 5)
+    everything = {c.cluster_id: c.spread for c in check(vectors, max_clusters=9)[0]}
+    kept, dropped = check(vectors, max_clusters=3)
+    assert sorted(c.spread for c in kept) == sorted(everything.values())[-3:]
+    assert {d.row_id: d.detail for d in dropped} == dict.fromkeys(
+        everything.keys() - {c.cluster_id for c in kept}, "3 of 9 were drawn"
+    )
+
+
+def test_the_published_draw_depends_on_the_seed_and_the_document_alone():
+    vectors = themed(9, 1, 5)
+    run = partial(check, published=True)
     kept, dropped = run(vectors, max_clusters=3)
     drawn = [c.chunk_indices for c in kept]
     assert Counter(d.reason for d in dropped) == {"not drawn": 6}
@@ -134,8 +101,8 @@ def test_the_draw_depends_on_the_seed_and_the_document_alone():
 
 
 def test_too_few_clusters_account_for_every_cluster():
-    vectors = np.concatenate([themes(2, 1, 6, seed=1), themes(1, 1, 30, seed=2, noise=0.05)])
-    kept, dropped = run(vectors, min_clusters=4, oversized="drop")
+    vectors = np.concatenate([themed(2, 1, 6, seed=1), themed(1, 1, 30, seed=2, noise=0.05)])
+    kept, dropped = check(vectors, min_clusters=4, published=True)
     assert not kept
     assert sorted((d.unit, d.row_id, d.reason) for d in dropped) == [
         ("cluster", "a/c0", "document left out"),
@@ -148,7 +115,7 @@ def test_too_few_clusters_account_for_every_cluster():
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_document_of_hardly_any_chunks_has_no_cluster(n):
-    kept, dropped = run(themes(1, 1, 4)[:n])
+    kept, dropped = check(themed(1, 1, 4)[:n])
     assert not kept
     assert [(d.unit, d.reason) for d in dropped] == [("document", "too few clusters")]
     assert dropped[0].detail == f"0 usable of 0 clusters in {n} chunks, at least 1 wanted"
@@ -156,34 +123,25 @@ def test_a_document_of_hardly_any_chunks_has_no_cluster(n):
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_the_smallest_clusters_there_can_be(n):
-    run(themes(1, 1, 4)[:n], min_cluster_size=2, min_samples=5)
-    run(themes(2, 1, n), min_cluster_size=2, min_samples=1, min_similarity=0.9)
+    check(themed(1, 1, 4)[:n], min_cluster_size=2, min_samples=5)
+    check(themed(2, 1, n), min_cluster_size=2, min_samples=1, min_similarity=0.9)
 
 
 @pytest.mark.parametrize("n", [4, 5, 17, 60])
-@pytest.mark.parametrize("oversized", ["split", "drop"])
-def test_identical_vectors_are_no_trouble(n, oversized):
-    same = np.repeat(themes(1, 1, 1), n, axis=0)
+@pytest.mark.parametrize("published", [True, False])
+def test_identical_vectors_are_no_trouble(n, published):
+    same = np.repeat(themed(1, 1, 1), n, axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        run(same, oversized=oversized)
-        kept, _ = run(np.concatenate([same, themes(2, 1, 6, seed=5)]), oversized=oversized)
+        check(same, published=published)
+        kept, _ = check(np.concatenate([same, themed(2, 1, 6, seed=5)]), published=published)
     assert len(kept) >= 2
 
 
-def test_too_many_chunks_reject_the_document_before_any_work():
-    kept, dropped = run(themes(2, 1, 6), max_document_chunks=11)
-    assert not kept
-    assert [(d.unit, d.row_id, d.reason, d.detail) for d in dropped] == [
-        ("document", "a", "too many chunks", "12 chunks, cluster.max_document_chunks is 11")
-    ]
-    assert run(themes(2, 1, 6), max_document_chunks=12)[0]
-
-
 def test_cohesion_is_the_mean_similarity_of_the_pairs():
-    vectors = themes(3, 1, 6)
-    kept, _ = run(vectors)
-    whole = unit(vectors).astype(np.float64)
+    vectors = themed(3, 1, 6)
+    kept, _ = check(vectors)
+    whole = half(vectors).astype(np.float64)
     for c in kept:
         assert c.cohesion == pytest.approx(pairs(whole[c.chunk_indices]), abs=2e-3)
         assert c.document_cohesion == pytest.approx(pairs(whole), abs=2e-3)
@@ -192,14 +150,6 @@ def test_cohesion_is_the_mean_similarity_of_the_pairs():
 def pairs(vectors: np.ndarray) -> float:
     similarities = [vectors[i] @ vectors[j] for i in range(len(vectors)) for j in range(i)]
     return float(np.mean(similarities))
-
-
-@given(st.integers(1, 12), st.integers(1, 6), st.integers(0, 2**32 - 1), st.floats(0, 3))
-def test_mean_similarity_is_that_of_all_pairs(n, dim, seed, offset):
-    vectors = np.random.default_rng(seed).normal(size=(n, dim)) + offset
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    expected = 1.0 if n < 2 else pairs(vectors)
-    assert cluster.mean_similarity(vectors.astype(np.float32)) == pytest.approx(expected, abs=1e-5)
 
 
 documents = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
@@ -211,24 +161,24 @@ documents = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 8), s
     similarity=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
     sizes=st.tuples(st.integers(2, 6), st.integers(0, 8)),
     samples=st.integers(1, 6),
-    oversized=st.sampled_from(["split", "drop"]),
+    published=st.booleans(),
     counts=st.tuples(st.integers(1, 3), st.integers(1, 5)),
 )
-@example(shape=(1, 1, 1, 0), similarity=0.7, sizes=(2, 0), samples=6, oversized="split", counts=(1, 1))
-def test_every_cluster_is_kept_or_dropped_with_a_reason(shape, similarity, sizes, samples, oversized, counts):
-    vectors = themes(*shape[:3], seed=shape[3], noise=random.Random(shape[3]).uniform(0, 0.6))
+@example(shape=(1, 1, 1, 0), similarity=0.7, sizes=(2, 0), samples=6, published=False, counts=(1, 1))
+def test_every_cluster_is_kept_or_dropped_with_a_reason(shape, similarity, sizes, samples, published, counts):
+    vectors = themed(*shape[:3], seed=shape[3], noise=random.Random(shape[3]).uniform(0, 0.6))
     given = Settings(
         min_similarity=similarity,
         min_cluster_size=sizes[0],
         max_cluster_size=sum(sizes),
         min_samples=samples,
-        oversized=oversized,
+        published=published,
         min_clusters=counts[0],
         max_clusters=counts[1],
     )
-    found = cluster.find_clusters(vectors.astype(np.float32), given)
+    found = sorted(as_lists(cluster.find_clusters(half(vectors), given)))
     assert all(len(group) >= given.min_cluster_size for group in found)
-    kept, dropped = run(vectors, **given.model_dump())
+    kept, dropped = check(vectors, **given.model_dump())
     fates = {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
     assert len(kept) + len(fates) == len(found)
     for i, group in enumerate(found):

@@ -49,9 +49,9 @@ def test_another_threshold_needs_no_new_vectors(run, go, tmp_path):
     folder, config = run
     for name in ("chunk", "embed", "cluster"):
         shutil.copytree(f"{folder}/{name}", tmp_path / name)
-    looser = configs.merge(config, {"cluster.min_similarity": 0.6})
+    looser = configs.merge(config, {"cluster.min_similarity": 0.5})
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "embed").rglob("*.parquet")}
     go(tmp_path, looser, "embed")
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "embed").rglob("*.parquet")}
-    with pytest.raises(StaleStage, match=r"cluster\.min_similarity: 0\.7 there, 0\.6 now"):
+    with pytest.raises(StaleStage, match=r"cluster\.min_similarity: 0\.6 there, 0\.5 now"):
         go(tmp_path, looser, "cluster")

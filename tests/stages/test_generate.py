@@ -23,7 +23,7 @@ def generated(chunked, clusters: list[list[int]], **given):
     """What the stage makes of these clusters of the document."""
     folder, config, chunks = chunked
     doc_id = chunks[0].doc_id
-    rows = [Cluster(f"{doc_id}/c{min(members)}", doc_id, members, 0.8, 0.3) for members in clusters]
+    rows = [Cluster(f"{doc_id}/c{min(members)}", doc_id, members, 0.8, 0.3, 0.5) for members in clusters]
     shards.write_rows(f"{folder}/cluster/{NAME}.parquet", Cluster, rows)
     return generate.process(Shard(folder, NAME, configs.merge(config, given)))
 

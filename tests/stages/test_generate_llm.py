@@ -40,6 +40,7 @@ def upstream(corpus, go, settings, tmp_path_factory) -> tuple[Path, Config]:
         chunk__max_tokens=64,
         chunk__documents_per_shard=2,
         cluster__max_clusters=4,
+        cluster__min_similarity=0.5,  # two documents share a section: no two clusters are the same, though
         embed__device="cpu",
         engine__model="scripted",
         generate__method="llm",

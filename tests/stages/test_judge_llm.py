@@ -206,7 +206,7 @@ def hostile(tmp_path) -> Run:
     run = Run(judge.STAGE, str(tmp_path / "hostile"), configs.load(None, {"engine.model": "m", "judge.method": "llm"}))
     rows = [Chunk("d", i, 0, 0, 9, text) for i, text in enumerate(ORDERS)]
     shards.write_rows(f"{run.folder}/chunk/{NAME}.parquet", Chunk, rows)
-    cluster = Cluster("d/c0", "d", [0, 1, 2, 3], 0.8, 0.3)
+    cluster = Cluster("d/c0", "d", [0, 1, 2, 3], 0.8, 0.3, 0.5)
     shards.write_rows(f"{run.folder}/cluster/{NAME}.parquet", Cluster, [cluster])
     asked = Candidate(
         "d/c0/q0", "d/c0", "d", 0, "m", "cause", "Why {{passages}} [[10]]?", ORDERS[3], [1, 3], [], [], []
