@@ -10,25 +10,24 @@ pieces that count more together than apart are parted again in the middle. Also,
 true count, white space alone is never a chunk, and a piece of no tokens at all (some tokenizers drop characters) goes
 into one chunk, never into two.
 
-A piece is a pair of positions, not a copy. Each round takes all pieces one separator further and counts them in one
-batch, so there is no recursion, and a piece is counted once a round instead of at every step of putting together.
+A piece is a pair of positions, not a copy. There is no recursion: in one round per separator, all pieces that are still
+too large and hold it are cut, and what they fall into is counted in one batch, once.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from datagen.text.cells import Counter
 from datagen.text.tokenizers import Tokenizer
 
 SEPARATORS = ("\n\n", "\n", ". ", "! ", "? ", "; ", ", ", "。", "！", "？", "；", "，")
-
-Counter = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (n,) starts, (n,) ends -> (n,) tokens
+PATTERNS = {separator: re.compile(re.escape(separator)) for separator in SEPARATORS}
 
 
 class Span(NamedTuple):
@@ -39,20 +38,15 @@ class Span(NamedTuple):
     n_tokens: int
 
 
-class Piece(NamedTuple):
-    """A stretch of text to be cut in front of each occurrence of a separator; None if it holds none."""
-
-    start: int
-    end: int
-    separator: int | None
-
-
 class Group(NamedTuple):
-    """A stretch of text that should make a chunk, and the places between its pieces."""
+    """A stretch of text that should make a chunk, and the (n,) ascending places between its pieces."""
 
     start: int
     end: int
-    joints: list[int]
+    joints: np.ndarray
+
+
+NONE = np.empty(0, dtype=np.int64)
 
 
 def split(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
@@ -62,58 +56,55 @@ def split(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
     may let it pass), and ConfigError if a single character has more than `max_tokens` tokens.
     """
     count = tokenizer.counter(text)
-    spans: list[Span] = []
-    pending = [Piece(0, len(text), _separator(text, 0, len(text), 0))] if text else []
-    while pending:
-        groups: list[Group] = []
-        cut = [_cut(text, piece) for piece in pending]
-        counts = count(np.concatenate([c[:-1] for c in cut]), np.concatenate([c[1:] for c in cut]))
-        of_piece = np.split(counts, np.cumsum([len(c) - 1 for c in cut])[:-1])
-        parents, pending = pending, []
-        for parent, edges, tokens in zip(parents, cut, of_piece, strict=True):
-            following = len(SEPARATORS) if parent.separator is None else parent.separator + 1
-            large = np.flatnonzero(tokens >= max_tokens).tolist()
-            for first, last in pairwise([-1, *large, len(tokens)]):
-                groups += _together(edges, tokens, first + 1, last, max_tokens)
-            for i in large:
-                start, end = int(edges[i]), int(edges[i + 1])
-                separator = _separator(text, start, end, following)
-                if separator is not None:
-                    pending.append(Piece(start, end, separator))
-                elif tokens[i] == max_tokens and not text[start:end].isspace():
-                    spans.append(Span(start, end, max_tokens))  # langchain does not strip these
-                else:
-                    groups.append(Group(start, end, []))
-        spans += _fitted(text, groups, count, tokenizer, max_tokens)
-    return sorted(spans)
+    groups: list[Group] = []
+    large = [(0, len(text), -1)] if text else []  # pieces to be cut: start, end, tokens (-1: not counted)
+    for separator in SEPARATORS:
+        edges = [_edges(text, start, end, separator) for start, end, _ in large]
+        large = [piece for piece, inner in zip(large, edges, strict=True) if not len(inner)]
+        edges = [inner for inner in edges if len(inner)]
+        if not edges:
+            continue
+        starts, ends = np.concatenate([e[:-1] for e in edges]), np.concatenate([e[1:] for e in edges])
+        tokens = count(starts, ends)
+        parents = np.cumsum([0] + [len(e) - 1 for e in edges])
+        groups += _together(starts, ends, tokens, parents, max_tokens)
+        too_large = (tokens >= max_tokens).nonzero()[0]
+        large += zip(starts[too_large].tolist(), ends[too_large].tolist(), tokens[too_large].tolist(), strict=True)
+    spans = []
+    for start, end, n_tokens in large:
+        if n_tokens < 0:
+            n_tokens = int(count(np.array([start]), np.array([end]))[0])
+        if n_tokens == max_tokens and not text[start:end].isspace():
+            spans.append(Span(start, end, n_tokens))  # langchain does not strip these
+        else:
+            groups.append(Group(start, end, NONE))
+    return sorted(spans + _fitted(text, groups, count, tokenizer, max_tokens))
 
 
-def _separator(text: str, start: int, end: int, first: int) -> int | None:
-    """The index of the first separator, from `first` on, that occurs in the stretch."""
-    return next((i for i in range(first, len(SEPARATORS)) if text.find(SEPARATORS[i], start, end) >= 0), None)
+def _edges(text: str, start: int, end: int, separator: str) -> np.ndarray:
+    """(n + 1,) edges of the n pieces, each but the first beginning with the separator; (0,) if the stretch has none."""
+    if text.find(separator, start, end) < 0:
+        return NONE
+    matches = PATTERNS[separator].finditer(text, start, end)
+    edges = np.fromiter(chain([start], map(re.Match.start, matches), [end]), dtype=np.int64)
+    return edges[1:] if edges[1] == start else edges
 
 
-def _cut(text: str, piece: Piece) -> np.ndarray:
-    """(n + 1,) edges of the n pieces that a stretch falls into: each but the first starts with the separator."""
-    at: list[int] | np.ndarray = []
-    if piece.separator is not None:
-        matches = re.compile(re.escape(SEPARATORS[piece.separator])).finditer(text, piece.start, piece.end)
-        at = np.fromiter((match.start() for match in matches), dtype=np.int64)
-    edges = np.concatenate([[piece.start], at, [piece.end]]).astype(np.int64)
-    return edges[1:] if len(edges) > 2 and edges[1] == piece.start else edges
+def _together(
+    starts: np.ndarray, ends: np.ndarray, tokens: np.ndarray, parents: np.ndarray, max_tokens: int
+) -> Iterator[Group]:
+    """Put pieces below the limit together from the left while their sum is within it: neighbours, of one parent.
 
-
-def _together(edges: np.ndarray, tokens: np.ndarray, first: int, last: int, max_tokens: int) -> Iterator[Group]:
-    """Put pieces first … last - 1, each below the limit, together from the left while their sum is within it."""
-    if first == last:
-        return
-    sums = np.concatenate([[0], np.cumsum(tokens[first:last])])
-    i = 0
-    while i < last - first:
-        j = int(np.searchsorted(sums, sums[i] + max_tokens, side="right")) - 1
-        group = edges[first + i : first + j + 1].tolist()
-        yield Group(group[0], group[-1], group[1:-1])
-        i = j
+    The pieces of the i-th parent are numbers parents[i] … parents[i + 1] - 1.
+    """
+    sums = np.concatenate([[0], tokens.cumsum()])
+    up_to = sums.searchsorted(sums + max_tokens, side="right") - 1  # as many pieces as the limit has room for
+    large = (tokens >= max_tokens).nonzero()[0].tolist()
+    for i, end in pairwise(sorted({*parents.tolist(), *large, *(i + 1 for i in large)})):
+        while i < end and tokens[i] < max_tokens:
+            j = min(int(up_to[i]), end)
+            yield Group(int(starts[i]), int(ends[j - 1]), starts[i + 1 : j])
+            i = j
 
 
 def _fitted(text: str, groups: list[Group], count: Counter, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
@@ -121,23 +112,23 @@ def _fitted(text: str, groups: list[Group], count: Counter, tokenizer: Tokenizer
     spans: list[Span] = []
     while groups:
         stripped = [group for group in (_strip(text, *group) for group in groups) if group.start < group.end]
-        counts = count(np.array([g.start for g in stripped]), np.array([g.end for g in stripped])) if stripped else []
         groups = []
-        for (start, end, joints), n_tokens in zip(stripped, counts, strict=True):
+        counts = count(np.array([g.start for g in stripped], np.int64), np.array([g.end for g in stripped], np.int64))
+        for (start, end, joints), n_tokens in zip(stripped, counts.tolist(), strict=True):
             if n_tokens <= max_tokens:
-                spans.append(Span(start, end, int(n_tokens)))
-            elif joints:
-                middle = min(bisect_left(joints, (start + end) // 2), len(joints) - 1)
-                groups.append(Group(start, joints[middle], joints[:middle]))
-                groups.append(Group(joints[middle], end, joints[middle + 1 :]))
+                spans.append(Span(start, end, n_tokens))
+                continue
+            joints = joints[(start < joints) & (joints < end)]
+            if len(joints):
+                middle = min(int(np.searchsorted(joints, (start + end) // 2)), len(joints) - 1)
+                groups.append(Group(start, int(joints[middle]), joints[:middle]))
+                groups.append(Group(int(joints[middle]), end, joints[middle + 1 :]))
             else:
                 cuts = [start + at for at in tokenizer.cuts(text[start:end], max_tokens)]
-                groups += [Group(a, b, []) for a, b in pairwise([start, *cuts, end])]
+                groups += [Group(a, b, NONE) for a, b in pairwise([start, *cuts, end])]
     return spans
 
 
-def _strip(text: str, start: int, end: int, joints: list[int]) -> Group:
+def _strip(text: str, start: int, end: int, joints: np.ndarray) -> Group:
     stretch = text[start:end]
-    right = start + len(stretch.rstrip())
-    left = end - len(stretch.lstrip())
-    return Group(left, right, [at for at in joints if left < at < right])
+    return Group(end - len(stretch.lstrip()), start + len(stretch.rstrip()), joints)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,9 @@ from typing import Any
 import numpy as np
 
 from datagen.errors import ConfigError
+from datagen.text import cells, seams
+from datagen.text.cells import PART, Counter
+from datagen.text.seams import Seams
 
 FORMS = "'embedded', 'tiktoken:<encoding>' or 'hf:<name or path of a tokenizer.json>'"
 
@@ -41,7 +45,6 @@ EMBEDDED_PATTERN = r"[ '’]?[\p{L}\p{M}]{1,32}| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\p{
 # words between two such places do not depend on what stands around them.
 SEAM = r"(?<=\S)[ \t-\r]"
 
-PART = 16_384  # characters; longer texts are handed to a tokenizer in parts
 BATCH = 1 << 20  # characters handed to `tokenizers` in one call: its encodings are large
 
 
@@ -59,7 +62,9 @@ class Tokenizer:
     _lengths: Callable[[Sequence[str]], list[int]] = field(compare=False)  # tokens in each part
     _ends: Callable[[str], np.ndarray] = field(compare=False)  # (n_tokens,) where each token of a part ends
     _parts: Callable[[str], list[str]] = field(compare=False)  # a text longer than PART in parts that add up
-    _seam: bool = field(default=False, compare=False)  # whether words end at every SEAM
+    _seams: Seams = field(default=Seams(), compare=False)  # where its words are known to end
+    _ends_are_cheap: bool = field(default=False, compare=False)
+    _known: dict[str, int] = field(default_factory=dict, compare=False)  # counts of short texts, to save counting again
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r})"
@@ -77,55 +82,19 @@ class Tokenizer:
 
     def ends(self, text: str) -> np.ndarray:
         """(n_tokens,) ascending character positions: the end of the last character that each token has a byte of."""
-        parts = self._parts(text) if len(text) > PART else [text]
+        if len(text) <= PART:
+            return self._ends(text)
+        parts = self._parts(text)
         offsets = np.cumsum([0] + [len(part) for part in parts])
         return np.concatenate([self._ends(part) + offset for part, offset in zip(parts, offsets, strict=False)])
 
-    def counter(self, text: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-        """A function from (n,) starts and (n,) ends to the (n,) token counts of `text[start:end]`, each on its own.
-
-        Between two seams, a stretch has the tokens that one encoding of the whole text has there. So with a tokenizer
-        that has seams, only what is before a span's first seam and after its last is encoded again.
-        """
-        count = self._by_seams(text) if self._seam else self._one_by_one(text)
-
-        def in_batches(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-            batches = [slice(i, i + PART) for i in range(0, len(starts), PART)]  # copies of few texts at a time
-            counts = [count(starts[batch].tolist(), ends[batch].tolist()) for batch in batches]
-            return np.concatenate([np.empty(0, dtype=np.int64), *counts])
-
-        return in_batches
-
-    def _one_by_one(self, text: str) -> Callable[[list[int], list[int]], np.ndarray]:
-        return lambda starts, ends: np.array(self.count([text[a:b] for a, b in zip(starts, ends, strict=True)]))
-
-    def _by_seams(self, text: str) -> Callable[[list[int], list[int]], np.ndarray]:
-        token_ends = self.ends(text)
-        seam, to_last_seam = re.compile(SEAM), re.compile(f"(?s:.*){SEAM}")
-
-        def count(starts: list[int], ends: list[int]) -> np.ndarray:
-            firsts, lasts, rest, of_span = [], [], [], []
-            for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-                first = last = end
-                if found := seam.search(text, start, end):
-                    first = found.start()
-                    if end < len(text) and not seam.match(text, end):
-                        up_to = to_last_seam.match(text, first, end)
-                        last = up_to.end() - 1 if up_to else first
-                if start < first:
-                    rest.append(text[start:first])
-                    of_span.append(i)
-                if last < end:
-                    rest.append(text[last:end])
-                    of_span.append(i)
-                firsts.append(first)
-                lasts.append(last)
-            from_first, to_last = np.searchsorted(token_ends, [firsts, lasts], side="right")
-            counts = to_last - from_first
-            np.add.at(counts, np.array(of_span, dtype=np.int64), np.array(self.count(rest), dtype=np.int64))
-            return counts
-
-        return count
+    def counter(self, text: str) -> Counter:
+        """A function from (n,) starts and (n,) ends to the (n,) token counts of `text[start:end]`, each on its own."""
+        one_by_one = cells.one_by_one(text, self.count, self._known)
+        if not self._seams.kinds:
+            return one_by_one
+        ends = self.ends if self._ends_are_cheap else None
+        return cells.counter(text, self._seams, one_by_one, ends, _with_long_runs(text))
 
     def cuts(self, text: str, max_tokens: int) -> list[int]:
         """Ascending positions inside `text` that leave pieces of about one size, each at most `max_tokens` by itself.
@@ -182,7 +151,7 @@ def _embedded() -> Tokenizer:
 
     ranks = read_ranks(EMBEDDED_FILE.read_bytes())
     encoding = tiktoken.Encoding("embedded", pat_str=EMBEDDED_PATTERN, mergeable_ranks=ranks, special_tokens={})
-    return from_encoding("embedded", encoding, seam=True)
+    return from_encoding("embedded", encoding, _parts_at_seams)
 
 
 def read_ranks(data: bytes) -> dict[bytes, int]:
@@ -206,26 +175,29 @@ def _tiktoken(spec: str, name: str) -> Tokenizer:
     return from_encoding(spec, encoding)
 
 
-def from_encoding(name: str, encoding: Any, *, seam: bool = False) -> Tokenizer:
-    """A tiktoken.Encoding as a Tokenizer; `seam` says that its words end at every SEAM."""
+def from_encoding(name: str, encoding: Any, parts: Callable[[str], list[str]] | None = None) -> Tokenizer:
+    """A tiktoken.Encoding as a Tokenizer. `parts` cuts a long text into parts whose counts add up."""
     encode = encoding.encode_ordinary
     tokens = [_bytes_of(encoding, token) for token in range(encoding.n_vocab)]
     sizes = np.array([len(token) for token in tokens], dtype=np.int64)
 
+    def lengths(texts: Sequence[str]) -> list[int]:
+        return [len(encode(text)) for text in texts]
+
     def ends(text: str) -> np.ndarray:
         tokens = np.frombuffer(array("I", encode(text)), dtype=np.uint32)  # several times as fast as np.array
-        in_bytes = np.cumsum(sizes[tokens])
+        in_bytes = sizes.take(tokens).cumsum()
         if text.isascii():
             return in_bytes
-        utf8 = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-        characters_begun = np.cumsum((utf8 & 0xC0) != 0x80)
-        return characters_begun[in_bytes - 1]
+        utf8 = np.frombuffer(text.encode("utf-8"), dtype=np.int8)
+        characters_begun = (utf8 >= -64).cumsum(dtype=np.int32)  # below are the bytes that go on with a character
+        return characters_begun.take(in_bytes - 1)
 
     digest = hashlib.sha256(encoding._pat_str.encode("utf-8"))
     for token in tokens:
         digest.update(len(token).to_bytes(4, "big") + token)
-    parts = _parts_at_seams if seam else _parts_of_runs
-    return Tokenizer(name, digest.hexdigest(), None, lambda texts: [len(encode(t)) for t in texts], ends, parts, seam)
+    seamed = seams.of_pattern(encoding._pat_str)
+    return Tokenizer(name, digest.hexdigest(), None, lengths, ends, parts or _parts_of_runs, seamed, True)
 
 
 def _bytes_of(encoding: Any, token: int) -> bytes:
@@ -260,8 +232,10 @@ def _hugging_face(spec: str, name: str, revision: str | None) -> Tokenizer:
         offsets = fast.encode(text, add_special_tokens=False).offsets
         return np.maximum.accumulate(np.array([end for _, end in offsets], dtype=np.int64))
 
-    identity = hashlib.sha256(fast.to_str().encode("utf-8")).hexdigest()
-    return Tokenizer(spec, identity, revision, lengths, ends, _parts_of_runs)
+    config = fast.to_str()
+    identity = hashlib.sha256(config.encode("utf-8")).hexdigest()
+    seamed = seams.of_hugging_face(json.loads(config))
+    return Tokenizer(spec, identity, revision, lengths, ends, _parts_of_runs, seamed)
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -283,13 +257,28 @@ def _parts_of_runs(text: str) -> list[str]:
     A word that long is no word, but pre-tokenizers take it for one: they look at it again from every position, run
     out of stack, or merge its pairs in one go. Text without such a run, however long, stays in one part.
     """
+    edges = {0, len(text), *(at for start in _uniform(text, PART) for at in (start, start + PART))}
+    return [text[a:b] for a, b in pairwise(sorted(edges))]
+
+
+def _uniform(text: str, size: int) -> list[int]:
+    """Starts of the blocks of `size` characters, one behind the other, that are white space throughout or have none."""
     blank, ink = re.compile(r"\s"), re.compile(r"\S")
-    cuts = {0, len(text)}
-    for start in range(0, len(text) - PART + 1, PART):
-        end = start + PART
-        if not blank.search(text, start, end) or not ink.search(text, start, end):
-            cuts |= {start, end}
-    return [text[a:b] for a, b in pairwise(sorted(cuts))]
+    starts = range(0, len(text) - size + 1, size)
+    return [s for s in starts if not blank.search(text, s, s + size) or not ink.search(text, s, s + size)]
+
+
+def _with_long_runs(text: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A function from (n,) starts and (n,) ends to (n,) whether `_parts_of_runs` may cut `text[start:end]`."""
+    half = np.array(_uniform(text, PART // 2), dtype=np.int64)  # a run of PART has such a block inside
+
+    def may(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        if len(half) == 0:
+            return np.zeros(len(starts), dtype=bool)
+        within = np.searchsorted(half, starts) < np.searchsorted(half, ends - PART // 2, side="right")
+        return within & (ends - starts > PART)
+
+    return may
 
 
 def _parts_at_seams(text: str) -> list[str]:

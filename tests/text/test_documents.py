@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config import Input
 from datagen.errors import InputError
 from datagen.records import Document, Dropped, from_table, to_table
+from datagen.sections import Input
 from datagen.text import documents, sources
 
 BOOKS = Path(__file__).resolve().parents[3] / "shared" / "data" / "books"
@@ -304,6 +304,20 @@ def test_reading_holds_a_row_or_row_group_not_the_file(tmp_path, kind):
     assert sum(isinstance(row, Document) for row in documents.read(files, Input())) == 300  # 30 MB
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
+
+
+def test_of_what_was_read_only_the_ids_are_kept(tmp_path):
+    def kept(n: int) -> int:
+        (tmp_path / "a.jsonl").write_text("".join(f'{{"id": "document-{i:08d}", "text": "x"}}\n' for i in range(n)))
+        rows = documents.read(sources.find(str(tmp_path))[0], Input())
+        tracemalloc.start()
+        for _ in range(n):
+            next(rows)
+        now, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return now
+
+    assert kept(20_000) - kept(4_000) < 16_000 * 200  # bytes for an id and its place
 
 
 def test_parquet_rows(tmp_path):

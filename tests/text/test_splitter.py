@@ -1,15 +1,16 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
-from tokenizers import Tokenizer as Fast
-from tokenizers import models, normalizers, pre_tokenizers, trainers
 
+from datagen.text.seams import Seams
 from datagen.text.splitter import SEPARATORS, Span, split
 from datagen.text.tokenizers import Tokenizer, load
+from tests.text.families import FAMILIES, family
 
 BOOKS = Path(__file__).parents[3] / "shared" / "data" / "books"
 ORDINARY = [
@@ -65,25 +66,17 @@ HOSTILE = [
 ]
 plain = st.lists(st.sampled_from(ORDINARY * 2 + BREAKS), max_size=120).map("".join)
 hostile = st.lists(st.sampled_from(BREAKS + HOSTILE + ORDINARY), max_size=80).map("".join)
+AWKWARD = [
+    ["a", "word", "0123456789", "_", "漢", "é"],
+    SEPARATORS,
+    ["漢字", "かな", "한글", "。", "，", "！", "「", "」", "\u3000", "\n", "ｶﾞ"],
+    ["👩‍👩‍👧", "🏳️‍🌈", "👍🏽", "😀", " ", "\n", ". ", "\ufe0f"],
+    ["\r\n", "\r\n\r\n", "\r", "word", " and", ". ", ".\r\n", "\t", "\n"],
+    ["e\u0301", "\u0301", "\u0338", "=\u0338", "a", " ", ", ", "ガ\u3099", "\n", "ṩ\u0323"],
+]
+awkward = st.sampled_from(AWKWARD).flatmap(lambda parts: st.lists(st.sampled_from(parts), max_size=90)).map("".join)
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 limits = st.integers(16, 64)
-
-
-@pytest.fixture(scope="module")
-def hf(tmp_path_factory):
-    """Two tokenizers of encoders: words in lower case that know no white space, and byte pairs with all of it."""
-    folder = tmp_path_factory.mktemp("hf")
-    words = Fast(models.WordPiece({"[UNK]": 0, **{c: i for i, c in enumerate("abcdefghijklmnopqrstuvwxyz", 1)}}))
-    words.normalizer = normalizers.BertNormalizer(clean_text=False)
-    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    words.save(str(folder / "words.json"))
-    pairs = Fast(models.BPE())
-    pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False, special_tokens=[])
-    pairs.train_from_iterator(["".join(ORDINARY + BREAKS), Path(__file__).read_text(encoding="utf-8")], trainer)
-    pairs.save(str(folder / "pairs.json"))
-    return [load(f"hf:{folder / name}") for name in ("words.json", "pairs.json")]
 
 
 def check(text: str, tokenizer: Tokenizer, limit: int) -> list[Span]:
@@ -136,11 +129,25 @@ def test_same_as_langchain_on_hostile_text(text, limit):
     check_parity(text, load("embedded"), limit)
 
 
-def test_same_as_langchain_with_tokenizers_of_encoders(hf):
-    @given(plain | hostile, limits)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_same_as_langchain_with_every_tokenizer(name):
+    @settings(max_examples=40)
+    @given(plain | hostile | awkward, limits)
     def same(text, limit):
-        for tokenizer in hf:
-            check_parity(text, tokenizer, limit)
+        check_parity(text, family(name), limit)
+
+    same()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_seams_save_time_and_change_nothing(name):
+    tokenizer = family(name)
+    general = replace(tokenizer, _seams=Seams())
+
+    @settings(max_examples=40)
+    @given(plain | hostile | awkward | anything, limits)
+    def same(text, limit):
+        assert split(text, tokenizer, limit) == split(text, general, limit)
 
     same()
 
@@ -232,7 +239,9 @@ def test_two_megabytes_without_a_separator():
 )
 def test_whole_books(name, encoding):
     text = (BOOKS / name).read_text(encoding=encoding)
-    assert check_parity(text, load("embedded"), 512) == 1
-    assert (
-        check_parity(text.replace("\n\n", "\v").replace("\n", " ").replace("\v", "\n\n"), load("embedded"), 256) > 0.98
-    )
+    in_lines = text.replace("\n\n", "\v").replace("\n", " ").replace("\v", "\n\n")
+    for tokenizer in ("embedded", "tiktoken cl100k"):
+        assert check_parity(text, family(tokenizer), 512) == 1
+        assert check_parity(in_lines, family(tokenizer), 256) > 0.98
+    general = replace(family("qwen2"), _seams=Seams())
+    assert split(text, family("qwen2"), 512) == split(text, general, 512)
