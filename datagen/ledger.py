@@ -84,24 +84,27 @@ class StageStatus:
 def stage_status(run: str, name: str, takes: str, primary: str | None) -> StageStatus:
     """Read a stage's state from its shards. `primary` is the stage whose rows it works on (None for chunk)."""
     folder = shards.join(run, name)
-    footers = {s: shards.read_ledger(shards.join(folder, s + shards.SUFFIX)) for s in shards.names(folder)}
+    done, rows, ledger = shards.names(folder), 0, Ledger()
+    for shard in done:
+        n, entry = shards.read_ledger(shards.join(folder, shard + shards.SUFFIX))
+        rows, ledger = rows + n, add([ledger, entry])
     layout = shards.read_json(shards.join(run, "chunk", "shards.json"))
     total = None if layout is None else len(layout)
     pending: int | None = None
     if primary is None:
-        pending = 0 if layout is not None and total == len(footers) else None
+        pending = 0 if layout is not None and total == len(done) else None
     elif shards.exists(folder) or shards.exists(shards.join(run, primary)):
         upstream = shards.join(run, primary)
-        todo = [s for s in shards.names(upstream) if s not in footers]
+        todo = sorted(set(shards.names(upstream)) - set(done))
         pending = sum(shards.read_ledger(shards.join(upstream, s + shards.SUFFIX))[1][takes]["kept"] for s in todo)
     summary = shards.read_json(shards.join(folder, "ledger.json")) or {}
     state = shards.read_json(shards.join(folder, "stage.json")) or {}
     return StageStatus(
         name=name,
-        shards_done=len(footers),
+        shards_done=len(done),
         shards_total=total,
-        rows=sum(n for n, _ in footers.values()),
-        ledger=add([entry for _, entry in footers.values()]),
+        rows=rows,
+        ledger=ledger,
         pending=pending,
         seconds=summary.get("seconds"),
         mixed=bool(state.get("mixed")),

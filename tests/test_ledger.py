@@ -1,3 +1,5 @@
+import os
+import tracemalloc
 from collections import Counter
 from typing import Literal
 
@@ -130,3 +132,21 @@ def test_status_counts_what_is_done_and_what_is_pending(tmp_path):
     assert (status.shards_done, status.shards_total, status.pending) == (1, 2, 1)
     assert status.ledger["document"] == entry(2, 1, None, {"odd": 1})
     assert (status.mixed, status.seconds) == (False, None)
+
+
+def test_status_holds_one_footer_at_a_time(tmp_path):
+    put(tmp_path, "chunk", "s", [cluster("a")], {"a", "b"}, [drop("b")])
+
+    def peak(n: int) -> int:
+        for i in range(n):
+            (tmp_path / str(n) / "chunk").mkdir(parents=True, exist_ok=True)
+            os.link(tmp_path / "chunk" / "s.parquet", tmp_path / str(n) / "chunk" / f"shard-{i:05d}.parquet")
+        tracemalloc.start()
+        status = ledgers.stage_status(str(tmp_path / str(n)), "chunk", "document", None)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert status.ledger["document"]["in"] == 2 * n
+        return most
+
+    assert peak(1) > 0  # what is loaded once
+    assert peak(600) - peak(200) < 400 * 600  # bytes for a name of a shard; its ledger alone takes twice as many

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,53 @@ def test_damage_names_the_file(tmp_path):
         shards.read_json(str(path))
 
 
+def groups(n: int) -> Iterator[pa.Table]:
+    """Tables of a megabyte, which takes half of one when written."""
+    noise = np.random.default_rng(0)
+    for _ in range(n):
+        yield pa.table({"text": [noise.bytes(1024).hex() for _ in range(512)]})
+
+
+def test_groups_are_written_as_they_come(tmp_path, memory):
+    schema = pa.schema([("text", pa.string())])
+    for folder in (str(tmp_path), memory):
+        shards.write_groups(f"{folder}/a.parquet", schema, groups(3))
+        with shards._opened(f"{folder}/a.parquet") as f:
+            footer = pq.read_metadata(f)
+        assert [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] == [512] * 3
+        assert shards.read_table(f"{folder}/a.parquet").equals(pa.concat_tables(groups(3)))
+        assert shards.listing(folder) == ["a.parquet"]
+        shards.write_groups(f"{folder}/a.parquet", schema, iter(()))
+        assert shards.read_table(f"{folder}/a.parquet").num_rows == 0
+    assert os.listdir(tmp_path) == ["a.parquet"]
+
+
+def test_one_group_is_held_at_a_time(tmp_path):
+    before, held = pa.total_allocated_bytes(), []
+
+    def watched() -> Iterator[pa.Table]:
+        for table in groups(20):
+            yield table
+            held.append(pa.total_allocated_bytes() - before)
+
+    shards.write_groups(str(tmp_path / "a.parquet"), pa.schema([("text", pa.string())]), watched())
+    assert max(held) < 4 * 2**20 < (tmp_path / "a.parquet").stat().st_size
+
+
+def test_groups_that_end_early_leave_nothing(tmp_path, memory):
+    def broken() -> Iterator[pa.Table]:
+        yield from groups(1)
+        raise KeyboardInterrupt
+
+    for folder in (str(tmp_path), memory):
+        shards.write_json(f"{folder}/a.parquet", "kept")
+        with pytest.raises(KeyboardInterrupt):
+            shards.write_groups(f"{folder}/a.parquet", pa.schema([("text", pa.string())]), broken())
+        assert shards.listing(folder) == ["a.parquet"]
+        assert shards.read_json(f"{folder}/a.parquet") == "kept"
+    assert os.listdir(tmp_path) == ["a.parquet"]
+
+
 def test_rows_of_another_kind_are_refused(tmp_path):
     path = str(tmp_path / "s.parquet")
     shards.write_table(path, pa.table({"other": [1]}))
@@ -192,5 +240,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk):
     for path in (kept, str(small_disk / "big.bin")):
         with pytest.raises(UserError, match=r"bin: no space left to write 100,000 bytes\. Free some space"):
             shards.write_bytes(path, b"y" * 100_000)
+    with pytest.raises(UserError, match=r"parquet: no space left\. Free some space"):
+        shards.write_groups(str(small_disk / "big.parquet"), pa.schema([("text", pa.string())]), groups(2))
     assert shards.read_bytes(kept) == b"x" * 1000
     assert os.listdir(small_disk) == ["kept.bin"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -11,7 +12,7 @@ from datagen.config import Config
 from datagen.identity import digest
 
 
-def card(config: Config, counts: dict[str, int], lengths: list[int], provenance: dict[str, Any]) -> str:
+def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provenance: dict[str, Any]) -> str:
     """The card as Markdown with the YAML header that `datasets` and the hub read."""
     present = [split for split, n in counts.items() if n]
     header = {
@@ -59,7 +60,8 @@ rows[0]["extra_info"]["ref_chunks"]    # the evidence, as the prompt numbers it
 rows[0]["reward_model"]["ground_truth"]
 ```
 
-A prompt that does not show its whole document starts at the document's chunk `extra_info.first_chunk`.
+A prompt that does not show its whole document starts at the document's chunk `extra_info.first_chunk`. What
+`extra_info.alt_chunks` names is no evidence by the label, though it would do as well as a chunk that is.
 """
 
 _MIXED = """Some shards were made under earlier settings and kept on request (`--resume always`): the settings below \

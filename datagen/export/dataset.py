@@ -5,7 +5,9 @@ The folder is written beside its place and renamed into it when whole; `provenan
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ from datagen.stages.select import TRAIN, VALIDATION
 
 SPLITS = (TRAIN, VALIDATION)
 ABILITY = "long-context-grounded-qa"
+GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
 
 SCHEMA = pa.schema(
     [
@@ -41,10 +44,12 @@ SCHEMA = pa.schema(
                     ("answer", pa.string()),
                     ("ref_chunks", pa.list_(pa.int32())),  # as numbered in the prompt
                     ("ref_chunks_text", pa.list_(pa.string())),
+                    ("alt_chunks", pa.list_(pa.int32())),  # as good as one of the evidence, as far as they are shown
                     ("first_chunk", pa.int32()),  # the document's chunk that the prompt shows as number 0
                     ("n_chunks", pa.int32()),
                     ("n_tokens", pa.int32()),
                     ("rating", pa.float32()),
+                    ("pass_rate", pa.float32()),  # of the policy; null where it was not asked
                     ("generator", pa.string()),
                 ]
             ),
@@ -70,13 +75,12 @@ def write(run: str, config: Config) -> dict[str, int]:
     shards.remove(building)  # left by a write that was killed
     if stored == made_from and all(shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)):
         return counts
-    lengths: list[int] = []
-    batches = (b for split in SPLITS for b in _batches(_rows(run, names, split, config), config.dataset.rows_per_file))
-    for file, batch in zip(_files(counts, config), batches, strict=True):
-        lengths += [row["extra_info"]["n_tokens"] for row in batch]
-        table = pa.Table.from_pylist(batch, SCHEMA)
-        path = shards.join(building, "data", file)
-        shards.write_table(path, table, row_group_size=32)  # a row is a whole document: keep random reads small
+    lengths = array("i")
+    for split in SPLITS:
+        rows = _rows(run, names, split, config)
+        for file in _files({split: counts[split]}, config):
+            groups = _groups(islice(rows, config.dataset.rows_per_file), lengths)
+            shards.write_groups(shards.join(building, "data", file), SCHEMA, groups)
     shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
     shards.write_json(shards.join(building, "provenance.json"), made_from)
     shards.replace_folder(building, target)
@@ -122,7 +126,8 @@ def _rows(run: str, names: list[str], split: str, config: Config) -> Iterator[di
 def _row(
     index: int, selected: Selection, candidate: Candidate, texts: list[str], task: prompts.Prompt, name: str
 ) -> dict[str, Any]:
-    shown = texts[selected.first_chunk : selected.last_chunk + 1]
+    first = selected.first_chunk
+    shown = texts[first : selected.last_chunk + 1]
     context = tags.render_context(shown)
     content = prompts.render(task, context=context, question=tags.neutralise(candidate.question))
     return {
@@ -138,12 +143,14 @@ def _row(
             "cluster_id": selected.cluster_id,
             "question": candidate.question,
             "answer": candidate.answer,
-            "ref_chunks": [i - selected.first_chunk for i in candidate.ref_chunks],
-            "ref_chunks_text": [texts[i] for i in candidate.ref_chunks],
-            "first_chunk": selected.first_chunk,
+            "ref_chunks": [i - first for i in selected.ref_chunks],
+            "ref_chunks_text": [texts[i] for i in selected.ref_chunks],
+            "alt_chunks": [i - first for i in selected.alt_chunks if 0 <= i - first < len(shown)],
+            "first_chunk": first,
             "n_chunks": len(shown),
             "n_tokens": selected.n_tokens,
             "rating": selected.rating,
+            "pass_rate": selected.pass_rate,
             "generator": candidate.generator,
         },
     }
@@ -153,12 +160,8 @@ def _read(run: str, stage: str, name: str, record: type) -> list[Any]:
     return shards.read_rows(shards.join(run, stage, name + shards.SUFFIX), record)
 
 
-def _batches(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _groups(rows: Iterator[dict[str, Any]], lengths: array[int]) -> Iterator[pa.Table]:
+    """The rows as row groups; `lengths` takes down the prompts' tokens."""
+    while group := list(islice(rows, GROUP)):
+        lengths.extend(row["extra_info"]["n_tokens"] for row in group)
+        yield pa.Table.from_pylist(group, SCHEMA)

@@ -251,6 +251,19 @@ def test_smaller_files_hold_the_same_rows(made, tmp_path):
     }
 
 
+def test_few_rows_are_held_at_a_time(made, tmp_path, monkeypatch):
+    run = shutil.copytree(made[0], tmp_path / "run", ignore=lambda *_: {"dataset"})
+    monkeypatch.setattr(dataset, "GROUP", 2)
+    counts = dataset.write(str(run), configs.merge(made[1], {"dataset.rows_per_file": 3}))
+    for split, n in counts.items():
+        files = sorted((run / "dataset" / "data").glob(f"{split}-*.parquet"))
+        footers = [pq.read_metadata(file) for file in files]
+        groups = [[footer.row_group(i).num_rows for i in range(footer.num_row_groups)] for footer in footers]
+        rest = {0: [], 1: [[1]], 2: [[2]]}[n % 3]
+        assert groups == [[2, 1]] * (n // 3) + rest
+        assert rows_of(run, split) == rows_of(made[0], split)
+
+
 def test_a_dataset_without_rows_is_an_error(made, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(made[0], run, ignore=lambda *_: {"select", "dataset"})

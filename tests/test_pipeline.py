@@ -1,0 +1,29 @@
+import tracemalloc
+from pathlib import Path
+
+from datagen import pipeline, shards
+from datagen.console import Reporter
+from datagen.records import Document, Dropped
+
+
+def input_said(run: Path, n_shards: int, capsys) -> tuple[int, list[str]]:
+    """What is said of an input with a thousand bad rows in every shard: (most bytes held, the lines)."""
+    for n in range(n_shards):
+        name = f"shard-{n:05d}{shards.SUFFIX}"
+        rows = [Dropped("document", f"{n}-{i}", "", "failed", "odd", f"{n}-{i} {'x' * 150}") for i in range(1000)]
+        shards.write_rows(f"{run}/chunk/dropped/{name}", Dropped, rows)
+        shards.write_rows(f"{run}/chunk/documents/{name}", Document, [])
+        (run / "chunk" / name).touch()
+    tracemalloc.start()
+    pipeline._say_input(str(run), Reporter(), verbose=False)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most, capsys.readouterr().err.splitlines()
+
+
+def test_rows_set_aside_are_counted_not_held(tmp_path, capsys):
+    few, _ = input_said(tmp_path / "few", 2, capsys)
+    many, lines = input_said(tmp_path / "many", 10, capsys)
+    assert [line.split(" x")[0] for line in lines[:5]] == [f"set aside: 0-{i}" for i in range(5)]
+    assert lines[5:] == ["… and 9,995 more (-v names them all)"]
+    assert many < 1.2 * few
