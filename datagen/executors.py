@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -66,6 +66,18 @@ def pool(workers: int, on_tick: Callable[[int], None] = _unheard) -> Iterator[Ma
             yield lambda work, items: _bounded(executor, work, items, 2 * workers)
         except BaseException:
             _stop(executor)
+            raise
+
+
+def threaded(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """work(item) of all items, in their order, on a thread a core: for work that is done outside of Python for the most
+    part, and whose results do not depend on how it is shared out.
+    """
+    with ThreadPoolExecutor(cores()) as executor:
+        try:
+            yield from executor.map(work, items)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
             raise
 
 

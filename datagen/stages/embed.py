@@ -23,7 +23,7 @@ def facts(config: Config, run: str) -> dict[str, Any]:
 
 
 def alone(config: Config) -> bool:
-    return encoder.uses_accelerator(config.embed)
+    return encoder.alone(config.embed)
 
 
 STAGE = Stage(
@@ -37,4 +37,5 @@ STAGE = Stage(
     facts=facts,
     alone=alone,
     ticks=True,
+    version=2,
 )

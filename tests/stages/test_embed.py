@@ -2,12 +2,14 @@ import shutil
 
 import numpy as np
 import pytest
+from servers import embeddings
+from servers.openai_server import Settings, serve
 
 from datagen import config as configs
 from datagen import identity, shards
 from datagen.embed import encoder
-from datagen.errors import StaleStage
-from datagen.records import Chunk, Embedding
+from datagen.errors import StaleStage, UserError
+from datagen.records import Chunk, Embedding, Judgement
 from datagen.stage import Shard
 from datagen.stages import embed
 
@@ -41,7 +43,7 @@ def test_identity_holds_the_model_and_not_the_device(run):
     stored = identity.load(f"{folder}/embed")
     assert stored is not None
     assert stored.facts == {"encoder": encoder.identity(config.embed)}
-    assert set(stored.settings) == {"embed.model", "embed.revision", "embed.batch_size"}
+    assert set(stored.settings) == {"embed.model", "embed.revision", "embed.dtype"}
     assert list(stored.upstream) == ["chunk"]
 
 
@@ -55,3 +57,71 @@ def test_another_threshold_needs_no_new_vectors(run, go, tmp_path):
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "embed").rglob("*.parquet")}
     with pytest.raises(StaleStage, match=r"cluster\.min_similarity: 0\.6 there, 0\.5 now"):
         go(tmp_path, looser, "cluster")
+
+
+@pytest.fixture
+def served(corpus, settings):
+    """A configuration whose encoder is at an address."""
+
+    def at(url: str):
+        small = {"chunk__max_tokens": 64, "chunk__documents_per_shard": 1, "cluster__min_similarity": 0.5}
+        return settings(corpus, **small, embed__model="scripted", embed__endpoints=[{"base_url": url}])
+
+    return at
+
+
+def test_a_server_embeds_chunks_and_questions(served, go, tmp_path):
+    with serve() as server:
+        config = served(server.url)
+        assert embed.STAGE.alone(config)
+        go(tmp_path, config, "chunk", "embed", "cluster", "generate", "judge")
+    for name in shards.names(f"{tmp_path}/chunk"):
+        chunks = shards.read_rows(f"{tmp_path}/chunk/{name}.parquet", Chunk)
+        rows = shards.read_rows(f"{tmp_path}/embed/{name}.parquet", Embedding)
+        expected = np.array([embeddings.vector(c.text) for c in chunks])
+        assert np.abs(np.stack([r.vector for r in rows]) - expected).max() < 1e-3
+    judged = [
+        row
+        for name in shards.names(f"{tmp_path}/judge")
+        for row in shards.read_rows(f"{tmp_path}/judge/{name}.parquet", Judgement)
+    ]
+    assert judged
+    assert {len(row.question_vector) for row in judged} == {embeddings.DIMENSIONS}
+
+
+def test_the_address_of_a_server_is_no_part_of_the_identity(served, go, tmp_path):
+    with serve() as server:
+        go(tmp_path, served(server.url), "chunk", "embed")
+    go(tmp_path, served("http://127.0.0.1:9/v1"), "embed")  # nobody is asked
+    stored = identity.load(f"{tmp_path}/embed")
+    assert stored is not None
+    assert stored.facts == {"encoder": "served scripted@main"}
+    assert "127.0.0.1" not in str(stored)
+
+
+def test_a_shard_is_written_whole_or_not_at_all(served, go, tmp_path):
+    whole = tmp_path / "whole"
+    with serve() as server:
+        go(whole, served(server.url), "chunk", "embed")
+    refused: list[int] = []
+
+    def too_long(body, asked) -> str | None:
+        refused.append(len(body["input"]))
+        return "context" if len(refused) == 8 else None
+
+    run = tmp_path / "run"
+    with (
+        serve(Settings(faults=too_long)) as server,
+        pytest.raises(UserError, match=r"longer than embed\.model 'scripted'"),
+    ):
+        go(run, served(server.url), "chunk", "embed")
+    done = shards.names(f"{run}/embed")
+    assert 0 < len(done) < len(shards.names(f"{whole}/embed"))
+    with serve() as server:
+        go(run, served(server.url), "embed")
+        asked = server.stats.received.total()
+    left = [name for name in shards.names(f"{whole}/embed") if name not in done]
+    assert asked == sum(-(-len(shards.read_rows(f"{run}/chunk/{n}.parquet", Chunk)) // 16) for n in left)
+    for name in shards.names(f"{whole}/embed"):
+        file = f"embed/{name}.parquet"
+        assert (run / file).read_bytes() == (whole / file).read_bytes()
