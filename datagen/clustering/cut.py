@@ -18,6 +18,7 @@ from datagen.clustering.reachability import reach, unit
 from datagen.clustering.tree import single_linkage
 
 BLOCK = 1 << 22  # similarities at once
+DECIMALS = 9  # of a distance; more are rounding
 
 
 def themes(
@@ -66,7 +67,7 @@ def _branches(
     """The largest branches of the tree that are clusters."""
     n = len(vectors)
     reached = reach(vectors, min_samples)
-    linkage = single_linkage(reached.gaps)
+    linkage = single_linkage(reached.gaps, _in_order(reached.gaps, max_size))
     sums = np.zeros((n + 1, vectors.shape[1]))
     np.cumsum(vectors[reached.order], axis=0, out=sums[1:])  # of a run: the difference of two rows
     found, pending = [], [2 * n - 2]
@@ -80,6 +81,14 @@ def _branches(
         elif node >= n:
             pending += linkage.halves[node - n]
     return found
+
+
+def _in_order(gaps: np.ndarray, max_size: int) -> np.ndarray:
+    """Ascending. Copies of a chunk stand in a run of equal gaps, which falls into runs of `max_size`: closed from one
+    end, it would give a single cluster a tree.
+    """
+    seam = np.arange(1, len(gaps) + 1) % max_size == 0
+    return np.lexsort((seam, gaps.round(DECIMALS)))
 
 
 def _joined(

@@ -6,9 +6,9 @@ distance being that to the `min_samples`-th nearest point, the point itself coun
 spanning tree of that graph; whatever threshold the tree is cut at, the parts are runs of its order.
 
 Up to DENSE chunks the distances stand in a matrix, computed as scikit-learn computes them, to the bit. Above that there
-is none: each chunk keeps its nearest neighbours (FAISS, exact), and Borůvka's algorithm grows the spanning tree on that
-graph. Where a part of the tree may have a nearer neighbour than those it knows, the whole document is searched. So the
-tree is a minimum spanning tree there, too, but for rounding; memory is O(n · NEIGHBOURS).
+is none: each chunk keeps its nearest neighbours, and Borůvka's algorithm grows the spanning tree on that graph. Where a
+part of the tree may have a nearer neighbour than those it knows, the whole document is searched. So the tree is a
+minimum spanning tree there, too, but for rounding; memory is O(n · NEIGHBOURS).
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ class Reached(NamedTuple):
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors, (n, dim), none of them zero, as unit vectors, (n, dim) float64."""
+    """Vectors, (n, dim), as unit vectors, (n, dim) float64. Raises ValueError where one has no direction."""
     vectors = vectors.astype(np.float64)
-    vectors /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    wrong = np.flatnonzero(~((lengths > 0) & np.isfinite(lengths)))
+    if len(wrong):
+        what = f"{len(wrong):,} of {len(vectors):,} vectors are zero or not finite"
+        raise ValueError(f"{what}, the first of them that of chunk {wrong[0]}")
+    vectors /= lengths[:, None]
     return vectors
 
 
@@ -71,8 +76,7 @@ def by_matrix(vectors: np.ndarray, min_samples: int) -> Reached:
 def by_neighbours(vectors: np.ndarray, min_samples: int, neighbours: int = NEIGHBOURS) -> Reached:
     """`reach` without a matrix, from the nearest neighbours of each, of which there must be fewer than points."""
     n, single = len(vectors), vectors.astype(np.float32)
-    near, distances = _neighbours(vectors, single, max(neighbours, min_samples - 1))
-    core = distances[:, min_samples - 2] if min_samples > 1 else np.zeros(n)
+    near, distances, core = _neighbours(vectors, single, min_samples, neighbours)
     reachable = np.maximum(distances, np.maximum(core[:, None], core[near]))
     beyond = np.maximum(core, distances[:, -1] - SLACK)  # what is not among the neighbours is at least so far
     part = np.arange(n)
@@ -93,26 +97,30 @@ class _Edges(NamedTuple):
     length: np.ndarray
 
 
-def _neighbours(vectors: np.ndarray, single: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest other points of each, (n, k), and their distances, (n, k) float64, ascending."""
-    import faiss
-
-    n, dim = single.shape
-    index = faiss.IndexFlatIP(dim)
-    index.add(single)  # pyright: ignore[reportCallIssue]  # faiss has no types
-    near, distances = np.empty((n, k), dtype=np.int64), np.empty((n, k))
-    rows = max(1, BLOCK // (dim * (k + 1)))
+def _neighbours(
+    vectors: np.ndarray, single: np.ndarray, min_samples: int, neighbours: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nearest other points of each, (n, neighbours), their distances, (n, neighbours) float64, ascending, and the
+    core distances, (n,).
+    """
+    n, dim = vectors.shape
+    k = max(neighbours, min_samples - 1)
+    near, distances = np.empty((n, neighbours), dtype=np.int64), np.empty((n, neighbours))
+    core = np.zeros(n)
+    rows = max(1, BLOCK // max(n, dim * k))
     for start in range(0, n, rows):
         block = np.arange(start, min(start + rows, n))
-        _, found = index.search(single[block], k + 1)  # pyright: ignore[reportCallIssue]
-        itself = found == block[:, None]
-        itself[~itself.any(axis=1), -1] = True  # among more than k copies of it: one is as near as another
-        found = found[~itself].reshape(len(block), k)
+        similarities = single[block] @ single.T
+        similarities[np.arange(len(block)), block] = -np.inf  # it is no neighbour of its own
+        found = np.argpartition(similarities, n - k, axis=1)[:, n - k :]
         exact = np.clip(1.0 - np.einsum("nd,nkd->nk", vectors[block], vectors[found]), 0.0, 2.0)
         by_distance = np.argsort(exact, axis=1, kind="stable")
-        near[block] = np.take_along_axis(found, by_distance, axis=1)
-        distances[block] = np.take_along_axis(exact, by_distance, axis=1)
-    return near, distances
+        exact = np.take_along_axis(exact, by_distance, axis=1)
+        near[block] = np.take_along_axis(found, by_distance, axis=1)[:, :neighbours]
+        distances[block] = exact[:, :neighbours]
+        if min_samples > 1:
+            core[block] = exact[:, min_samples - 2]
+    return near, distances, core
 
 
 def _way_out(part: np.ndarray, near: np.ndarray, reachable: np.ndarray) -> _Edges:

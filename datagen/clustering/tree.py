@@ -55,12 +55,13 @@ def hdbscan(vectors: np.ndarray, min_cluster_size: int, min_samples: int, epsilo
     return [np.sort(reached.order[tree[c].start : tree[c].end]) for c in excess_of_mass(tree, epsilon)]
 
 
-def single_linkage(gaps: np.ndarray) -> Linkage:
-    """The dendrogram of n points whose spanning tree was reached with these gaps, (n - 1,)."""
+def single_linkage(gaps: np.ndarray, joined: np.ndarray) -> Linkage:
+    """The dendrogram of n points whose spanning tree was reached with these gaps, (n - 1,), closed in the order
+    `joined`, (n - 1,): ascending, it settles which of equal ones comes first.
+    """
     n = len(gaps) + 1
     start, end, halves = list(range(n)), list(range(1, n + 1)), []
     starting, ending = list(range(n)), list(range(n))  # the node whose run starts, or ends, with a point
-    joined = np.argsort(gaps)  # not stable: ties come in scikit-learn's order
     for node, gap in enumerate(joined.tolist(), n):
         left, right = ending[gap], starting[gap + 1]
         halves.append((left, right))
@@ -76,7 +77,7 @@ def condense(reached: Reached, min_cluster_size: int) -> list[Node]:
     Breadth first, so a parent comes before its children; the first node is the whole document.
     """
     n = len(reached.order)
-    linkage = single_linkage(reached.gaps)
+    linkage = single_linkage(reached.gaps, np.argsort(reached.gaps))  # not stable: ties come in scikit-learn's order
     tree = [Node(ROOT, 0.0, 0, n)]
     level = [(2 * n - 2, ROOT)]
     while level:

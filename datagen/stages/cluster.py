@@ -3,7 +3,8 @@
 `published: true` is the rule of the data pipeline of LongRLVR (arXiv 2603.02146): HDBSCAN with cosine distance and
 excess of mass, epsilon = 1 - min_similarity, clusters over the size limit dropped, the wanted number drawn at random.
 By default the same tree is cut so as to lose fewer chunks (see `clustering.cut`), and of the clusters found those are
-preferred that stand farthest apart in the document: evidence that is spread is what long context needs.
+preferred that stand far apart in the document, since evidence that is spread is what long context needs, and are alike:
+by the sum of their ranks in spread and in cohesion.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
-from datagen.config import Cluster as Settings
 from datagen.records import Cluster, Dropped, Embedding
+from datagen.sections import Cluster as Settings
 from datagen.stage import Output, Shard, Stage
 
 
@@ -85,7 +86,9 @@ def draw(clusters: list[Cluster], settings: Settings, rng: random.Random) -> lis
     if settings.published:
         drawn = rng.sample(clusters, min(len(clusters), settings.max_clusters))
     else:
-        drawn = sorted(clusters, key=lambda c: -c.spread)[: settings.max_clusters]
+        by_spread, by_cohesion = (sorted(clusters, key=key) for key in (lambda c: -c.spread, lambda c: -c.cohesion))
+        place = {c.cluster_id: by_spread.index(c) + by_cohesion.index(c) for c in clusters}
+        drawn = sorted(clusters, key=lambda c: place[c.cluster_id])[: settings.max_clusters]
     return [c for c in clusters if c in drawn]
 
 

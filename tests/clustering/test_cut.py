@@ -64,9 +64,11 @@ def test_a_free_chunk_joins_the_cluster_that_it_is_most_like(min_similarity, lim
     assert as_lists(clusters) == [[0, 1, 2, 3, 4, 5, *([12] if joins else [])], [6, 7, 8, 9, 10, 11]]
 
 
-def test_identical_chunks_fill_clusters_to_the_limit():
-    same = np.repeat(half(np.ones((1, 8))), 40, axis=0)
-    assert sum(map(len, themes(same, 0.99, 4, 16, 2))) >= 16
+@pytest.mark.parametrize(("n", "sizes"), [(40, [16, 16, 8]), (35, [16, 16]), (3000, [16] * 187 + [8])])
+def test_identical_chunks_fill_clusters_to_the_limit_from_one_tree(n, sizes):
+    same = np.repeat(half(np.arange(1.0, 9)[None]), n, axis=0)
+    assert sorted(map(len, cut._branches(unit(same), 0.99, 4, 16, 2)), reverse=True) == sizes
+    assert len(themes(same, 0.99, 4, 16, 2)) == len(sizes)
 
 
 @given(st.integers(1, 12), st.integers(1, 6), st.integers(0, 2**32 - 1), st.floats(0, 3))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
@@ -57,3 +58,25 @@ def test_a_long_document_needs_no_matrix(monkeypatch):
 def test_min_samples_beyond_the_document():
     vectors = scattered(5, 8, 2, 0.5, seed=0)
     check(vectors, 5, reach(unit(vectors), 99))
+
+
+def test_min_samples_beyond_the_neighbours_that_are_kept():
+    vectors = scattered(150, 8, 3, 0.5, seed=4)
+    for min_samples in (40, 149, 150):
+        check(vectors, min_samples, by_neighbours(unit(vectors), min_samples, 4))
+
+
+@pytest.mark.parametrize("n", [2048, 2049])
+def test_the_shortest_document_without_a_matrix_is_walked_as_the_longest_with_one(n):
+    vectors = unit(scattered(n, 24, 60, 0.6, seed=n))
+    walked, with_matrix = reach(vectors, 2), by_matrix(vectors, 2)
+    np.testing.assert_allclose(walked.gaps, with_matrix.gaps, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [50, 3000])
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_a_vector_without_a_direction_is_refused(n, value):
+    vectors = scattered(n, 8, 5, 0.5, seed=0)
+    vectors[7] = value
+    with pytest.raises(ValueError, match=rf"^1 of {n:,} vectors are zero or not finite, the first .* chunk 7$"):
+        unit(vectors)

@@ -44,7 +44,7 @@ def test_identical_chunks():
 
 
 def test_a_dendrogram_joins_neighbouring_runs_from_the_nearest_to_the_farthest():
-    linkage = single_linkage(np.array([0.2, 0.5, 0.1]))
+    linkage = single_linkage(np.array([0.2, 0.5, 0.1]), np.array([2, 0, 1]))
     assert linkage.distance == [0.1, 0.2, 0.5]
     assert linkage.halves == [(2, 3), (0, 1), (5, 4)]
     assert list(zip(linkage.start, linkage.end, strict=True))[4:] == [(2, 4), (0, 2), (0, 4)]

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen import records
-from datagen.config import Cluster as Settings
 from datagen.records import Cluster, Dropped
+from datagen.sections import Cluster as Settings
 from datagen.stages import cluster
 from tests.clustering.made import as_lists, half, reference, themed
 
@@ -73,14 +73,17 @@ def test_clusters_stand_in_order_of_their_first_chunk_and_are_named_after_it():
     assert firsts == sorted(firsts)
 
 
-def test_the_clusters_that_span_most_of_the_document_are_kept():
+def test_clusters_that_are_spread_and_alike_are_kept():
     vectors = themed(9, 1, 5)
-    everything = {c.cluster_id: c.spread for c in check(vectors, max_clusters=9)[0]}
+    everything = check(vectors, max_clusters=9)[0]
     kept, dropped = check(vectors, max_clusters=3)
-    assert sorted(c.spread for c in kept) == sorted(everything.values())[-3:]
-    assert {d.row_id: d.detail for d in dropped} == dict.fromkeys(
-        everything.keys() - {c.cluster_id for c in kept}, "3 of 9 were drawn"
-    )
+    ranks = {
+        c.cluster_id: sum(o.spread > c.spread for o in everything) + sum(o.cohesion > c.cohesion for o in everything)
+        for c in everything
+    }
+    assert sorted(ranks[c.cluster_id] for c in kept) == sorted(ranks.values())[:3]
+    left = ranks.keys() - {c.cluster_id for c in kept}
+    assert {d.row_id: d.detail for d in dropped} == dict.fromkeys(left, "3 of 9 were drawn")
 
 
 def test_the_published_draw_depends_on_the_seed_and_the_document_alone():
