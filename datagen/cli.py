@@ -59,6 +59,15 @@ Inspect = Annotated[
         "min_similarity would give; write nothing.",
     ),
 ]
+Explain = Annotated[
+    Optional[str],
+    typer.Option(
+        "--explain",
+        metavar="ID",
+        help="Print all that the run knows of a candidate or a cluster, named by its id or a part of it: what each stage "
+        "found, and why it was kept or left; write nothing.",
+    ),
+]
 RUN = "runs/default"
 
 
@@ -101,7 +110,7 @@ _stage_command("chunk", "Cut the documents into token-bounded chunks with exact 
 _stage_command("cluster", "Embed the chunks and cluster each document's by theme.", inspect=(Inspect, None))
 _stage_command("generate", "Make question, answer and evidence candidates for every cluster.")
 _stage_command("judge", "Verify and rate the candidates.")
-_stage_command("select", "Choose the best, and write RUN/dataset.")
+_stage_command("select", "Choose the best, and write RUN/dataset.", explain=(Explain, None))
 
 
 @app.command()

@@ -27,6 +27,7 @@ from datagen.engines.endpoint import payload
 from datagen.errors import ConfigError, InputError, StaleStage, UserError
 from datagen.ledger import Ledger, StageStatus
 from datagen.records import Dropped
+from datagen.selection import benchmarks
 from datagen.stage import Stage
 from datagen.stages import COMMANDS, STAGES
 
@@ -53,6 +54,7 @@ class Options:
     dry_run: bool = False
     offline: bool = False
     inspect: str | None = None  # cluster
+    explain: str | None = None  # select
 
 
 def main(command: str, options: Options) -> int:
@@ -87,14 +89,19 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
     todo = [s for s in STAGES if s.name in chosen]
     upstream = STAGES[: STAGES.index(todo[0])]
     config = _config(options, needs_input=not upstream)
-    if options.inspect:
-        return _inspect(run, config, options)
+    if options.inspect is not None:
+        return _inspect(run, config, options, reporter)
+    if options.explain is not None:
+        return _explain(run, options.explain, options.json)
     total: dict[str, Ledger] = {}
     counts = None
     if options.dry_run and not any(s.engine(config) for s in todo):
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
-    for settings in filter(None, (s.engine(config) for s in todo)):
-        engines.check(settings, asks=not (options.offline or options.dry_run))
+    for s in todo:
+        if settings := s.engine(config):
+            engines.check(settings, s.others(config), asks=not (options.offline or options.dry_run))
+    if todo[-1] is STAGES[-1]:
+        config = _settle_benchmarks(config)
     with stage.locked(run):
         config = _settle_input(config, run, reporter)
         kept = shards.join(run, "config.yaml")
@@ -188,6 +195,13 @@ def _settle_input(config: Config, run: str, reporter: Reporter) -> Config:
     return configs.merge(config, {"input.path": os.path.abspath(path)})
 
 
+def _settle_benchmarks(config: Config) -> Config:
+    """Say before any work what cannot be read. Later commands may be given in another folder: paths become absolute."""
+    paths = [path if "://" in path else os.path.abspath(path) for path in config.select.decontaminate]
+    benchmarks.check(paths)
+    return configs.merge(config, {"select.decontaminate": paths}) if paths else config
+
+
 def _save_config(run: str, config: Config) -> None:
     """Keep the settings of the run, but not how one command was carried out."""
     settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
@@ -227,18 +241,37 @@ def _say_input(run: str, reporter: Reporter, verbose: bool) -> None:
         reporter.say(f"… and {aside - SHOWN:,} more (-v names them all)")
 
 
-def _inspect(run: str, config: Config, options: Options) -> int:
+def _inspect(run: str, config: Config, options: Options, reporter: Reporter) -> int:
     """The clusters of one document."""
     from rich.console import Console
 
     from datagen.report import clusters
 
-    stage.check_upstream(STAGES[:1], run, config, options.resume)
-    found = clusters.inspect(run, options.inspect or "", config)
+    try:
+        stage.check_upstream(STAGES[:1], run, config, options.resume)
+    except StaleStage as e:
+        way_on = f"To see what other settings of cluster give, put them into a copy of {run}/config.yaml for -c."
+        raise StaleStage(f"{e}\n{way_on}", e.stage) from e
+    found = clusters.inspect(run, options.inspect or "", config, reporter)
+    reporter.close()
     if options.json:
         print(json.dumps(clusters.as_json(found), indent=1, ensure_ascii=False))
     else:
         clusters.show(found, Console(highlight=False))
+    return COMPLETE
+
+
+def _explain(run: str, wanted: str, as_json: bool) -> int:
+    """What became of one candidate or cluster, and why."""
+    from rich.console import Console
+
+    from datagen.report import story, story_text
+
+    told = story.tell(run, wanted)
+    if as_json:
+        print(json.dumps(story.as_json(told), indent=1, ensure_ascii=False))
+    else:
+        story_text.show(told, Console(highlight=False))
     return COMPLETE
 
 
@@ -281,7 +314,8 @@ def _status(run: str, as_json: bool) -> int:
     console = Console(highlight=False)
     console.print(funnel(statuses))
     for name, usage in paid_for.items():
-        console.print(f"{name:10}{paid.sentence(usage)}", soft_wrap=True)
+        for line in paid.sentences(name, usage):
+            console.print(line, soft_wrap=True)
     return COMPLETE
 
 

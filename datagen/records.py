@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -84,13 +85,20 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the judge says of a candidate that passed every check."""
+    """What the judge says of a candidate that passed every check. A share is None where its check was not asked for."""
 
     qa_id: str
     cluster_id: str
     doc_id: str
     rating: Score  # 0 to 10
-    checks: list[str]  # the names of the checks it passed
+    rating_reason: str  # in the judge's words; empty where rules decide
+    checks: list[str]  # the names of the checks it passed, in order
+    ref_chunks: Indices  # the evidence that was found to be needed: document-level chunk indices, ascending
+    redundant: Indices  # cited by the generator, and never missed
+    alt_chunks: Indices  # not cited, and as good as one that is
+    closed_book: Optional[Score]  # share of answers without any document that were right
+    sufficiency: Optional[Score]  # share of answers from the evidence alone that were right
+    pass_rate: Optional[Score]  # share of the policy's answers from the whole document that were right
     question_vector: Vector
 
 
@@ -103,6 +111,9 @@ class Selection:
     doc_id: str
     split: str  # "train" or "validation"
     rating: Score
+    ref_chunks: Indices  # as judged: document-level chunk indices, ascending
+    alt_chunks: Indices
+    pass_rate: Optional[Score]
     first_chunk: Index  # the prompt shows chunks first_chunk … last_chunk (inclusive)
     last_chunk: Index
     n_tokens: Index  # of the rendered prompt
@@ -151,9 +162,14 @@ def texts_by_document(chunks: list[Chunk]) -> dict[str, list[str]]:
 
 @cache
 def schema(record: type) -> pa.Schema:
-    """The arrow schema of a record: one non-null column per field, in declaration order."""
+    """The arrow schema of a record: a column per field, in declaration order; only an Optional one may be null."""
     hints = get_type_hints(record, include_extras=True)
-    return pa.schema([pa.field(f.name, _arrow_type(hints[f.name]), nullable=False) for f in fields(record)])
+    columns = []
+    for f in fields(record):
+        optional = get_origin(hints[f.name]) is Union and NoneType in get_args(hints[f.name])
+        kind = get_args(hints[f.name])[0] if optional else hints[f.name]
+        columns.append(pa.field(f.name, _arrow_type(kind), nullable=optional))
+    return pa.schema(columns)
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
@@ -172,13 +188,14 @@ def to_table(record: type, rows: list[Any]) -> pa.Table:
     columns = []
     for field in wanted:
         try:
-            columns.append(_column([getattr(row, field.name) for row in rows], field.type))
+            columns.append(_column([getattr(row, field.name) for row in rows], field))
         except (pa.ArrowException, TypeError, ValueError) as e:
             raise pa.ArrowInvalid(f"{record.__name__}.{field.name}: {e}") from e
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
-def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _column(values: list[Any], field: pa.Field) -> pa.Array:
+    kind = field.type
     if pa.types.is_list(kind) and pa.types.is_float16(kind.value_type) and values:
         offsets = np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int32)
         with np.errstate(over="ignore"):
@@ -194,7 +211,7 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
         if any(issubclass(given, (float, np.floating)) for given in set(map(type, numbers))):
             raise ValueError("a fraction where a whole number belongs")  # arrow would cut it
     column = pa.array(values, type=kind)
-    if column.null_count or (is_list and column.flatten().null_count):
+    if (column.null_count and not field.nullable) or (is_list and column.flatten().null_count):
         raise ValueError("a value is missing")
     return column
 

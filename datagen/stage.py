@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from datagen import engines, records, shards
 from datagen import identity as ids
 from datagen import ledger as ledgers
-from datagen.config import Config, Engine, settings_of
+from datagen.config import Config, settings_of
 from datagen.engines import converse, journal, paid
 from datagen.engines.base import Conversation, Request
 from datagen.engines.journal import Journal
@@ -29,6 +29,7 @@ from datagen.errors import InputError, RunLocked, StaleStage, UserError
 from datagen.executors import Map
 from datagen.ledger import Ledger
 from datagen.records import Chunk, Dropped
+from datagen.sections import Engine
 
 Resume = Literal["if-possible", "always", "never"]
 LAYOUT = "shards.json"  # in chunk's folder: the shards of the run, fixed once the whole input was read
@@ -79,6 +80,10 @@ def _no_engine(config: Config) -> Engine | None:
     return None
 
 
+def _no_others(config: Config) -> list[Engine]:
+    return []
+
+
 def _once(config: Config) -> int:
     return 1
 
@@ -100,6 +105,7 @@ class Stage:
     tables: tuple[str, ...] = ()  # its side tables besides "dropped"
     ticks: bool = False  # `process` reports its progress within a shard, by `executors.tick`
     engine: Callable[[Config], Engine | None] = _no_engine  # the language model it asks, if it does
+    others: Callable[[Config], list[Engine]] = _no_others  # those that it asks besides
     talk: Callable[[Shard], list[Conversation]] | None = None  # what it asks about a shard; `process` gets the results
     talks_per_row: Callable[[Config], int] = _once  # conversations for each row it takes
     version: int = 1  # raise it when the code starts to write other bytes
@@ -319,9 +325,9 @@ def _talked(
         for talk in talks():
             yield stage, replace(waiting.pop(talk.name), payload=converse.replay(talk))
         return
-    budget = paid.budget(folder, config, settings)
+    budget = paid.budget(folder, config, stage.name)
     driver = converse.Driver(talks(), budget, expected, progress.advance)
-    for talk in converse.hold(driver, engines.start(settings, str(place))):
+    for talk in converse.hold(driver, engines.start(settings, str(place), stage.others(config))):
         yield stage, replace(waiting.pop(talk.name), payload=talk.results)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from datagen.config import Config, Endpoint, Price, Sampling, Section
+from datagen.config import Config
+from datagen.sections import Endpoint, Price, Sampling, Section
 
 HERE = Path(__file__).parent
 PARTS: dict[str, type[Section]] = {
-    "engine.endpoints, each": Endpoint,
+    "engine.endpoints, embed.endpoints, each": Endpoint,
     "engine.price": Price,
     "generate.sampling, judge.sampling": Sampling,
 }
@@ -62,7 +63,7 @@ def _table(section: type[Section]) -> str:
 
 
 def _default(value: Any) -> str:
-    if isinstance(value, Section) or (isinstance(value, tuple) and isinstance(value[0], Section)):
+    if isinstance(value, Section) or (isinstance(value, tuple) and value and isinstance(value[0], Section)):
         value = value if isinstance(value, Section) else value[0]
         given = value.model_dump(exclude_defaults=True)
         return ", ".join(f"`{k}: {v}`" for k, v in given.items())

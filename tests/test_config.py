@@ -29,7 +29,10 @@ def test_an_empty_file_means_the_defaults(text):
     [
         ("chunk:\n  max_tokns: 3", "my.yaml:2: chunk.max_tokns: unknown setting; did you mean 'max_tokens'?"),
         ("\nchunks: {}", "my.yaml:2: chunks: unknown setting; did you mean 'chunk'?"),
-        ("embed: {zzz: 1}", "my.yaml:1: embed.zzz: unknown setting; known here: model, revision, batch_size, device"),
+        (
+            "embed: {zzz: 1}",
+            "my.yaml:1: embed.zzz: unknown setting; known here: model, revision, dtype, device, endpoints",
+        ),
         (
             "seed: 1\nchunk:\n  max_tokens: 15",
             "my.yaml:3: chunk.max_tokens: input should be greater than or equal to 16",
@@ -45,7 +48,10 @@ def test_an_empty_file_means_the_defaults(text):
         ("input: {limit: yes}", "my.yaml:1: input.limit: yes or no is not what this setting takes, got True"),
         ("input: {strict: 7}", "my.yaml:1: input.strict: input should be a valid boolean"),
         ("input: {hf_revision: 12}", "my.yaml:1: input.hf_revision: input should be a valid string, got 12"),
-        ("cluster: {published: maybe}", "my.yaml:1: cluster.published: input should be a valid boolean, unable to interpret input, got 'maybe'"),
+        (
+            "cluster: {published: maybe}",
+            "my.yaml:1: cluster.published: input should be a valid boolean, unable to interpret input, got 'maybe'",
+        ),
         ("chunk: {max_tokens: [1, 2]}", "my.yaml:1: chunk.max_tokens: input should be a valid integer, got [1, 2]"),
         ("seed:", "my.yaml:1: seed: input should be a valid integer, got nothing"),
         ("chunk: 512", "my.yaml:1: chunk: a section holds settings, such as 'tokenizer:', got 512"),
@@ -134,13 +140,13 @@ def test_settings_of_leaves_out_what_changes_no_byte():
         "input.hf_revision": None,
         "embed.model": "embedded",
         "embed.revision": None,
-        "embed.batch_size": 32,
+        "embed.dtype": "float32",
         "seed": 7,
     }
 
 
 def test_settings_of_holds_every_other_field():
-    runtime = {"input.path", "input.strict", "embed.device"}
+    runtime = {"input.path", "input.strict", "embed.device", "embed.endpoints", "select.decontaminate"}
     sections = ("input", "chunk", "embed", "cluster", "select", "dataset")
     dump = Config().model_dump()
     named = {f"{section}.{key}" for section in sections for key in dump[section]}
@@ -174,6 +180,8 @@ judge: {method: llm}
         ("max_cost: 5\njudge: {method: llm}", "set engine.price"),
         ("engine: {endpoints: [{base_url: x, api_key: sk-1}]}", "api_key: unknown setting; did you mean 'api_key_env'"),
         ("engine: {endpoints: []}", "engine.endpoints"),
+        ("embed: {endpoints: [{base_url: x}]}", "endpoints need embed.model"),
+        ("embed: {endpoints: [{base_url: x}], model: m, dtype: float16}", "a server chooses its own"),
         ("engine: {price: {promt: 1}}", "did you mean 'prompt'"),
         ("generate: {question_types: [riddle]}", "generate.question_types.0"),
     ],

@@ -304,12 +304,12 @@ def test_a_setting_changed_in_the_middle(place):
     done = shards.names(str(run / "embed"))
     assert 2 <= len(done) < DOCUMENTS
     changed = yaml.safe_load(SETTINGS)
-    changed["embed"]["batch_size"] = 8
+    changed["embed"]["revision"] = "another"
     (place.root / "changed.yaml").write_text(yaml.safe_dump(changed))
 
     before = results(run)
     refusal = place.finish(run, 1, config="changed.yaml", code=2)
-    assert f"{run}/embed was written under other settings:\n  embed.batch_size: 32 there, 8 now\n" in refusal
+    assert f"{run}/embed was written under other settings:\n  embed.revision: not set there, another now\n" in refusal
     assert "--resume always" in refusal
     assert results(run) == before
 
@@ -317,8 +317,8 @@ def test_a_setting_changed_in_the_middle(place):
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in kept} == kept
     assert leftovers(run) == []
     state = shards.read_json(str(run / "embed" / "stage.json")) or {}
-    assert state["settings"]["embed.batch_size"] == 8
-    assert [earlier["settings"]["embed.batch_size"] for earlier in state["mixed"]] == [32]
+    assert state["settings"]["embed.revision"] == "another"
+    assert [earlier["settings"]["embed.revision"] for earlier in state["mixed"]] == [None]
     provenance = shards.read_json(str(run / "dataset" / "provenance.json")) or {}
     assert [name for name in NAMES if provenance["stages"][name]["mixed"]] == ["embed"]
     assert "--resume always" in (run / "dataset" / "README.md").read_text()

@@ -18,8 +18,14 @@ ROWS: dict[type, list[typing.Any]] = {
         Candidate("q", "c", "d", 0, "g", "cloze", "What?", "It.", [0, 3], ["a", "b"], ["A.", "B."], [0, 3]),
         Candidate("r", "c", "d", 1, "g", "", "", "", [], [], [], []),
     ],
-    Judgement: [Judgement("q", "c", "d", 9.5, ["length", "evidence"], VECTORS[0])],
-    Selection: [Selection("q", "c", "d", "train", 9.5, 0, 7, 4096)],
+    Judgement: [
+        Judgement("q", "c", "d", 9.5, "Fine.", ["lint", "quality"], [1, 4], [2], [7], 0.5, 1.0, None, VECTORS[0]),
+        Judgement("r", "c", "d", 5.0, "", [], [1, 4], [], [], None, None, 0.25, VECTORS[1]),
+    ],
+    Selection: [
+        Selection("q", "c", "d", "train", 9.5, [1, 4], [7], 0.5, 0, 7, 4096),
+        Selection("r", "c", "d", "train", 9.5, [1, 4], [], None, 0, 7, 4096),
+    ],
     Dropped: [Dropped("document", "d", "d", "failed", "not JSON", "a.jsonl:1")],
 }
 
@@ -62,15 +68,26 @@ def test_the_schema_follows_the_declaration():
         "cluster_id: string not null",
         "doc_id: string not null",
         "rating: float not null",
+        "rating_reason: string not null",
         "checks: list<item: string> not null",
         "  child 0, item: string",
+        "ref_chunks: list<item: int32> not null",
+        "  child 0, item: int32",
+        "redundant: list<item: int32> not null",
+        "  child 0, item: int32",
+        "alt_chunks: list<item: int32> not null",
+        "  child 0, item: int32",
+        "closed_book: float",
+        "sufficiency: float",
+        "pass_rate: float",
         "question_vector: list<item: halffloat> not null",
         "  child 0, item: halffloat",
     ]
     chunk = records.schema(Chunk)
     assert [str(chunk.field(name).type) for name in ("chunk_index", "start")] == ["int32", "int64"]
     assert str(records.schema(Dropped).field("status").type) == "string"
-    assert all(not field.nullable for record in ROWS for field in records.schema(record))
+    optional = {field.name for record in ROWS for field in records.schema(record) if field.nullable}
+    assert optional == {"closed_book", "sufficiency", "pass_rate"}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +121,7 @@ def test_unit_keys_name_what_rows_are_about():
     assert records.unit_keys("document", rows) == ["d", "d", "e"]
     assert records.unit_keys("chunk", rows) == ["d#0", "d#2147483647", "e#0"]
     assert records.unit_keys("cluster", ROWS[Candidate]) == ["c", "c"]
-    assert records.unit_keys("candidate", ROWS[Selection]) == ["q"]
+    assert records.unit_keys("candidate", ROWS[Selection]) == ["q", "r"]
     table = records.to_table(Chunk, rows)
     for unit in ("document", "chunk"):
         narrow = table.select(list(records.UNIT_COLUMNS[unit]))

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datagen.config import Endpoint, Engine, Price
 from datagen.engines.base import Conversation, Request
 from datagen.engines.converse import Driver, Talk, hold
 from datagen.engines.cost import Budget
 from datagen.engines.journal import Journal
 from datagen.engines.openai import OpenAIEngine
+from datagen.sections import Endpoint, Engine, Price
 
 SHARD = 64
 

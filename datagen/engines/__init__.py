@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from datagen import config
+from collections.abc import Sequence
+
+from datagen import sections
 from datagen.engines.base import Engine
 from datagen.errors import ConfigError
 
 
-def check(settings: config.Engine, asks: bool) -> None:
+def check(settings: sections.Engine, others: Sequence[sections.Engine], asks: bool) -> None:
     """Find out before any work is done what would stop it later: no model's name; and if it is asked anything, a
     missing key or package. Raises UserError.
     """
-    if not settings.model:
+    if not all(engine.model for engine in (settings, *others)):
         raise ConfigError("no language model is named: give --model, or set engine.model")
+    if others and any(engine.kind != "openai" for engine in (settings, *others)):
+        raise ConfigError("a stage that asks two models needs servers for both: set engine.kind to openai")
     if asks:
-        start(settings, "").close()
+        start(settings, "", others).close()
 
 
-def start(settings: config.Engine, folder: str) -> Engine:
-    """The engine that the settings name. `folder` is where it may keep what must survive a crash."""
+def start(settings: sections.Engine, folder: str, others: Sequence[sections.Engine] = ()) -> Engine:
+    """The engine that the settings name, for requests to its model and to those of the others (see `check`).
+
+    `folder` is where it may keep what must survive a crash.
+    """
     if settings.kind == "openai":
         from datagen.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(settings)
+        return OpenAIEngine(settings, others)
     if settings.kind == "openai-batch":
         from datagen.engines.batch import BatchEngine
 

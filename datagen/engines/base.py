@@ -23,6 +23,7 @@ class Request:
     schema: dict[str, Any] | None = None  # JSON schema of the reply, enforced where the server can
     sample: int = 0
     group: str = ""  # requests that begin with the same long text: best sent to one place, where its prefix is cached
+    check: str = ""  # what it is asked for, where a stage asks several things: its usage is counted by that
 
     @cached_property
     def key(self) -> str:
@@ -49,6 +50,7 @@ class Completion:
     endpoint: str = ""
     attempts: int = 1
     seconds: float = 0.0  # the attempt that succeeded, from sending to the last byte
+    check: str = ""  # the request's
 
 
 class Closed(Exception):

@@ -21,7 +21,7 @@ from typing import Any
 
 from openai.types import Batch
 
-from datagen import config, shards
+from datagen import sections, shards
 from datagen.engines import replies
 from datagen.engines.base import Closed, Completion, Request
 from datagen.engines.batch_api import BatchAPI
@@ -82,7 +82,7 @@ class BatchEngine:
 
     def __init__(
         self,
-        settings: config.Engine,
+        settings: sections.Engine,
         folder: str,
         *,
         most_requests: int = MOST_REQUESTS,

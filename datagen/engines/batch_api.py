@@ -13,7 +13,7 @@ import openai
 import tenacity
 from openai.types import Batch, FileObject
 
-from datagen import config
+from datagen import sections
 from datagen.engines import replies
 from datagen.engines.endpoint import NO_KEY, address, api_key, client_arguments
 from datagen.engines.openai import BACK_OFF, PATIENCE_AT_FIRST, retry_after
@@ -34,7 +34,7 @@ class BatchAPI:
     `pause` waits so many seconds; what it raises ends whatever is being tried.
     """
 
-    def __init__(self, settings: config.Engine, pause: Callable[[float], None]) -> None:
+    def __init__(self, settings: sections.Engine, pause: Callable[[float], None]) -> None:
         endpoint, *others = settings.endpoints
         if others:
             raise ConfigError(f"engine.kind openai-batch takes one endpoint, not {len(settings.endpoints)}")

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datagen.engines.base import Closed, Completion, Conversation, Engine, Request
@@ -94,7 +94,8 @@ class Driver:
 
     def take(self, completions: list[Completion]) -> None:
         """Journal completions, all of them first, and go on with the conversations that waited for them."""
-        turns = [(completion, self.waiting.pop(completion.key)) for completion in completions]
+        taken = [(completion, self.waiting.pop(completion.key)) for completion in completions]
+        turns = [(replace(completion, check=waiting[0].request.check), waiting) for completion, waiting in taken]
         by_journal: dict[int, tuple[Journal, list[Completion]]] = {}
         for completion, waiting in turns:
             for journal in {id(turn.talk.journal): turn.talk.journal for turn in waiting}.values():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from datagen.config import Price
 from datagen.engines.base import Completion, Request
+from datagen.sections import Price
 
 MILLION = 1_000_000
 PER_MESSAGE = 32  # tokens that a chat template puts around a message, at most
@@ -31,6 +32,7 @@ class Budget:
     most: float | None = None  # US dollars
     spent: float = 0.0
     reserved: float = 0.0
+    other_prices: Mapping[str, Price] = field(default_factory=dict)  # of requests with these checks
 
     def reserve(self, request: Request) -> bool:
         """Whether a request can be paid for, at worst; if so it is counted until it is settled."""
@@ -42,14 +44,18 @@ class Budget:
 
     def settle(self, request: Request, completion: Completion) -> None:
         self.reserved -= self._worst(request)
-        self.spent += cost_of(self.price, completion)
+        self.spent += cost_of(self._price(request), completion)
+
+    def _price(self, request: Request) -> Price:
+        return self.other_prices.get(request.check, self.price)
 
     def _worst(self, request: Request) -> float:
         """A token is at least a byte, and a reply at most its limit."""
         prompt = sum(len(m["content"].encode()) + PER_MESSAGE for m in request.messages)
         prompt += len(json.dumps(request.schema)) if request.schema else 0  # servers may put it into the prompt
         completion = request.sampling.get("max_tokens", 0)
-        return (prompt * self.price.prompt + completion * self.price.completion) / MILLION
+        price = self._price(request)
+        return (prompt * price.prompt + completion * price.completion) / MILLION
 
 
 def cost_of(price: Price, completion: Completion) -> float:

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from datagen.config import Endpoint
 from datagen.engines.endpoint import address
 from datagen.engines.limits import Rate, Window
+from datagen.sections import Endpoint
 
 TRIPS_AT = 8  # failures in a row open an endpoint's breaker
 COOL_DOWN, LONGEST_COOL_DOWN = 1.0, 30.0  # seconds until one request tries it again; doubles
@@ -61,6 +61,7 @@ class Lane:
     """One endpoint: what waits for it, what is in flight there, and how it fares."""
 
     endpoint: Endpoint
+    model: str  # it gets requests for this one alone
     window: Window
     requests: Rate
     tokens: Rate
@@ -75,9 +76,9 @@ class Lane:
     retired: str = ""  # why nothing is sent there any more
 
     @classmethod
-    def to(cls, endpoint: Endpoint) -> Lane:
+    def to(cls, endpoint: Endpoint, model: str) -> Lane:
         rates = Rate(endpoint.requests_per_minute), Rate(endpoint.tokens_per_minute)
-        return cls(endpoint, Window(endpoint.max_concurrency), *rates)
+        return cls(endpoint, model, Window(endpoint.max_concurrency), *rates)
 
     @property
     def name(self) -> str:
@@ -129,10 +130,12 @@ class Dispatcher:
         self.stopped = False
         self._alarm: asyncio.TimerHandle | None = None
 
-    async def place(self, group: str, tokens: float, first: bool = False, failed_at: Collection[Lane] = ()) -> Lane:
-        """Wait for a turn: the lane to send to, another one than where it failed. Whoever gets it must `leave` it."""
+    async def place(
+        self, model: str, group: str, tokens: float, first: bool = False, failed_at: Collection[Lane] = ()
+    ) -> Lane:
+        """Wait for a turn at a lane of this model, another than where it failed. Whoever gets it must `leave` it."""
         waiting = Waiting(asyncio.get_running_loop().create_future(), tokens)
-        home = self._home(group, failed_at)
+        home = self._home(model, group, failed_at)
         (home.queue.appendleft if first else home.queue.append)(waiting)
         self.match()
         try:
@@ -172,14 +175,19 @@ class Dispatcher:
         if self._alarm:
             self._alarm.cancel()
 
-    def _home(self, group: str, failed_at: Collection[Lane]) -> Lane:
+    def _of(self, model: str) -> list[Lane]:
+        """The lanes for requests to a model: where there is one model only, its name does not matter."""
+        return [lane for lane in self.lanes if lane.model == model] or self.lanes
+
+    def _home(self, model: str, group: str, failed_at: Collection[Lane]) -> Lane:
         """Requests of one group have one home while it works: the server has their common prefix in its cache."""
+        lanes = self._of(model)
         if group:
-            home = self.lanes[zlib.crc32(group.encode()) % len(self.lanes)]
+            home = lanes[zlib.crc32(group.encode()) % len(lanes)]
             if home not in failed_at and home.works:
                 return home
-        lanes = [lane for lane in self.lanes if lane not in failed_at and lane.works]
-        return min(lanes or self.lanes, key=Lane.load)
+        good = [lane for lane in lanes if lane not in failed_at and lane.works]
+        return min(good or lanes, key=Lane.load)
 
     def _give(self, lane: Lane, waiting: Waiting) -> None:
         lane.in_flight += 1
@@ -193,8 +201,9 @@ class Dispatcher:
         """The next of its own queue, else the last of the longest: what its owner would come to last."""
         if not self._worthwhile(lane):
             return None
-        while lane.queue or (steal and any(other.queue for other in self.lanes)):
-            victim = lane if lane.queue else max(self.lanes, key=lambda other: len(other.queue))
+        lanes = self._of(lane.model)
+        while lane.queue or (steal and any(other.queue for other in lanes)):
+            victim = lane if lane.queue else max(lanes, key=lambda other: len(other.queue))
             waiting = victim.queue.popleft() if victim is lane else victim.queue.pop()
             if not waiting.place.done():  # else it was cancelled
                 return waiting
@@ -205,9 +214,9 @@ class Dispatcher:
 
         Otherwise a slow endpoint's last answers would keep the whole run waiting.
         """
-        others = [other for other in self.lanes if other is not lane and other.rate]
+        others = [other for other in self._of(lane.model) if other is not lane and other.rate]
         if self.still_to_come is None or not lane.latency or not others:
             return True
-        remaining = self.still_to_come + sum(len(other.queue) for other in self.lanes)
+        remaining = self.still_to_come + sum(len(other.queue) for other in self._of(lane.model))
         elsewhere = remaining / sum(other.rate for other in others) + min(other.latency for other in others)
         return lane.longest <= max(elsewhere, 1.5 * min(other.longest for other in others))

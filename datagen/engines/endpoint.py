@@ -6,9 +6,9 @@ import os
 from collections.abc import Set
 from typing import Any
 
-from datagen.config import Endpoint
 from datagen.engines.base import Request
 from datagen.errors import ConfigError
+from datagen.sections import Endpoint
 
 OPENAI = "https://api.openai.com/v1"
 ABOUT_THE_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project")

@@ -19,6 +19,7 @@ from datagen.engines.base import Completion
 from datagen.errors import UserError
 
 SUFFIX = ".jsonl"
+_COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
 _DEFAULTS = {f.name: f.default for f in fields(Completion)}
 
 
@@ -73,21 +74,26 @@ def read(path: Path) -> Iterator[Completion]:
 
 
 def usage(journals: Iterable[Path]) -> dict[str, Any]:
-    """What all replies took: requests, tokens, seconds, and the requests each endpoint answered."""
-    sums: Counter[str] = Counter()
+    """What all replies took: requests, tokens, seconds, the requests each endpoint answered; the same by check."""
+    sums: dict[str, Counter[str]] = {}
     endpoints: Counter[str] = Counter()
     for path in journals:
         for completion in read(path):
             if completion.error:
                 continue
             endpoints[completion.endpoint] += 1
-            sums["requests"] += 1
-            for name in ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds"):
-                sums[name] += getattr(completion, name)
-    names = ("requests", "attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
-    totals: dict[str, Any] = {name: int(sums[name]) for name in names}
-    mean = round(sums["seconds"] / sums["requests"], 3) if sums["requests"] else 0.0
-    return totals | {"mean_seconds": mean, "endpoints": dict(sorted(endpoints.items()))}
+            of_check = sums.setdefault(completion.check, Counter())
+            of_check["requests"] += 1
+            for name in (*_COUNTED, "seconds"):
+                of_check[name] += getattr(completion, name)
+    total = _totals(sum(sums.values(), Counter()))
+    checks = {check: _totals(counts) for check, counts in sorted(sums.items()) if check}
+    return total | {"endpoints": dict(sorted(endpoints.items()))} | ({"checks": checks} if checks else {})
+
+
+def _totals(sums: Counter[str]) -> dict[str, Any]:
+    totals: dict[str, Any] = {name: int(sums[name]) for name in ("requests", *_COUNTED)}
+    return totals | {"mean_seconds": round(sums["seconds"] / sums["requests"], 3) if sums["requests"] else 0.0}
 
 
 def _line(completion: Completion) -> bytes:

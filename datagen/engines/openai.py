@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from operator import length_hint
 from typing import Any
 
@@ -20,7 +20,7 @@ import httpx2 as httpx
 import openai
 import tenacity
 
-from datagen import config
+from datagen import sections
 from datagen.engines import replies
 from datagen.engines.base import Closed, Completion, Request, draw
 from datagen.engines.dispatch import CLOSED, HALF_OPEN, Dispatcher, Lane
@@ -48,18 +48,22 @@ class Failed(Exception):
 
 
 class OpenAIEngine:
-    """Raises ConfigError at once when a key is missing."""
+    """`others`: settings of further models that requests may name; only what concerns their endpoints counts.
 
-    def __init__(self, settings: config.Engine) -> None:
+    Raises ConfigError at once when a key is missing.
+    """
+
+    def __init__(self, settings: sections.Engine, others: Sequence[sections.Engine] = ()) -> None:
         self.settings = settings
-        self.keys = [api_key(endpoint) for endpoint in settings.endpoints]
-        self.lanes = [Lane.to(endpoint) for endpoint in settings.endpoints]  # what was learned of them stays
+        places = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.endpoints]
+        self.keys = [api_key(endpoint) for endpoint, _ in places]
+        self.lanes = [Lane.to(endpoint, model) for endpoint, model in places]  # what was learned of them stays
         self.sessions: list[_Session] = []
 
     def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
         session = _Session(self)
         self.sessions.append(session)
-        room = 2 * sum(endpoint.max_concurrency for endpoint in self.settings.endpoints)
+        room = 2 * sum(lane.endpoint.max_concurrency for lane in self.lanes)
         waiting, ended = 0, False
         try:
             while True:
@@ -92,7 +96,7 @@ class _Session:
         self.dispatcher = Dispatcher(engine.lanes, time.monotonic)
         self.tasks: set[asyncio.Task[None]] = set()
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
-        self.answered_at = time.monotonic()
+        self.answered_at = dict.fromkeys((lane.model for lane in engine.lanes), time.monotonic())
         self.clients: dict[int, openai.AsyncOpenAI] = {}
         self.ended_by: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -189,7 +193,7 @@ class _Session:
     async def _try(self, request: Request, attempt: int, failed_at: set[Lane]) -> Completion:
         """One attempt, wherever there is a place first; best where it did not fail before."""
         estimate = sum(len(m["content"]) for m in request.messages) / CHARS_PER_TOKEN
-        lane = await self.dispatcher.place(request.group, estimate, attempt > 1, failed_at)
+        lane = await self.dispatcher.place(request.model, request.group, estimate, attempt > 1, failed_at)
         trying = lane.breaker.state == HALF_OPEN
         sent_at, lacks = time.monotonic(), frozenset(lane.lacks)
         try:
@@ -251,7 +255,7 @@ class _Session:
         return self.clients[at]
 
     def _succeeded(self, lane: Lane, completion: Completion, seconds: float, estimate: float) -> None:
-        self.answered_at = time.monotonic()
+        self.answered_at[lane.model] = time.monotonic()
         lane.answered(seconds)
         lane.tokens.spend(completion.prompt_tokens + completion.completion_tokens - estimate)
 
@@ -260,7 +264,7 @@ class _Session:
         failure, now = failed.failure, time.monotonic()
         if failure.about_endpoint and (failure.reason == replies.NO_QUOTA or not lane.breaker.ever):
             lane.retired = failure.detail
-            if failure.reason != replies.NO_QUOTA or all(other.retired for other in self.dispatcher.lanes):
+            if failure.reason != replies.NO_QUOTA or all(other.retired for other in self._beside(lane)):
                 raise EngineError(self._clean(f"{lane.name} refuses every request: {failure.detail}")) from None
             failed.failure = Failure(failure.reason, failure.detail, retryable=True)  # elsewhere
         elif failure.reason == replies.TOO_MANY:
@@ -274,13 +278,16 @@ class _Session:
             lane.breaker.failed(now, nobody_there=not failed.counts)
             if trying:
                 failed.counts = 0  # it was sent to see whether anyone is there
-            self._check_patience(failure, now)
+            self._check_patience(lane, failure, now)
         else:
             lane.breaker.succeeded()
 
-    def _check_patience(self, last: Failure, now: float) -> None:
-        lanes = [lane for lane in self.dispatcher.lanes if not lane.retired]
-        silent = now - self.answered_at
+    def _beside(self, lane: Lane) -> list[Lane]:
+        return [other for other in self.dispatcher.lanes if other.model == lane.model]
+
+    def _check_patience(self, failed_at: Lane, last: Failure, now: float) -> None:
+        lanes = [lane for lane in self._beside(failed_at) if not lane.retired]
+        silent = now - self.answered_at[failed_at.model]
         patience = self.settings.patience
         if not any(lane.breaker.ever for lane in lanes):
             patience = min(patience, PATIENCE_AT_FIRST)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from datagen import shards
-from datagen.config import Config, Engine, engine_of
+from datagen.config import Config, engine_of
 from datagen.engines import cost, journal
 from datagen.engines.cost import Budget
 from datagen.errors import ConfigError
+from datagen.sections import Price
 
 STAGES = ("generate", "judge")  # those with an engine of their own in the configuration
 
@@ -24,18 +25,41 @@ def folder(run: str, stage: str) -> Path:
 
 
 def usage(run: str, stage: str, config: Config) -> dict[str, Any]:
-    """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices)."""
+    """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices); by check,
+    too, where a stage has several.
+    """
     found = journal.usage(sorted(folder(run, stage).glob(f"*{journal.SUFFIX}")))
-    price = engine_of(config, stage).price
-    return found | {"dollars": round(cost.of(price, found), 6) if price.prompt + price.completion else None}
+    price, others = prices(config, stage)
+    for check, part in found.get("checks", {}).items():
+        part["dollars"] = _dollars(others.get(check, price), part)
+    parts = [part["dollars"] for part in found.get("checks", {}).values()] or [_dollars(price, found)]
+    priced = [dollars for dollars in parts if dollars is not None]
+    return found | {"dollars": round(sum(priced), 6) if priced else None}
 
 
-def budget(run: str, config: Config, settings: Engine) -> Budget:
-    """What is left to spend, after what this run's journals hold."""
+def prices(config: Config, stage: str) -> tuple[Price, dict[str, Price]]:
+    """What a stage's requests cost, and those for certain checks."""
+    policy = config.judge.policy_engine
+    return engine_of(config, stage).price, {"policy": policy.price} if stage == "judge" and policy else {}
+
+
+def budget(run: str, config: Config, stage: str) -> Budget:
+    """What a stage may still spend, after what this run's journals hold."""
+    price, others = prices(config, stage)
     if config.max_cost is None:
-        return Budget(settings.price)
-    spent = sum(usage(run, stage, config)["dollars"] or 0.0 for stage in STAGES)
-    return Budget(settings.price, config.max_cost, spent)
+        return Budget(price, other_prices=others)
+    spent = sum(usage(run, name, config)["dollars"] or 0.0 for name in STAGES)
+    return Budget(price, config.max_cost, spent, other_prices=others)
+
+
+def sentences(name: str, usage: dict[str, Any]) -> list[str]:
+    """What a stage took, and each of its checks."""
+    checks = usage.get("checks", {}).items()
+    return [f"{name:10}{sentence(usage)}", *(f"{'':10}{check}: {sentence(part)}" for check, part in checks)]
+
+
+def _dollars(price: Price, usage: dict[str, Any]) -> float | None:
+    return round(cost.of(price, usage), 6) if price.prompt + price.completion else None
 
 
 def sentence(usage: dict[str, Any]) -> str:

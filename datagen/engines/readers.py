@@ -16,6 +16,7 @@ SHOWN_AGAIN = 4000  # characters of a reply that could not be read, in the next 
 KEPT = 2000  # characters of it in the row that failed; the journal has the whole
 _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
+_VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
 _TRIES = 200  # opening braces looked at in one reply
 
 
@@ -87,10 +88,12 @@ def read_object(text: str, keys: set[str]) -> dict[str, Any]:
     return found[-1]
 
 
-def read_rating(text: str, keys: set[str]) -> float:
-    """A rating from 0 to 10, from the object's "rating", else from [[x]]. Raises Unreadable."""
+def read_rating(text: str) -> tuple[float, str]:
+    """A rating from 0 to 10, from the object's "rating", else from [[x]]; and its reason. Raises Unreadable."""
+    reply: dict[str, Any] = {}
     try:
-        rating = read_object(text, keys)["rating"]
+        reply = read_object(text, {"rating"})
+        rating = reply["rating"]
     except Unreadable:
         written = {float(x) for x in _RATING.findall(text)}
         if len(written) != 1 or "{" in text:  # in an object that went wrong, it may be the document's that is quoted
@@ -98,7 +101,28 @@ def read_rating(text: str, keys: set[str]) -> float:
         rating = written.pop()
     if isinstance(rating, bool) or not isinstance(rating, (int, float)) or not 0 <= rating <= 10:
         raise Unreadable("no rating", f"the rating must be a number from 0 to 10, not {rating!r:.40}")
-    return float(rating)
+    reason = reply.get("reason")
+    return float(rating), " ".join(reason.split()) if isinstance(reason, str) else ""
+
+
+def read_answer(text: str) -> str | None:
+    """The object's "answer", or None if it says that the question is not "answerable". Raises Unreadable."""
+    reply = read_object(text, {"answerable", "answer"})
+    if not isinstance(reply["answerable"], bool):
+        raise Unreadable("no answer", '"answerable" must be true or false')
+    if not reply["answerable"]:
+        return None
+    if not isinstance(reply["answer"], str) or not reply["answer"].strip():
+        raise Unreadable("no answer", '"answer" must be a text that is not empty where "answerable" is true')
+    return " ".join(reply["answer"].split())
+
+
+def read_verdict(text: str) -> bool:
+    """[[Yes]] or [[No]], whichever alone a reply holds. Raises Unreadable."""
+    found = {word.casefold() for word in _VERDICT.findall(text)}
+    if len(found) != 1:
+        raise Unreadable("no verdict", "it must end with [[Yes]] or with [[No]], and hold only one of them")
+    return found == {"yes"}
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

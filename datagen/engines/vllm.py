@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from datagen import config
+from datagen import sections
 from datagen.engines import replies
 from datagen.engines.base import Closed, Completion, Request, draw
 from datagen.engines.endpoint import payload
@@ -41,7 +41,7 @@ class VLLMEngine:
     that asks: threads and devices are bound to the one that loads.
     """
 
-    def __init__(self, settings: config.Engine) -> None:
+    def __init__(self, settings: sections.Engine) -> None:
         if importlib.util.find_spec("vllm") is None:
             raise MissingExtra("engine.kind vllm needs its package: pip install 'longrlvr-data[vllm]'")
         if (n := settings.vllm.get("data_parallel_size", 1)) != 1:
@@ -115,7 +115,7 @@ class _Task:
 class _Model:
     """A model in memory. Raises ConfigError for arguments that vLLM does not know, EngineError when it cannot load."""
 
-    def __init__(self, settings: config.Engine) -> None:
+    def __init__(self, settings: sections.Engine) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         try:

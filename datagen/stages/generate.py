@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from datagen import prompts
-from datagen.config import Config, Engine, engine_of
+from datagen.config import Config, engine_of
 from datagen.extractive import cloze
 from datagen.extractive.document import DocumentIndex
 from datagen.records import Candidate, Cluster, Dropped
+from datagen.sections import Engine
 from datagen.stage import Output, Shard, Stage
 from datagen.stages import generate_llm
 

@@ -13,11 +13,12 @@ import re
 from typing import Any, get_args
 
 from datagen import prompts, tags
-from datagen.config import Config, QuestionType, engine_of
+from datagen.config import Config, engine_of
 from datagen.engines import readers
 from datagen.engines.base import Conversation, Request
 from datagen.engines.readers import Unreadable
 from datagen.records import Candidate, Cluster, Dropped
+from datagen.sections import QuestionType
 from datagen.stage import Output, Shard
 
 KEYS = {"question", "answer", "evidence"}

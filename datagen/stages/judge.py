@@ -5,27 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from datagen import prompts
-from datagen.config import Config, Engine, engine_of
+from datagen.config import Config, engine_of
 from datagen.embed import encoder
 from datagen.extractive import rules
 from datagen.extractive.document import DocumentIndex
 from datagen.records import Candidate, Dropped, Judgement
+from datagen.sections import Engine
 from datagen.stage import Output, Shard, Stage
 from datagen.stages import judge_llm
+from datagen.stages.judge_llm import Findings
 
 
 def process(shard: Shard) -> Output:
-    return _rate(shard) if shard.config.judge.method == "llm" else _prove(shard)
+    return _checked(shard) if shard.config.judge.method == "llm" else _prove(shard)
 
 
-def _rate(shard: Shard) -> Output:
+def _checked(shard: Shard) -> Output:
     dropped = [result for result in shard.payload if isinstance(result, Dropped)]
-    rated: list[tuple[Candidate, float]] = [result for result in shard.payload if not isinstance(result, Dropped)]
-    vectors = encoder.encode([candidate.question for candidate, _ in rated], shard.config.embed)
+    passed: list[Findings] = [result for result in shard.payload if isinstance(result, Findings)]
+    vectors = encoder.encode([f.candidate.question for f in passed], shard.config.embed)
     return Output(
         [
-            Judgement(c.qa_id, c.cluster_id, c.doc_id, rating, [judge_llm.QUALITY], vector)
-            for (c, rating), vector in zip(rated, vectors, strict=True)
+            Judgement(
+                qa_id=f.candidate.qa_id,
+                cluster_id=f.candidate.cluster_id,
+                doc_id=f.candidate.doc_id,
+                rating=f.rating,
+                rating_reason=f.rating_reason,
+                checks=f.checks,
+                ref_chunks=f.ref_chunks,
+                redundant=f.redundant,
+                alt_chunks=f.alt_chunks,
+                closed_book=f.closed_book,
+                sufficiency=f.sufficiency,
+                pass_rate=f.pass_rate,
+                question_vector=vector,
+            )
+            for f, vector in zip(passed, vectors, strict=True)
         ],
         dropped,
     )
@@ -56,7 +72,21 @@ def _prove(shard: Shard) -> Output:
     vectors = encoder.encode([" ".join(c.quotes) or c.question for c, _ in passed], shard.config.embed)
     return Output(
         [
-            Judgement(c.qa_id, c.cluster_id, c.doc_id, verdict.rating, list(verdict.checks), vector)
+            Judgement(
+                qa_id=c.qa_id,
+                cluster_id=c.cluster_id,
+                doc_id=c.doc_id,
+                rating=verdict.rating,
+                rating_reason="",
+                checks=list(verdict.checks),
+                ref_chunks=c.ref_chunks,
+                redundant=[],
+                alt_chunks=[],
+                closed_book=None,
+                sufficiency=None,
+                pass_rate=None,
+                question_vector=vector,
+            )
             for (c, verdict), vector in zip(passed, vectors, strict=True)
         ],
         dropped,
@@ -66,7 +96,10 @@ def _prove(shard: Shard) -> Output:
 def facts(config: Config, run: str) -> dict[str, Any]:
     found = {"encoder": encoder.identity(config.embed)}
     if config.judge.method == "llm":
-        found |= {f"prompt {p.name}": p.digest for p in (prompts.load(config.judge.prompt), prompts.load("again"))}
+        wanted = {*config.judge.checks, judge_llm.GRADE}
+        used = [prompt for name, prompt in judge_llm.load_prompts(config).items() if name in wanted]
+        used += [prompts.load("again"), *([prompts.load("task")] if "policy" in wanted else [])]
+        found |= {f"prompt {prompt.name}": prompt.digest for prompt in used}
     return found
 
 
@@ -74,8 +107,14 @@ def engine(config: Config) -> Engine | None:
     return engine_of(config, "judge") if config.judge.method == "llm" else None
 
 
+def others(config: Config) -> list[Engine]:
+    settings = config.judge
+    asked = settings.method == "llm" and "policy" in settings.checks
+    return [settings.policy_engine] if asked and settings.policy_engine else []
+
+
 def alone(config: Config) -> bool:
-    return encoder.uses_accelerator(config.embed)
+    return encoder.alone(config.embed)
 
 
 STAGE = Stage(
@@ -83,12 +122,13 @@ STAGE = Stage(
     record=Judgement,
     takes="candidate",
     makes="candidate",
-    reads=("generate", "chunk", "cluster"),
+    reads=("generate", "chunk", "cluster", "embed"),
     settings=("judge", "embed"),
     process=process,
     facts=facts,
     alone=alone,
     engine=engine,
+    others=others,
     talk=judge_llm.talk,
-    version=2,
+    version=3,
 )

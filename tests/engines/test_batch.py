@@ -7,11 +7,11 @@ import pytest
 import tenacity
 from servers.openai_server import Server, Settings, serve
 
-from datagen.config import Endpoint, Engine
 from datagen.engines import batch_api
 from datagen.engines.base import Completion, Request
 from datagen.engines.batch import BatchEngine
 from datagen.errors import ConfigError, EngineError
+from datagen.sections import Endpoint, Engine
 
 FAST = {"polls": (0.01, 0.05), "settled": 0.0}
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}

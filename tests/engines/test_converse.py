@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from datagen.config import Price
 from datagen.engines import converse, cost, journal
 from datagen.engines.base import Closed, Completion, Conversation, Request
 from datagen.engines.converse import Driver, OverBudget, Talk
 from datagen.engines.cost import Budget
 from datagen.engines.journal import Journal
 from datagen.errors import EngineError, UserError
+from datagen.sections import Price
 
 FREE = Price()
 

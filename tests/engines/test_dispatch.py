@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config import Endpoint
 from datagen.engines.dispatch import (
     CLOSED,
     COOL_DOWN,
@@ -22,6 +21,7 @@ from datagen.engines.dispatch import (
 )
 from datagen.engines.limits import START, Rate, Window
 from datagen.engines.openai import retry_after
+from datagen.sections import Endpoint
 
 # The window -----------------------------------------------------------------------------------------------------------
 
@@ -258,15 +258,15 @@ class Clock:
         return self.now
 
 
-def lane(most: int = 4, latency: float = 0.0, **limits) -> Lane:
-    made = Lane.to(Endpoint(base_url="http://there/v1", max_concurrency=most, **limits))
+def lane(most: int = 4, latency: float = 0.0, model: str = "m", **limits) -> Lane:
+    made = Lane.to(Endpoint(base_url="http://there/v1", max_concurrency=most, **limits), model)
     made.latency = latency
     return made
 
 
-async def places(dispatcher: Dispatcher, n: int, group: str = "", **how) -> list[asyncio.Task[Lane]]:
+async def places(dispatcher: Dispatcher, n: int, group: str = "", model: str = "m", **how) -> list[asyncio.Task[Lane]]:
     """Requests that ask for a place; those that get one at once are done."""
-    tasks = [asyncio.create_task(dispatcher.place(group, 10, **how)) for _ in range(n)]
+    tasks = [asyncio.create_task(dispatcher.place(model, group, 10, **how)) for _ in range(n)]
     await turn()
     return tasks
 
@@ -289,6 +289,20 @@ def test_places_are_given_as_long_as_there_are_any():
         dispatcher.leave(one)
         await turn()
         assert (one.in_flight, len(got(tasks))) == (2, 6)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_request_goes_where_its_model_is():
+    async def run() -> None:
+        judge, policy, idle = lane(2), lane(1, model="policy"), lane(9, model="policy")
+        dispatcher = Dispatcher([judge, policy, idle], Clock())
+        tasks = await places(dispatcher, 6)
+        assert (judge.in_flight, policy.in_flight, idle.in_flight) == (2, 0, 0)  # idle lanes steal none of the others'
+        tasks += await places(dispatcher, 3, "group", model="policy")
+        assert (judge.in_flight, policy.in_flight + idle.in_flight) == (2, 3)
         for task in tasks:
             task.cancel()
 
@@ -341,7 +355,7 @@ def test_a_retry_comes_before_what_still_waits():
         order: list[str] = []
 
         async def ask(name: str, first: bool = False) -> None:
-            await dispatcher.place("", 1, first)
+            await dispatcher.place("m", "", 1, first)
             order.append(name)
 
         tasks = [asyncio.create_task(ask(name)) for name in ("a", "b", "c")]
@@ -451,7 +465,7 @@ def test_it_wakes_up_by_itself():
         limited = lane(1000, requests_per_minute=60_000)
         limited.window.limit = 1000
         dispatcher = Dispatcher([limited], lambda: time.monotonic() - started)
-        await asyncio.gather(*(dispatcher.place("", 1) for _ in range(300)))
+        await asyncio.gather(*(dispatcher.place("m", "", 1) for _ in range(300)))
         return limited.in_flight
 
     started = time.monotonic()  # nothing is saved up

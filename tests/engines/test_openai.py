@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import pytest
 from servers.openai_server import Server, Settings, payload_hash, serve
 
-from datagen.config import Endpoint, Engine
 from datagen.engines.base import Closed, Completion, Request
 from datagen.engines.endpoint import payload
 from datagen.engines.openai import OpenAIEngine
 from datagen.engines.replies import TOO_LONG
 from datagen.errors import ConfigError, EngineError
+from datagen.sections import Endpoint, Engine
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
 REFUSED, OVERLOADED = "request refused by the server", "too many requests"

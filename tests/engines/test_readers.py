@@ -80,7 +80,7 @@ def test_a_megabyte_is_read_at_once():
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str):
-    for reader in (lambda t: read(t, 3, 2), lambda t: readers.read_rating(t, {"rating"})):
+    for reader in (lambda t: read(t, 3, 2), readers.read_rating, readers.read_answer, readers.read_verdict):
         try:
             reader(text)
         except Unreadable as e:
@@ -99,7 +99,7 @@ def test_any_text_is_read_or_refused(text: str):
     ],
 )
 def test_a_rating_is_read(text: str, rating: float):
-    assert readers.read_rating(text, {"rating"}) == rating
+    assert readers.read_rating(text)[0] == rating
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,48 @@ def test_a_rating_is_read(text: str, rating: float):
 )
 def test_no_rating_is_guessed(text: str):
     with pytest.raises(Unreadable):
-        readers.read_rating(text, {"rating"})
+        readers.read_rating(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('{"answerable": true, "answer": " in  Rome "}', "in Rome"),
+        ('{"reason": "No {year} is given.", "answerable": false, "answer": "1850"}', None),
+        ('It follows.\n```json\n{"answerable": true, "answer": "12"}\n```', "12"),
+    ],
+)
+def test_an_answer_is_read(text: str, answer: str | None):
+    assert readers.read_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rome",
+        '{"answer": "Rome"}',
+        '{"answerable": "yes", "answer": "Rome"}',
+        '{"answerable": true, "answer": " "}',
+        '{"answerable": true, "answer": null}',
+        '{"answerable": true, "answerable": false, "answer": "Rome"}',
+    ],
+)
+def test_no_answer_is_guessed(text: str):
+    with pytest.raises(Unreadable):
+        readers.read_answer(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"), [("[[Yes]]", True), ("Both name him. [[ NO ]]", False), ("[[no]], so: [[No]]", False)]
+)
+def test_a_verdict_is_read(text: str, same: bool):
+    assert readers.read_verdict(text) is same
+
+
+@pytest.mark.parametrize("text", ["Yes", "[Yes]", "[[Yes]] or [[No]]", "[[Yes, they do]]", "", "[[10]]"])
+def test_no_verdict_is_guessed(text: str):
+    with pytest.raises(Unreadable):
+        readers.read_verdict(text)
 
 
 def conversation(*completions: Completion) -> tuple[object, list[Request]]:

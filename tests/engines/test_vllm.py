@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from servers import tiny_model
 
-from datagen.config import Engine
 from datagen.engines.base import Closed, Completion, Request
 from datagen.engines.vllm import REFUSED, VLLMEngine
 from datagen.errors import ConfigError, EngineError
+from datagen.sections import Engine
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed", allow_module_level=True)

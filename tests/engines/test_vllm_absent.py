@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from datagen.config import Engine
 from datagen.engines.vllm import VLLMEngine
 from datagen.errors import ConfigError, MissingExtra
+from datagen.sections import Engine
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")

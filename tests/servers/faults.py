@@ -46,6 +46,7 @@ ERRORS: dict[str, tuple[int, Any]] = {
         },
     ),
     "schema unsupported": (400, _error("Invalid parameter: 'response_format' of type 'json_schema' is not supported.")),
+    "base64 unsupported": (400, _error("encoding_format: base64 is not supported, only float.")),
     "max_tokens unsupported": (
         400,
         _error(
@@ -58,7 +59,11 @@ BROKEN = {"reset", "cut", "hang", "garbage"}  # no HTTP reply, half of one, none
 MARRED = {"empty choices", "null content", "refusal", "length", "reasoning_content", "think"}  # 200, but
 FAULTS = ERRORS.keys() | BROKEN | MARRED
 
-_ABOUT = {"schema unsupported": "response_format", "max_tokens unsupported": "max_tokens"}
+_ABOUT = {
+    "schema unsupported": "response_format",
+    "max_tokens unsupported": "max_tokens",
+    "base64 unsupported": "encoding_format",
+}
 
 
 def applies(fault: str, body: dict[str, Any]) -> bool:

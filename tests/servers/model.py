@@ -9,9 +9,10 @@ from typing import Any
 
 OPENING = re.compile(r"<CHUNK_(\d+)>")
 WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-SENTENCE_END = re.compile(r"[.!?]\s|\n\n")
+LED_TO = re.compile(r"“([^”]*)”")
 RATINGS = (10, 9, 9, 8, 8, 8, 10, 9, 8, 10, 9, 8, 7, 5, 2, 0)  # drawn from
 ENOUGH = 6  # distinctive words to choose from
+LEAD = 5  # words before an answer that lead to it
 
 
 def reply(request: dict[str, Any]) -> str:
@@ -24,9 +25,19 @@ def reply(request: dict[str, Any]) -> str:
     draw = int(hashlib.sha256(f"{everything}\0{request.get('seed')}".encode("utf-8", "replace")).hexdigest()[:16], 16)
     if "rating" in properties or (not properties and '"rating"' in everything):
         return json.dumps(_filled(properties) | rating(draw))
+    shown = next((found for text in reversed(texts) if (found := chunks(text))), {})
     if {"question", "answer", "evidence"} <= properties.keys() or (not properties and _asks_in_words(everything)):
-        shown = next((found for text in reversed(texts) if (found := chunks(text))), {})
         return json.dumps(_filled(properties) | question(shown, draw), ensure_ascii=False)
+    if "answerable" in properties or (not properties and '"answerable"' in everything):
+        found = answer(shown, everything)
+        given = {"answerable": found is not None, "answer": found[0] if found else ""}
+        return json.dumps(_filled(properties) | given, ensure_ascii=False)
+    if "<useful_chunks>" in everything:
+        text, cited = answer(shown, everything) or ("unknown", [])
+        tags = " ".join(f"<CHUNK_{i}>" for i in cited)
+        return f"So.\n<useful_chunks>\n{tags}\n</useful_chunks>\n<answer>\n{text}\n</answer>"
+    if "[[Yes]]" in everything:
+        return "They differ. [[No]]"
     return json.dumps(_filled(properties)) if properties else "OK"
 
 
@@ -36,19 +47,40 @@ def rating(draw: int) -> dict[str, Any]:
 
 
 def question(shown: dict[int, str], draw: int) -> dict[str, Any]:
-    """Two or three of the chunks, a word out of each as the answer, asked for by the words that stand around it."""
+    """Two or three of the chunks, a word out of each as the answer, asked for by the words that lead to it."""
     ids = sorted(shown)
     wanted = min(len(ids), 2 + draw % 2)
     evidence = sorted({ids[(draw // 7 + i * max(1, len(ids) // max(1, wanted))) % len(ids)] for i in range(wanted)})
-    answers, hints = [], []
+    answers, leads = [], []
     for number, i in enumerate(evidence):
         others = [text for j, text in shown.items() if j != i]
-        answer, hint = _distinctive(shown[i], others, draw >> number)
-        answers.append(answer)
-        hints.append(hint)
-    named = [", ".join(w for w in hint if w.lower() not in {a.lower() for a in answers}) for hint in hints]
-    asked = " and ".join(f"next to “{words}”" for words in named)
-    return {"question": f"Which words stand {asked}?", "answer": "; ".join(answers), "evidence": evidence}
+        found, lead = _distinctive(shown[i], others, draw >> number)
+        answers.append(found)
+        leads.append(lead)
+    asked = " and ".join(f"“{words}”" for words in leads)
+    return {"question": f"Which words come after {asked}?", "answer": "; ".join(answers), "evidence": evidence}
+
+
+def answer(shown: dict[int, str], asked: str) -> tuple[str, list[int]] | None:
+    """(the words that the question asks for, the chunks that they stand in), or None if one is not there."""
+    said = re.search(r"Which words come after (“.*”)\?", asked)
+    found, cited = [], []
+    for lead in LED_TO.findall(said[1]) if said else []:
+        for i, text in shown.items():
+            words = WORD.findall(text)
+            if (at := _place(words, lead.split())) is not None:
+                found.append(words[at])
+                cited.append(i)
+                break
+        else:
+            return None
+    return ("; ".join(found), sorted(set(cited))) if found else None
+
+
+def _place(words: list[str], lead: list[str]) -> int | None:
+    """Where in a text the word after these words is."""
+    ends = (i + len(lead) for i in range(len(words) - len(lead)) if words[i : i + len(lead)] == lead)
+    return next(ends, None)
 
 
 def chunks(text: str) -> dict[int, str]:
@@ -61,17 +93,17 @@ def chunks(text: str) -> dict[int, str]:
     return found
 
 
-def _distinctive(text: str, others: list[str], draw: int) -> tuple[str, list[str]]:
-    """(a name or number that no other chunk has, if there is one; up to four words of its sentence)."""
-    words = [m for m in WORD.finditer(text) if _is_name(text, m)] or list(WORD.finditer(text))
+def _distinctive(text: str, others: list[str], draw: int) -> tuple[str, str]:
+    """(a name or number that no other chunk has, if there is one; the words that lead to it)."""
+    every = list(WORD.finditer(text))
+    words = [m for m in every[1:] if _is_name(text, m)] or every[1:]
     if not words:
-        return "nothing", []
+        return "nothing", ""
     start = draw % len(words)
     turned = (words[start:] + words[:start])[: 4 * ENOUGH]
     best = next((m for m in turned if not any(m[0] in other for other in others)), turned[0])
-    sentence = _sentence_around(text, best)
-    near = dict.fromkeys(w for w in WORD.findall(sentence) if len(w) > 3 and w != best[0])
-    return best[0], list(near)[:4]
+    at = every.index(best)
+    return best[0], " ".join(m[0] for m in every[max(0, at - LEAD) : at])
 
 
 def _is_name(text: str, word: re.Match[str]) -> bool:
@@ -79,12 +111,6 @@ def _is_name(text: str, word: re.Match[str]) -> bool:
     if word[0][0].isdigit():
         return len(word[0]) > 1
     return len(word[0]) > 2 and word[0][0].isupper() and text[max(0, word.start() - 2) : word.start()][:1].isalpha()
-
-
-def _sentence_around(text: str, word: re.Match[str]) -> str:
-    before = [m.end() for m in SENTENCE_END.finditer(text, max(0, word.start() - 400), word.start())]
-    after = SENTENCE_END.search(text, word.end())
-    return text[before[-1] if before else max(0, word.start() - 400) : after.start() if after else word.end() + 400]
 
 
 def _asks_in_words(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A loopback server that speaks OpenAI's chat completions and batch API, with every fault that real ones have.
+"""A loopback server that speaks OpenAI's chat completions, embeddings and batch API, with the faults of real ones.
 
 In a test:        with serve(Settings(faults=("429", "reset"), fault_rate=0.1)) as server: … server.url, server.stats
 From a shell:     python -m tests.servers.openai_server --port 0 --slots 256 --latency 2   (prints its address first)
@@ -25,6 +25,7 @@ from typing import Any
 
 from aiohttp import web
 
+from . import embeddings
 from .batches import Batches
 from .faults import ERRORS, FAULTS, MARRED, applies, marred
 from .model import reply
@@ -33,6 +34,7 @@ CHARS_PER_TOKEN = 4
 PREFIX = 2_000  # characters that prompts must share for the cache to serve them
 
 Body = dict[str, Any]
+Make = Callable[[Body, str, int, str | None], Body]  # of a body, its hash, how often it was asked before, a fault
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Settings:
     port: int = 0
 
     def __post_init__(self) -> None:
-        if not callable(self.faults) and (unknown := set(self.faults) - FAULTS):
-            raise ValueError(f"no such fault: {sorted(unknown)}; there are {sorted(FAULTS)}")
+        known = FAULTS | embeddings.MARRED
+        if not callable(self.faults) and (unknown := set(self.faults) - known):
+            raise ValueError(f"no such fault: {sorted(unknown)}; there are {sorted(known)}")
 
 
 @dataclass
@@ -102,7 +105,8 @@ class Server:
         )
         self._listener: asyncio.Server | None = None
         app = web.Application(client_max_size=1 << 30)
-        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/chat/completions", self._asked(self._completion))
+        app.router.add_post("/v1/embeddings", self._asked(self._embeddings))
         app.router.add_get("/v1/models", self._guarded(self._models))
         app.router.add_get("/stats", self._show_stats)
         if settings.has_batches:
@@ -142,23 +146,28 @@ class Server:
         self.stats.answered[key] += 1
         return 200, self._completion(body, key, asked, fault)
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        stats = self.stats
-        stats.requests += 1
-        stats.in_flight += 1
-        stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
-        try:
-            if refused := self._refused(request):
-                return refused
-            try:
-                body = json.loads(await request.read())
-            except ValueError:
-                return self._error(request, "400")
-            return await self._answer(request, body)
-        finally:
-            stats.in_flight -= 1
+    def _asked(self, make: Make) -> Any:
+        """A handler that replies with what is made of a request's body."""
 
-    async def _answer(self, request: web.Request, body: Body) -> web.StreamResponse:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            stats = self.stats
+            stats.requests += 1
+            stats.in_flight += 1
+            stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
+            try:
+                if refused := self._refused(request):
+                    return refused
+                try:
+                    body = json.loads(await request.read())
+                except ValueError:
+                    return self._error(request, "400")
+                return await self._answer(request, body, make)
+            finally:
+                stats.in_flight -= 1
+
+        return handle
+
+    async def _answer(self, request: web.Request, body: Body, make: Make) -> web.StreamResponse:
         key, asked, fault = self._receive(body)
         if fault == "hang":
             await asyncio.Event().wait()
@@ -178,7 +187,7 @@ class Server:
             return _hung_up(request)
         if fault == "garbage":
             return _garbage()
-        payload = json.dumps(self._completion(body, key, asked, fault)).encode()
+        payload = json.dumps(make(body, key, asked, fault)).encode()
         if fault == "cut":
             return await _cut(request, payload)
         response = web.Response(body=payload, content_type="application/json")
@@ -211,7 +220,7 @@ class Server:
         faults = self.settings.faults
         if callable(faults):
             name = faults(body, asked)
-            assert name is None or name in FAULTS, name
+            assert name is None or name in FAULTS | embeddings.MARRED, name
         else:
             rate = self.settings.fault_rate
             at = self._draw("fault", key, asked)
@@ -247,6 +256,9 @@ class Server:
                 "prompt_tokens_details": {"cached_tokens": cached},
             },
         }
+
+    def _embeddings(self, body: Body, key: str, asked: int, fault: str | None) -> Body:
+        return embeddings.reply(body, fault)
 
     def _prompt_tokens(self, body: Body) -> tuple[int, int]:
         """(all, those found in the cache). The cache knows how recent prompts begin."""

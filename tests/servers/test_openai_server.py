@@ -15,7 +15,7 @@ import openai
 import pytest
 
 from servers.faults import BROKEN, ERRORS, MARRED
-from servers.model import chunks, reply
+from servers.model import chunks, question, reply
 from servers.openai_server import Settings, payload_hash, serve
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_the_cache_knows_how_recent_prompts_begin():
 def test_errors_have_their_status_and_body(fault):
     status, body = ERRORS[fault]
     with serve(Settings(faults=lambda body, asked: fault if not asked else None)) as server:
-        request = BODY | {"response_format": SCHEMA, "max_tokens": 9}
+        request = BODY | {"response_format": SCHEMA, "max_tokens": 9, "encoding_format": "base64"}
         found = post(server, request, headers={"Authorization": "Bearer sk-secret"})
         again = post(server, request)
     assert found.status_code == status
@@ -383,6 +383,20 @@ def test_the_model_asks_about_what_it_is_shown(with_schema):
         assert found.get("skip") is (False if with_schema else None)
 
 
+def test_the_model_answers_from_what_it_is_shown():
+    shown = dict(PASSAGES)
+    schema = {"type": "object", "properties": {"answerable": {"type": "boolean"}, "answer": {"type": "string"}}}
+    for seed in range(20):
+        made = question(shown, seed * 7919)
+        for left_out in (None, *made["evidence"]):
+            seen = "\n".join(f"<CHUNK_{i}>{text}</CHUNK_{i}>" for i, text in shown.items() if i != left_out)
+            request = BODY | {"messages": [{"role": "user", "content": f"{seen}\n{made['question']}"}]}
+            request["response_format"] = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+            found = json.loads(reply(request))
+            expected = made["answer"] if left_out is None else ""
+            assert found == {"answerable": left_out is None, "answer": expected}
+
+
 def test_the_model_rates():
     schema = {"type": "object", "properties": {"reason": {"type": "string"}, "rating": {"type": "number"}}}
     found = []
@@ -394,3 +408,29 @@ def test_the_model_rates():
     assert all(0 <= r <= 10 for r in ratings)
     assert sum(r >= 8 for r in ratings) > 30
     assert min(ratings) < 5
+
+
+def test_embeddings_are_what_openai_sends():
+    def ask(**given) -> dict:
+        body = {"model": "scripted", "input": ["red stone", "red stone", "blue sea"], **given}
+        return httpx.post(f"{server.url}/embeddings", json=body, timeout=5).json()
+
+    with serve() as server:
+        plain, packed = ask(), ask(encoding_format="base64")
+        client = openai.OpenAI(base_url=server.url, api_key="k", max_retries=0)
+        official = client.embeddings.create(model="scripted", input="blue sea").data[0].embedding
+    assert [item["index"] for item in plain["data"]] == [0, 1, 2]
+    first, second, other = (item["embedding"] for item in plain["data"])
+    assert first == second != other
+    assert sum(x * x for x in first) == pytest.approx(1)
+    assert isinstance(packed["data"][0]["embedding"], str)
+    assert official == pytest.approx(other, abs=1e-6)
+    assert plain["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+
+
+def test_embeddings_have_faults_too():
+    with serve(Settings(faults=("503", "fewer vectors"), fault_rate=1.0, seed=3)) as server:
+        bodies = [{"model": "scripted", "input": [f"text {i}", "x"]} for i in range(20)]
+        replies = [httpx.post(f"{server.url}/embeddings", json=body, timeout=5) for body in bodies]
+    assert {r.status_code for r in replies} == {200, 503}
+    assert {len(r.json()["data"]) for r in replies if r.status_code == 200} == {1}

@@ -1,0 +1,124 @@
+"""All judged candidates of a run, a column each, and how many tokens the chunks of its documents have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from datagen import executors, records, shards
+from datagen.records import Candidate, Judgement
+
+VECTOR = "question_vector"
+NOT_NEEDED = ("rating_reason", "checks", "redundant", "alt_chunks")
+JUDGED = pa.schema([f for f in records.schema(Judgement) if f.name not in NOT_NEEDED])
+MADE = pa.schema([f for f in records.schema(Candidate) if f.name in ("qa_id", "question")])
+COUNTED = ["doc_id", "chunk_index", "n_tokens"]
+Tables = Iterable[tuple[str, pa.Table, pa.Table]]  # of each shard: its name, the columns JUDGED and the columns MADE
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The chunks of the document number d are those from starts[d] to starts[d + 1] in `n_tokens`."""
+
+    numbers: dict[str, int]  # by id
+    starts: np.ndarray  # (n_documents + 1,) int64
+    n_tokens: np.ndarray  # (n_chunks,) int32
+
+    def chunks(self, number: int) -> np.ndarray:
+        return self.n_tokens[self.starts[number] : self.starts[number + 1]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n judged candidates in the order of their ids: in whichever order they are read, they come out the same."""
+
+    shards: list[str]  # the shard each is in
+    qa_ids: list[str]
+    doc_ids: list[str]
+    clusters: np.ndarray  # (n,) int64: a number for each cluster
+    documents: np.ndarray  # (n,) int64: the document's number in Documents
+    ratings: np.ndarray  # (n,) float32
+    closed_book: np.ndarray  # (n,) float32, as the next two; NaN where the judge did not look
+    sufficiency: np.ndarray
+    pass_rates: np.ndarray
+    first: np.ndarray  # (n,) int64: the first chunk of the evidence
+    last: np.ndarray
+    questions: pa.Array  # (n,) strings
+    vectors: np.ndarray  # (n, dim) float16
+
+    def __len__(self) -> int:
+        return len(self.qa_ids)
+
+
+def read(run: str) -> tuple[Rows, Documents]:
+    """What is needed of a run. Raises UserError if a shard cannot be read."""
+
+    def table(stage: str, columns: list[str], name: str) -> pa.Table:
+        return shards.read_table(shards.join(run, stage, name + shards.SUFFIX), columns)
+
+    names = shards.names(shards.join(run, "judge"))
+    documents = number(executors.threaded(partial(table, "chunk", COUNTED), names))
+    judged = executors.threaded(partial(table, "judge", JUDGED.names), names)
+    made = executors.threaded(partial(table, "generate", MADE.names), names)
+    return gather(zip(names, judged, made, strict=True), documents), documents
+
+
+def number(tables: Iterable[pa.Table]) -> Documents:
+    """The documents of some shards, from the columns COUNTED of their chunks."""
+    numbers: dict[str, int] = {}
+    starts, n_tokens, n_chunks = [], [np.zeros(0, np.int32)], 0
+    for table in tables:
+        first = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
+        for doc_id in table["doc_id"].take(first).to_pylist():
+            numbers[doc_id] = len(numbers)
+        starts.append(first + n_chunks)
+        n_tokens.append(table["n_tokens"].to_numpy())
+        n_chunks += len(table)
+    return Documents(numbers, np.concatenate([*starts, [n_chunks]]), np.concatenate(n_tokens))
+
+
+def gather(tables: Tables, documents: Documents) -> Rows:
+    """The rows of some shards."""
+    judged, made = [JUDGED.empty_table().drop_columns(VECTOR)], [MADE.empty_table()]
+    vectors, places = [], []
+    for name, narrow, candidates in tables:
+        if len(narrow):
+            flat = narrow[VECTOR].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            vectors.append(flat.reshape(len(narrow), -1))
+            places += [name] * len(narrow)
+            judged.append(narrow.drop_columns(VECTOR))
+            made.append(candidates)
+    table, candidates = pa.concat_tables(judged), pa.concat_tables(made)
+    unordered = table["qa_id"].to_pylist()
+    order = np.array(sorted(range(len(unordered)), key=unordered.__getitem__), np.int64)
+    table = table.take(order)
+    at = {qa_id: i for i, qa_id in enumerate(candidates["qa_id"].to_pylist())}
+    qa_ids, doc_ids = table["qa_id"].to_pylist(), table["doc_id"].to_pylist()
+    evidence = table["ref_chunks"].combine_chunks()
+    chunks, offsets = evidence.values.to_numpy().astype(np.int64), evidence.offsets.to_numpy()
+    if (np.diff(offsets) == 0).any():
+        raise ValueError("a judged candidate has no evidence")
+    return Rows(
+        shards=[places[i] for i in order.tolist()],
+        qa_ids=qa_ids,
+        doc_ids=doc_ids,
+        clusters=codes(table["cluster_id"].combine_chunks()),
+        documents=np.array([documents.numbers[doc_id] for doc_id in doc_ids], np.int64),
+        ratings=table["rating"].to_numpy(),
+        closed_book=table["closed_book"].to_numpy(),
+        sufficiency=table["sufficiency"].to_numpy(),
+        pass_rates=table["pass_rate"].to_numpy(),
+        first=chunks[offsets[:-1]],
+        last=chunks[offsets[1:] - 1],
+        questions=candidates["question"].take(np.array([at[q] for q in qa_ids], np.int64)).combine_chunks(),
+        vectors=np.concatenate(vectors)[order] if vectors else np.zeros((0, 1), np.float16),
+    )
+
+
+def codes(strings: pa.Array) -> np.ndarray:
+    """(n,) int64: equal numbers where the strings are equal."""
+    return strings.dictionary_encode().indices.to_numpy().astype(np.int64)
