@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datagen import executors
 from datagen.config import Config
 from datagen.sections import Select
 from datagen.selection import contamination, duplicates, turns, window

@@ -31,9 +31,7 @@ LEFT = {
         Dropped("cluster", "b [1].txt/c2", "b [1].txt", "rejected", "no candidate", ""),
     ],
     "judge": [
-        Dropped(
-            "candidate", "b [1].txt/c1/q0", "b [1].txt", "rejected", "rated too low", "rated 4, judge.min_rating is 7"
-        )
+        Dropped("candidate", "b [1].txt/c1/q0", "b [1].txt", "rejected", "rated too low", "rated 4, the least is 7")
     ],
 }
 
@@ -120,7 +118,7 @@ def test_a_near_duplicate_names_its_twin(tmp_path):
 def test_a_row_that_left_before(run):
     told = story.tell(run, "b [1].txt/c1/q0")
     assert [s.outcome for s in told.steps] == ["kept", "rejected", None]
-    assert "judge     rejected: rated too low (rated 4, judge.min_rating is 7)" in shown(told)
+    assert "judge     rejected: rated too low (rated 4, the least is 7)" in shown(told)
     assert "select    did not come to it" in shown(told)
     told = story.tell(run, "a.txt/c1/q1")
     assert [s.outcome for s in told.steps] == ["failed", None, None]
@@ -148,7 +146,7 @@ def test_a_part_of_an_id_is_enough_where_one_has_it(run):
 
 def test_an_unknown_id(run, tmp_path):
     with pytest.raises(
-        UserError, match=r"no candidate or cluster of the run has that id\. Such as: .*a\.txt/c1/q1, b \[1\]"
+        UserError, match=r"no candidate or cluster of the run has that id\. Such as: .*a\.txt/c7, b \[1\]"
     ):
         story.tell(run, "a.txt/c8/q0")
     with pytest.raises(UserError, match="has no clusters and no candidates yet"):

@@ -155,12 +155,17 @@ def spread(drafts: Sequence[Draft]) -> list[Draft]:
 def write_run(
     run: Path, drafts: Sequence[Draft], tokens: Tokens, config: Config, left: dict[str, list[Dropped]] | None = None
 ) -> None:
-    """A run directory up to judge, with a shard for each document; `left` are rows that a stage dropped."""
+    """A run directory up to judge, with a shard for each document; `left` are rows that a stage dropped.
+
+    A draft rated below 0 was not kept by the judge.
+    """
     names = {doc: f"shard-{i:05d}" for i, doc in enumerate(tokens)}
     for s in STAGES[:-1]:
         identity.save(str(run / s.name), stage._parts_wanted(s, config))
     shards.write_json(str(run / "chunk" / stage.LAYOUT), list(names.values()))
-    clusters = {d.cluster_id: Cluster(d.cluster_id, d.doc, list(range(4)), 0.7, 0.3, 0.5) for d in drafts}
+    barren = [(d.row_id, d.doc_id) for d in (left or {}).get("generate", []) if d.unit == "cluster"]
+    of = dict([*((d.cluster_id, d.doc) for d in drafts), *barren])
+    clusters = {name: Cluster(name, doc, list(range(4)), 0.7, 0.3, 0.5) for name, doc in of.items()}
     found = list(zip(drafts, vectors(drafts), strict=True))
     for doc, name in names.items():
         text = "".join(chunk.text for chunk in chunks(doc, tokens[doc]))

@@ -54,9 +54,8 @@ def test_sets(files, asked):
     known = words.sets([[spread[np.array(part, int)] for part in parts] for parts in files])
     which, of = known.find(spread[np.array(asked, int)])
     first = {n: file for file, parts in reversed(list(enumerate(files))) for part in parts for n in part}
-    assert dict(zip(which.tolist(), of.tolist(), strict=True)) == {
-        i: first[n] for i, n in enumerate(asked) if n in first
-    }
+    expected = {i: first[n] for i, n in enumerate(asked) if n in first}
+    assert dict(zip(which.tolist(), of.tolist(), strict=True)) == expected
 
 
 def test_a_lone_surrogate_is_a_character_like_others():

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen import config as configs
-from datagen import executors, records, shards, stage
+from datagen import executors, shards, stage
 from datagen.config import Config
 from datagen.console import Reporter
 from datagen.records import Candidate, Dropped, Judgement, Selection
 from datagen.selection import window
 from datagen.stages import select
 from datagen.text import tokenizers
-from tests.selection.made import Draft, decide, gathered, kept, settings, spread, why, write_run
+from tests.selection.made import Draft, decide, kept, settings, spread, why, write_run
 
 
 def test_the_best_of_a_cluster():

@@ -72,7 +72,7 @@ def fast(name: str) -> Fast:
         return words
     pairs = Fast(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space="prefix" in name, use_regex=kind not in PATTERNS)
-    first = [pre_tokenizers.Digits(individual_digits=True)] if kind == "digits" else []
+    first: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if kind == "digits" else []
     if kind == "deepseek":
         first = [pre_tokenizers.Split(Regex(p), "isolated") for p in (r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+")]
     if kind in PATTERNS:

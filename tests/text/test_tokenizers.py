@@ -135,7 +135,7 @@ def test_few_counts_are_remembered():
     assert tokenizer.counter(text)(np.array([0, 1, 6]), np.array([1, 2, len(text)])).tolist() == tokenizer.count(
         ["0", ".", "x" * (LONGEST + 1)]
     )
-    assert known == {".": 1}
+    assert set(known) <= {"0", "."}
 
 
 def test_all_that_white_space_seams_rest_on():
