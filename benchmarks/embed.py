@@ -218,7 +218,9 @@ def main() -> None:
     rows = {}
     print(f"{'':16} {'':9} {'chunks/s':>9} {'tokens/s':>9} {'MB':>7}")
     with ExitStack() as stack:
-        peer_in = stack.enter_context(get_context("spawn").Pool(1))  # before our pool says: one thread
+        peer_in = get_context("spawn").Pool(1)  # before our pool says: one thread
+        stack.callback(peer_in.join)
+        stack.callback(peer_in.close)
         threads = peer_in.apply(_threads)
         peer_in.apply(start_peer)
         run = stack.enter_context(executors.pool(args.workers))

@@ -1,19 +1,22 @@
 """Selecting again: what `longrlvr-data select` takes over 100,000 judged candidates, against ten seconds and 1 GB.
 
-    python benchmarks/selection.py [first] [again] [all] [--quick] [--documents N] [--chunk-tokens N]
+    python benchmarks/selection.py [first] [again] [all] [files] [--quick] [--documents N]
 
-The run directory is made on the fly: documents of about 100 chunks, in shards as `chunk` would make them, with 12
+Run directories are made on the fly: documents of about 100 chunks, in shards as `chunk` would make them, with 12
 candidates each in four clusters. The texts are pieces of Python's language reference in ever other orders; ratings are
-spread from 7 to 10, question vectors over 384 dimensions as those of an encoder are, and one in fifty repeats another.
+spread from 7 to 10, question vectors over 384 dimensions as an encoder's are, and one in fifty repeats another.
 
-first  with the default thresholds
+first  with the default thresholds; chunks of 160 tokens, as in configs/quickstart.yaml
 again  with others, in the place of the first result
 all    every candidate may stay: twelve of a document, and no rating is too low. The worst case
+files  with the default thresholds; chunks of 512 tokens, so that there are four times as many shards
 
 Seconds are those of the command, from Python's start to the stage's ledger; `dataset_s` is what the writing of the
-dataset takes after that. Memory is the largest resident set of the command's own process up to there, and in
-`workers_mb` that of its workers, added up. `cpu_s` is the time of all of them on a processor, which a busy machine does
-not change much. The ratio is to ten seconds or to 1,000 MB, whichever is the larger: below 1 is within the limits.
+dataset takes after that (it is left out after `again` and `all`). Memory is the largest resident set of the command's
+own process up to there, and in `workers_mb` that of its workers, added up. `cpu_s` is the time of all of them on a
+processor, which a busy machine changes less. `disk_s` is what as many files take that one process writes, syncs and
+renames, as shards are, and nothing else. The ratio is to ten seconds or to 1,000 MB, whichever is the larger: below 1
+is within the limits.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
@@ -53,10 +57,12 @@ CHUNKS = (60, 140)  # of a document
 DIM, THEMES = 384, 500
 REPEATS = 0.02
 EVERY = 0.02  # seconds between two looks
-PARTS: dict[str, dict[str, Any]] = {
-    "first": {},
-    "again": {"min_rating": 8.5, "max_similarity": 0.9, "per_document": 2},
-    "all": {"min_rating": 0, "per_cluster": SAMPLES, "per_document": CLUSTERS * SAMPLES},
+SYNCED = 200  # files that the disk is tried with
+PARTS: dict[str, tuple[int, dict[str, Any]]] = {  # the tokens of a chunk, and the thresholds
+    "first": (160, {}),
+    "again": (160, {"min_rating": 8.5, "max_similarity": 0.9, "per_document": 2}),
+    "all": (160, {"min_rating": 0, "per_cluster": SAMPLES, "per_document": CLUSTERS * SAMPLES}),
+    "files": (512, {}),
 }
 
 
@@ -86,8 +92,8 @@ def layout(n_documents: int, texts: list[str], per_shard: int) -> Iterator[tuple
     yield first, batch
 
 
-def build(run: Path, n_documents: int, max_tokens: int) -> int:
-    """Write a run directory up to judge. Returns the number of its shards."""
+def build(run: Path, n_documents: int, max_tokens: int) -> None:
+    """Write a run directory up to judge."""
     config = configs.load(None, {"chunk.max_tokens": max_tokens})
     (run / "chunk").mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump({"chunk": {"max_tokens": max_tokens}}))
@@ -99,18 +105,16 @@ def build(run: Path, n_documents: int, max_tokens: int) -> int:
     jobs = [(run, name, max_tokens, *part) for name, part in zip(names, made, strict=True)]
     with get_context("spawn").Pool(os.cpu_count()) as pool:
         pool.map(write_shard, jobs, chunksize=16)
-    return len(names)
 
 
 def write_shard(job: tuple[Path, str, int, int, list[list[int]]]) -> None:
     run, name, max_tokens, first, documents = job
     texts, n_tokens = pieces(max_tokens)
     draw = np.random.default_rng(first)
-    chunks: list[Chunk] = []
+    chunks = [chunked(name_of(first + i), document, texts, n_tokens) for i, document in enumerate(documents)]
     candidates: list[Candidate] = []
     for number, document in enumerate(documents, first):
-        doc_id = f"library/volume-{number:05d}.txt"
-        chunks += [Chunk(doc_id, i, 0, 0, n_tokens[piece], texts[piece]) for i, piece in enumerate(document)]
+        doc_id = name_of(number)
         for cluster in range(CLUSTERS):
             members = np.sort(draw.choice(len(document), 8, replace=False))
             for sample in range(SAMPLES):
@@ -158,12 +162,29 @@ def write_shard(job: tuple[Path, str, int, int, list[list[int]]]) -> None:
             strict=True,
         )
     ]
-    made = {"chunk": (Chunk, chunks), "generate": (Candidate, candidates), "judge": (Judgement, judged)}
-    for folder, (record, rows) in {"embed": (Embedding, []), "cluster": (Cluster, []), **made}.items():
-        (run / folder).mkdir(exist_ok=True)
-        ledger = {"candidate": {"in": len(rows), "kept": len(rows), "rejected": {}, "failed": {}}}
-        table = records.to_table(record, rows).replace_schema_metadata({shards._LEDGER: json.dumps(ledger)})
+    made = {
+        "chunk": pa.concat_tables(chunks),
+        "embed": records.to_table(Embedding, []),
+        "cluster": records.to_table(Cluster, []),
+        "generate": records.to_table(Candidate, candidates),
+        "judge": records.to_table(Judgement, judged),
+    }
+    ledger = {"candidate": {"in": len(judged), "kept": len(judged), "rejected": {}, "failed": {}}}
+    for folder, table in made.items():
+        table = table.replace_schema_metadata({shards._LEDGER: json.dumps(ledger)})
         pq.write_table(table, run / folder / (name + shards.SUFFIX), **shards.encoding(table.schema))
+
+
+def name_of(number: int) -> str:
+    return f"library/volume-{number:05d}.txt"
+
+
+def chunked(doc_id: str, document: list[int], texts: list[str], n_tokens: list[int]) -> pa.Table:
+    n = len(document)
+    texts_of = [texts[i] for i in document]
+    indices, nothing = np.arange(n, dtype=np.int32), np.zeros(n, np.int64)
+    columns = [[doc_id] * n, indices, nothing, nothing, np.array(n_tokens, np.int32)[document], texts_of]
+    return pa.Table.from_arrays([pa.array(column) for column in columns], schema=records.schema(Chunk))
 
 
 def vectors(draw: np.random.Generator, n: int) -> np.ndarray:
@@ -176,8 +197,8 @@ def vectors(draw: np.random.Generator, n: int) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
 
 
-def select(run: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Run the command, with other thresholds, from the start; see how long it takes, and how much memory."""
+def select(run: Path, settings: dict[str, Any], whole: bool) -> dict[str, Any]:
+    """Run the command with these thresholds, from the start; stop it after the stage unless it is wanted whole."""
     given = yaml.safe_load((run / "config.yaml").read_text())
     file = run.with_suffix(".yaml")
     file.write_text(yaml.safe_dump({"chunk": given["chunk"], "select": settings}))
@@ -196,22 +217,35 @@ def select(run: Path, settings: dict[str, Any]) -> dict[str, Any]:
                     cpu[pid] = max(processor(pid), cpu.get(pid, 0.0))
                 if ledger.exists():
                     seconds = time.perf_counter() - started
+                    if not whole:
+                        process.terminate()
             time.sleep(EVERY)
         said = process.stderr.read() if process.stderr else ""
-        if process.returncode:
+        if (process.returncode and whole) or not seconds:
             raise SystemExit(said)
     own = peaks.pop(process.pid, 0.0)
     kept = json.loads(ledger.read_text())["units"]["candidate"]
+    n_shards = len(shards.names(str(run / "select")))
     return {
+        "shards": n_shards,
         "rows_in": kept["in"],
         "rows_out": kept["kept"],
         "seconds": round(seconds, 2),
         "cpu_s": round(sum(cpu.values()), 1),
         "mb": round(own),
         "workers_mb": round(sum(peaks.values())),
-        "dataset_s": round(time.perf_counter() - started - seconds, 1),
+        "disk_s": round(2 * n_shards * synced(run), 1),
+        "dataset_s": round(time.perf_counter() - started - seconds, 1) if whole else None,
         "ratio": round(max(seconds / SECONDS, own / MEGABYTES), 2),
     }
+
+
+def synced(folder: Path) -> float:
+    """Seconds for a small file that is written as a shard is."""
+    started = time.perf_counter()
+    for i in range(SYNCED):
+        shards.write_bytes(str(folder / "tried" / f"{i}"), b"x" * 4000)
+    return (time.perf_counter() - started) / SYNCED
 
 
 def family(pid: int) -> list[int]:
@@ -243,17 +277,18 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; default: all of them")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} documents only")
     parser.add_argument("--documents", type=int, help="so many instead")
-    parser.add_argument("--chunk-tokens", type=int, default=512, help="as in chunk.max_tokens")
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
 
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        n_shards = build(run, args.documents or (QUICK if args.quick else DOCUMENTS), args.chunk_tokens)
         for part in args.parts or PARTS:
-            found[part] = select(run, PARTS[part])
+            max_tokens, settings = PARTS[part]
+            run = Path(folder) / f"run-{max_tokens}"
+            if not run.exists():
+                build(run, args.documents or (QUICK if args.quick else DOCUMENTS), max_tokens)
+            found[part] = select(run, settings, whole=not settings)
             if len(found) == 1:
                 print("  ".join(f"{name:>10}" for name in ("part", *found[part])))
             print("  ".join(f"{value!s:>10}" for value in (part, *found[part].values())), flush=True)
@@ -261,8 +296,6 @@ def main() -> None:
         "benchmark": "selection",
         "ratio": {part: row["ratio"] for part, row in found.items()},
         "parts": found,
-        "shards": n_shards,
-        "chunk_tokens": args.chunk_tokens,
         "cores": os.cpu_count(),
         "versions": {name: version(name) for name in ("numpy", "pyarrow")},
         "python": platform.python_version(),

@@ -64,8 +64,8 @@ Explain = Annotated[
     typer.Option(
         "--explain",
         metavar="ID",
-        help="Print all that the run knows of a candidate or a cluster, named by its id or a part of it: what each stage "
-        "found, and why it was kept or left; write nothing.",
+        help="Print all that the run knows of a candidate or a cluster, named by its id or a part of it: what each "
+        "stage found, and why it was kept or left; write nothing.",
     ),
 ]
 RUN = "runs/default"

@@ -201,7 +201,7 @@ def sweep(folder: str) -> None:
 def _opened(path: str) -> Iterator[Any]:
     fs, name = _open(path)
     try:
-        # Arrow's own kind of file, where there is one: it calls no Python to read, and takes half the time of small ones.
+        # Arrow's own kind of file, where there is one: it calls no Python to read, and small ones take half the time.
         with pa.OSFile(name, "rb") if isinstance(fs, LocalFileSystem) else fs.open(name, "rb") as f:
             yield f
     except FileNotFoundError as e:

@@ -141,8 +141,9 @@ def _of_cluster(name: str, doc_id: str, known: Known) -> Story:
 def _evidence(candidate: Row, judgement: Row | None, texts: list[str]) -> list[Passage]:
     roles = dict.fromkeys(candidate["ref_chunks"], "cited")
     found = {"ref_chunks": "needed", "redundant": "not needed", "alt_chunks": "as good as a needed one"}
-    for column, role in found.items() if judgement else []:
-        roles |= dict.fromkeys(judgement[column], role)
+    if judgement is not None:
+        for column, role in found.items():
+            roles |= dict.fromkeys(judgement[column], role)
     return [Passage(i, roles[i], texts[i]) for i in sorted(roles)]
 
 

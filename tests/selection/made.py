@@ -29,6 +29,7 @@ class Draft:
     rating: float = 9.5
     question: str = ""
     refs: Sequence[int] = (1,)
+    redundant: Sequence[int] = ()
     alternatives: Sequence[int] = ()
     vector: Any = None  # None: unlike any other
     shares: dict[str, float] = field(default_factory=dict)  # closed_book, sufficiency, pass_rate
@@ -51,7 +52,7 @@ class Draft:
             question_type="multi-hop",
             question=self.question or f"What of {self.qa_id}?",
             answer="this",
-            ref_chunks=sorted(self.refs),
+            ref_chunks=sorted([*self.refs, *self.redundant]),
             terms=[],
             quotes=[],
             quote_chunks=[],
@@ -66,7 +67,7 @@ class Draft:
             rating_reason="It says so.",
             checks=["quality"],
             ref_chunks=sorted(self.refs),
-            redundant=[],
+            redundant=sorted(self.redundant),
             alt_chunks=sorted(self.alternatives),
             closed_book=self.shares.get("closed_book"),
             sufficiency=self.shares.get("sufficiency"),

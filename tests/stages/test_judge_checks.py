@@ -48,7 +48,7 @@ def made(tmp_path: Path, texts: list[str], *candidates: Candidate, **given: Any)
     words = sorted({w for text in texts for w in text.split()})
     rng = np.random.default_rng(0)
     by_word = dict(zip(words, rng.normal(size=(len(words), 384)), strict=True))
-    vectors = [sum(by_word[w] for w in text.split()) for text in texts]
+    vectors = [np.sum([by_word[w] for w in text.split()], axis=0) for text in texts]
     tables = {
         "chunk": (Chunk, [Chunk("d", i, 0, 0, 9, text) for i, text in enumerate(texts)]),
         "embed": (Embedding, [Embedding("d", i, v / np.linalg.norm(v)) for i, v in enumerate(vectors)]),

@@ -1,6 +1,7 @@
 import shutil
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,7 +212,8 @@ def test_a_tighter_threshold_never_adds_a_row(files, drafts, levels, name, more,
 
 @given(drafts, loose, st.randoms(use_true_random=False), st.lists(st.integers(0, 2), min_size=5, max_size=5))
 def test_order_and_shards_make_no_difference(files, drafts, levels, random, layout):
-    given = {name: TIGHTER[name][level] for name, level in levels.items()} | {"validation_fraction": 0.3}
+    given: dict[str, Any] = {name: TIGHTER[name][level] for name, level in levels.items()}
+    given["validation_fraction"] = 0.3
     given["decontaminate"] = files[: given["decontaminate"]]
     fates = decide(drafts, TOKENS, **given)
     shuffled = random.sample(drafts, len(drafts))
@@ -223,7 +225,8 @@ def test_order_and_shards_make_no_difference(files, drafts, levels, random, layo
 @given(drafts, loose, st.integers(0, 9))
 def test_any_choice(files, drafts, levels, seed):
     """Every row in one place, within every limit."""
-    given = {name: TIGHTER[name][level] for name, level in levels.items()} | {"validation_fraction": 0.5, "seed": seed}
+    given: dict[str, Any] = {name: TIGHTER[name][level] for name, level in levels.items()}
+    given |= {"validation_fraction": 0.5, "seed": seed}
     given["decontaminate"] = files[: given["decontaminate"]]
     fates = decide(drafts, TOKENS, **given)  # which sees to it that every row has one fate
     by_id = {d.qa_id: d for d in drafts}
@@ -239,7 +242,7 @@ def test_any_choice(files, drafts, levels, seed):
     asked = [d.candidate().question for d in rows]
     assert len(set(asked)) == len(asked)
     for draft in rows:
-        _, first, last, n_tokens = fates[draft.qa_id]
+        _, first, last, n_tokens = fates[draft.qa_id]  # pyright: ignore[reportAssignmentType]  # it is kept
         assert first <= min(draft.refs) <= max(draft.refs) <= last
         assert sum(TOKENS[draft.doc][first : last + 1]) < n_tokens <= given["max_prompt_tokens"]
     train, held_out = ({d.doc for d in rows if fates[d.qa_id][0] == split} for split in ("train", "validation"))
