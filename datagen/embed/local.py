@@ -17,8 +17,8 @@ from datagen.sections import Embed
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Tokens in a batch, with padding. A core is about as fast from 1,024 to 4,096, where what a layer computes is near, and
-# a fifth slower at 8,192; padding is 2 % here and grows, too. A GPU wants its thousands of lanes filled.
+# Tokens in a batch, with padding. A core is about as fast from 1,024 to 4,096; beyond, what a layer computes leaves its
+# cache, and there is more padding. A GPU wants its thousands of lanes filled.
 ON_CPU, ON_ACCELERATOR = 2_048, 32_768
 
 

@@ -38,7 +38,6 @@ class Gone(Exception):
 
 def ask(request: Request, read: Callable[[str], T], rereads: int) -> Generator[Request, Completion, T]:
     """Send a request until its reply can be read: `read` gets the text and raises Unreadable. Raises Gone."""
-    again = prompts.load("again")
     for left in range(rereads, -1, -1):
         completion = yield request
         if completion.error:
@@ -49,7 +48,7 @@ def ask(request: Request, read: Callable[[str], T], rereads: int) -> Generator[R
             if not left:
                 raise Gone(e.reason, f"{e}. The reply: {_shown(completion, KEPT)}") from e
             turn = [{"role": "assistant", "content": _shown(completion, SHOWN_AGAIN)}] if completion.text else []
-            problem = {"role": "user", "content": prompts.render(again, problem=str(e))}
+            problem = {"role": "user", "content": prompts.render(prompts.load("again"), problem=str(e))}
             request = replace(request, messages=[*request.messages, *turn, problem])
     raise AssertionError("the last reading returns or raises")
 

@@ -17,7 +17,8 @@ from datagen.embed import encoder
 from datagen.records import Candidate, Embedding
 from datagen.stage import Shard
 
-FUSION = 60  # the k of reciprocal rank fusion
+FUSION = 10  # the k of reciprocal rank fusion: the smaller, the more the first ranks count
+COMMON = 4, 0.1  # chunks that a word may be in, or a share of them: many common words would drown the few names
 
 
 class Neighbours:
@@ -40,13 +41,14 @@ class Neighbours:
         return [i for i in np.argsort(-fused, kind="stable").tolist() if i not in cited][:n]
 
     def _index(self, doc_id: str) -> dict[str, np.ndarray]:
-        """The chunks of a document that hold each word."""
+        """The chunks of a document that hold each word, but for the words that are common in it."""
         if doc_id not in self._words:
             holders: dict[str, list[int]] = {}
             for i, text in enumerate(self.texts[doc_id]):
                 for word in set(verify.words(text)):
                     holders.setdefault(word, []).append(i)
-            self._words[doc_id] = {word: np.array(chunks) for word, chunks in holders.items()}
+            rare = max(COMMON[0], COMMON[1] * len(self.texts[doc_id]))
+            self._words[doc_id] = {w: np.array(chunks) for w, chunks in holders.items() if len(chunks) <= rare}
         return self._words[doc_id]
 
     @cached_property
