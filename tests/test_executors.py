@@ -170,3 +170,25 @@ def test_cores_are_those_this_process_may_use():
     code = "import os; from datagen.executors import cores; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
     code += "; print(cores())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "1\n"
+
+
+def test_threads_give_results_in_the_order_of_the_items():
+    def work(n: int) -> int:
+        time.sleep(0.02 if n % 3 == 0 else 0)
+        return n * n
+
+    assert list(executors.threaded(work, range(20))) == [n * n for n in range(20)]
+    assert list(executors.threaded(work, [])) == []
+
+
+def test_an_error_in_a_thread_is_the_callers():
+    begun: list[int] = []
+
+    def work(n: int) -> int:
+        begun.append(n)
+        time.sleep(0.01)
+        return 1 // (n - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        list(executors.threaded(work, range(1000)))
+    assert len(begun) < 500

@@ -27,7 +27,7 @@ KILLS = 50
 CONFIG = """
 chunk: {max_tokens: 60, documents_per_shard: 1}
 embed: {device: cpu}
-cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 12}
+cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 4}
 engine: {model: scripted, endpoints: [{base_url: "URL", max_concurrency: 8}]}
 generate: {method: llm}
 judge: {method: llm}

@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {  # a random model rates at random: every rating wil
     "chunk": {"max_tokens": 64},
     "cluster": {"max_clusters": 4},
     "generate": {"method": "llm", "candidates": 3, "min_evidence": 1, "sampling": WORDS},
-    "judge": {"method": "llm", "sampling": WORDS},
+    "judge": {"method": "llm", "checks": ["quality"], "min_rating": 0, "sampling": WORDS},
     "select": {"min_rating": 0, "per_document": 4, "validation_fraction": 0.5},
 }
 IN_PROCESS = {"enforce_eager": True, "dtype": "float32", "structured_outputs_config": tiny_model.STRUCTURED}

@@ -224,6 +224,17 @@ def test_rows_of_another_kind_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("write", [shards.write_bytes, lambda path, data: shards.write_json(path, data.decode())])
+def test_only_texts_are_written_with_a_dictionary(tmp_path):
+    rows = [Embedding("d", i, np.arange(8, dtype=np.float16)) for i in range(5)]
+    shards.write_rows(str(tmp_path / "a.parquet"), Embedding, rows)
+    columns = [pq.read_metadata(tmp_path / "a.parquet").row_group(0).column(i) for i in range(3)]
+    assert {c.path_in_schema.split(".")[0]: "RLE_DICTIONARY" in c.encodings for c in columns} == {
+        "doc_id": True,
+        "chunk_index": False,
+        "vector": False,
+    }
+
+
 def test_a_place_that_cannot_be_written(write, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/a\.json: cannot be written: (Not a directory|File exists)"):

@@ -41,6 +41,7 @@ def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provena
         "## How the rows came about\n",
         _table(["stage", "of", "came in", "kept", "left, and why"], _funnel(provenance["stages"])),
         *([_MIXED] if any(stage["mixed"] for stage in provenance["stages"].values()) else []),
+        *_compared(provenance["stages"]["select"]),
         "## Settings\n",
         "```yaml\n" + yaml.safe_dump(_settings(provenance), sort_keys=True) + "```\n",
         f"Made by {provenance['made_by']}; `provenance.json` has every identity and count.\n",
@@ -77,6 +78,12 @@ def _funnel(stages: dict[str, Any]) -> list[list[str]]:
             why = ", ".join(f"{reason} {n:,}" for reason, n in left.items())
             rows.append([name, f"{unit}s", f"{entry['in']:,}", f"{entry['kept']:,}", why])
     return rows
+
+
+def _compared(select: dict[str, Any]) -> list[str]:
+    """What the rows were held against; where the files lie is no setting of the dataset."""
+    names = [fact.removeprefix("benchmark ") for fact in select.get("facts", {}) if fact.startswith("benchmark ")]
+    return [f"No question and no document shares 13 words in a row with {', '.join(sorted(names))}.\n"] if names else []
 
 
 def _settings(provenance: dict[str, Any]) -> dict[str, Any]:

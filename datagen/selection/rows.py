@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from datagen import executors, records, shards
-from datagen.records import Candidate, Judgement
+from datagen.records import Candidate, Chunk, Judgement
 
 VECTOR = "question_vector"
 NOT_NEEDED = ("rating_reason", "checks", "redundant", "alt_chunks")
 JUDGED = pa.schema([f for f in records.schema(Judgement) if f.name not in NOT_NEEDED])
 MADE = pa.schema([f for f in records.schema(Candidate) if f.name in ("qa_id", "question")])
-COUNTED = ["doc_id", "chunk_index", "n_tokens"]
+COUNTED = pa.schema([f for f in records.schema(Chunk) if f.name in ("doc_id", "chunk_index", "n_tokens")])
 Tables = Iterable[tuple[str, pa.Table, pa.Table]]  # of each shard: its name, the columns JUDGED and the columns MADE
 
 
@@ -61,7 +61,7 @@ def read(run: str) -> tuple[Rows, Documents]:
         return shards.read_table(shards.join(run, stage, name + shards.SUFFIX), columns)
 
     names = shards.names(shards.join(run, "judge"))
-    documents = number(executors.threaded(partial(table, "chunk", COUNTED), names))
+    documents = number(executors.threaded(partial(table, "chunk", COUNTED.names), names))
     judged = executors.threaded(partial(table, "judge", JUDGED.names), names)
     made = executors.threaded(partial(table, "generate", MADE.names), names)
     return gather(zip(names, judged, made, strict=True), documents), documents
@@ -69,16 +69,11 @@ def read(run: str) -> tuple[Rows, Documents]:
 
 def number(tables: Iterable[pa.Table]) -> Documents:
     """The documents of some shards, from the columns COUNTED of their chunks."""
-    numbers: dict[str, int] = {}
-    starts, n_tokens, n_chunks = [], [np.zeros(0, np.int32)], 0
-    for table in tables:
-        first = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
-        for doc_id in table["doc_id"].take(first).to_pylist():
-            numbers[doc_id] = len(numbers)
-        starts.append(first + n_chunks)
-        n_tokens.append(table["n_tokens"].to_numpy())
-        n_chunks += len(table)
-    return Documents(numbers, np.concatenate([*starts, [n_chunks]]), np.concatenate(n_tokens))
+    table = pa.concat_tables([COUNTED.empty_table(), *tables])
+    starts = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
+    doc_ids = table["doc_id"].take(starts).to_pylist()
+    numbers = {doc_id: i for i, doc_id in enumerate(doc_ids)}
+    return Documents(numbers, np.append(starts, len(table)), table["n_tokens"].to_numpy())
 
 
 def gather(tables: Tables, documents: Documents) -> Rows:

@@ -16,8 +16,10 @@ STAGES = {
 }
 
 
-def made(counts: dict[str, int], lengths: list[int], mixed: bool = False, **dataset: str) -> tuple[dict, str]:
-    stages = {**STAGES, "select": {**STAGES["select"], "mixed": mixed}}
+def made(
+    counts: dict[str, int], lengths: list[int], mixed: bool = False, facts: dict[str, str] | None = None, **dataset: str
+) -> tuple[dict, str]:
+    stages = {**STAGES, "select": {**STAGES["select"], "mixed": mixed, "facts": facts or {}}}
     config = configs.load(None, {f"dataset.{k}": v for k, v in dataset.items()})
     text = card(config, counts, lengths, {"made_by": "longrlvr-data 1", "stages": stages})
     _, header, body = text.split("---\n", 2)
@@ -69,3 +71,10 @@ def test_a_mixed_run_says_so():
     counts = {"train": 1}
     assert "--resume always" in made(counts, [9], mixed=True)[1]
     assert "--resume always" not in made(counts, [9])[1]
+
+
+def test_the_benchmarks_that_it_was_held_against():
+    facts = {"prompt task.md": "0", "benchmark b.jsonl": "1", "benchmark a.parquet": "2"}
+    _, body = made({"train": 1}, [9], facts=facts)
+    assert "shares 13 words in a row with a.parquet, b.jsonl." in body
+    assert "13 words" not in made({"train": 1}, [9])[1]

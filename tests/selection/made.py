@@ -98,7 +98,7 @@ def gathered(drafts: Sequence[Draft], tokens: Tokens, layout: dict[str, str] | N
         records.to_table(Chunk, [c for doc in tokens if of[doc] == name for c in chunks(doc, tokens[doc])])
         for name in order
     ]
-    documents = number(table.select(COUNTED) for table in counted)
+    documents = number(table.select(COUNTED.names) for table in counted)
     found = list(zip(drafts, vectors(drafts), strict=True))
     tables = [
         (
