@@ -223,7 +223,6 @@ def test_rows_of_another_kind_are_refused(tmp_path):
         shards.read_rows(path, Cluster)
 
 
-@pytest.mark.parametrize("write", [shards.write_bytes, lambda path, data: shards.write_json(path, data.decode())])
 def test_only_texts_are_written_with_a_dictionary(tmp_path):
     rows = [Embedding("d", i, np.arange(8, dtype=np.float16)) for i in range(5)]
     shards.write_rows(str(tmp_path / "a.parquet"), Embedding, rows)
@@ -235,6 +234,7 @@ def test_only_texts_are_written_with_a_dictionary(tmp_path):
     }
 
 
+@pytest.mark.parametrize("write", [shards.write_bytes, lambda path, data: shards.write_json(path, data.decode())])
 def test_a_place_that_cannot_be_written(write, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/a\.json: cannot be written: (Not a directory|File exists)"):
