@@ -184,7 +184,7 @@ def _named(run: str, wanted: str, places: dict[str, Any]) -> str:
     matches = [name for name in ids if wanted in name]
     if len(matches) == 1:
         return matches[0]
-    start = max(bisect.bisect(ids, wanted) - NEAR // 2, 0)
+    start = max(min(bisect.bisect(ids, wanted) - NEAR // 2, len(ids) - NEAR), 0)
     what = f"{len(matches):,} ids have it in them" if matches else "no candidate or cluster of the run has that id"
     raise UserError(f"--explain {wanted}: {what}. Such as: {', '.join((matches or ids[start:])[:NEAR])}")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from datagen.report.story import Line, Step, Story
 
@@ -41,10 +39,9 @@ def show(story: Story, console: Console) -> None:
         say(f"{'':10}{_line(story.other)}")
     if story.others:
         say(f"\n{'its candidates' if story.unit == 'cluster' else 'the other candidates of the document'}")
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for other in sorted(story.others, key=lambda line: (-(line.rating or 0), line.qa_id)):
-            table.add_row(*map(Text, (other.qa_id, _rated(other), other.fate)))
-        console.print(table)
+        width = max(len(line.qa_id) for line in story.others)
+        for line in sorted(story.others, key=lambda line: (-(line.rating or 0), line.qa_id)):
+            say(f"{line.qa_id:{width}}  {_rated(line):10}  {line.fate}")
 
 
 def _outcome(step: Step) -> str:

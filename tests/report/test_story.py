@@ -78,7 +78,7 @@ def test_a_row_that_was_selected(run):
         "answered without the document: 0%",
         "answered from the evidence alone: 100%",
         "chunks 0 to 8, ",
-        "a.txt/c1/q1  not rated  failed by generate: no JSON",
+        "a.txt/c1/q1  not rated   failed by generate: no JSON",
     ):
         assert part in text
     assert "policy" not in text
