@@ -12,11 +12,10 @@ all    every candidate may stay: twelve of a document, and no rating is too low.
 files  with the default thresholds; chunks of 512 tokens, so that there are four times as many shards
 
 Seconds are those of the command, from Python's start to the stage's ledger; `dataset_s` is what the writing of the
-dataset takes after that, in `first`. Memory is the largest resident set of the command's
-own process up to there, and in `workers_mb` that of its workers, added up. `cpu_s` is the time of all of them on a
-processor, which a busy machine changes less. `disk_s` is what as many files take that one process writes, syncs and
-renames, as shards are, and nothing else. The ratio is to ten seconds or to 1,000 MB, whichever is the larger: below 1
-is within the limits.
+dataset takes after that, in `first`. Memory is the largest resident set of the command's own process up to there, and
+in `workers_mb` that of its workers, added up. `cpu_s` is the time of all of them on a processor, which a busy machine
+changes less. `disk_s` is what as many files take that one process writes, syncs and renames, as shards are, and nothing
+else. The ratio is to ten seconds or to 1,000 MB, whichever is the larger: below 1 is within the limits.
 """
 
 from __future__ import annotations
