@@ -124,6 +124,37 @@ def status(
     raise typer.Exit(pipeline.show_status(run, json))
 
 
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Argument(help="A finished run, or a dataset: a folder with data/train-*.parquet.")],
+    config: Annotated[Optional[str], typer.Option("-c", "--config", help="YAML file, or a bundled one's name.")] = None,
+    output_dir: Annotated[
+        Optional[str], typer.Option("-o", "--output-dir", help="Where all is written. Default: RUN/train.")
+    ] = None,
+    model: Annotated[Optional[str], typer.Option("--model", help="A name on the hub, a path, or `tiny`.")] = None,
+    reward: Annotated[
+        Optional[Literal["longrlvr", "answer", "context"]], typer.Option(help="What is rewarded. Default: longrlvr.")
+    ] = None,
+    steps: Annotated[Optional[int], typer.Option("--steps", min=0, help="Batches of rollouts.")] = None,
+    sft_steps: Annotated[
+        Optional[int], typer.Option("--sft-steps", min=0, help="Supervised steps on gold outputs first.")
+    ] = None,
+    seed: Seed = None,
+    base_url: BaseUrl = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: all GPUs, if there are any.")] = "auto",
+    processes: Annotated[
+        Optional[int], typer.Option("--processes", min=1, help="Ranks. Default: one per GPU, one without.")
+    ] = None,
+    resume: Resume = "if-possible",
+    verbose: Verbose = False,
+) -> None:
+    """Train a language model with GRPO on a dataset's grounding labels."""
+    given = locals()
+    from datagen import pipeline
+
+    raise typer.Exit(pipeline.train(**given))
+
+
 @app.command("quickstart-corpus")
 def quickstart_corpus(folder: Annotated[Path, typer.Argument(help="Where to write the documents.")]) -> None:
     """Write the Python language reference as a handful of long documents to try things on."""

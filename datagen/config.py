@@ -26,6 +26,7 @@ from datagen.sections import (
     Select,
 )
 from datagen.strict_yaml import clipped
+from datagen.train_sections import Train
 
 
 class Config(Section):
@@ -45,6 +46,7 @@ class Config(Section):
     judge: Judge = Judge()
     select: Select = Select()
     dataset: Dataset = Dataset()
+    train: Train = Train()
 
     @model_validator(mode="after")
     def _fitting(self) -> Config:

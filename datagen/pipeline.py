@@ -83,6 +83,12 @@ def write_quickstart(folder: Path) -> int:
     return _guarded(Reporter(), False, write)
 
 
+def train(**given: Any) -> int:
+    from datagen.train import command
+
+    return _guarded(Reporter(), given["verbose"], lambda: command.main(command.Options(**given)))
+
+
 def _run(command: str, options: Options, reporter: Reporter) -> int:
     run = options.output_dir
     chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from datagen.config import Config
 from datagen.sections import Endpoint, Price, Sampling, Section
+from datagen.train_sections import Train
 
 HERE = Path(__file__).parent
 PARTS: dict[str, type[Section]] = {
@@ -22,9 +23,9 @@ PARTS: dict[str, type[Section]] = {
 CONFIGURATION = """# Configuration
 
 One YAML file, a section per stage. An unknown key is an error; whatever is left out has its default. `-c` takes a path
-or the name of a bundled file: `quickstart`, `extractive`, `openai`, `paper`. The options `--input`, `--limit`,
-`--seed`, `--workers`, `--strict`, `--base-url`, `--model` and `--max-cost` stand over the file. A run keeps its
-configuration as `RUN/config.yaml`, so later commands on the same run need no `-c`.
+or the name of a bundled file: `quickstart`, `extractive`, `openai`, `paper`, and for `train` `train-tiny` and
+`train-paper`. Options such as `--input`, `--seed` and `--model` stand over the file. A run keeps its configuration as
+`RUN/config.yaml`, so later commands on the same run need no `-c`; `train` reads its section from `-c` alone.
 
 A setting marked † says how the work is done and changes no byte of the result: it may differ when a run is resumed. Any
 other change makes the stages it concerns stale; see [Runs](runs.md#when-a-setting-changed). One marked ‡ counts only
@@ -40,21 +41,24 @@ def cli() -> str:
 
 def configuration() -> str:
     parts = [CONFIGURATION, "## At the top\n", _table(Config)]
-    for name, info in Config.model_fields.items():
-        section: Any = info.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            summary = (section.__doc__ or "").strip().splitlines() if section.__doc__ != Section.__doc__ else []
-            parts += [f"## {name}\n", *(line + "\n" for line in summary[:1]), _table(section)]
+    for name, section in [*_sections(Config, ""), *_sections(Train, "train.")]:
+        summary = (section.__doc__ or "").strip().splitlines() if section.__doc__ != Section.__doc__ else []
+        parts += [f"## {name}\n", *(line + "\n" for line in summary[:1]), _table(section)]
     for title, part in PARTS.items():
         summary = (part.__doc__ or "").strip() if part.__doc__ != Section.__doc__ else ""
         parts += [f"## {title}\n", *([summary.splitlines()[0] + "\n"] if summary else []), _table(part)]
     return "\n".join(parts)
 
 
+def _sections(of: type[Section], prefix: str) -> list[tuple[str, type[Section]]]:
+    fields: list[tuple[str, Any]] = [(name, info.annotation) for name, info in of.model_fields.items()]
+    return [(prefix + name, kind) for name, kind in fields if isinstance(kind, type) and issubclass(kind, Section)]
+
+
 def _table(section: type[Section]) -> str:
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, info in section.model_fields.items():
-        if section is Config and isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+        if section in (Config, Train) and name in dict(_sections(section, "")):
             continue
         marks: Any = info.json_schema_extra or {}
         mark = " †" if "runtime" in marks else " ‡" if "method" in marks else ""
@@ -68,7 +72,7 @@ def _default(value: Any) -> str:
         given = value.model_dump(exclude_defaults=True)
         return ", ".join(f"`{k}: {v}`" for k, v in given.items())
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
+        return f"`[{', '.join(map(str, value))}]`"
     return "" if value is None else f"`{value}`"
 
 

@@ -1,0 +1,1 @@
+"""Training a language model with GRPO on a dataset's grounding labels."""

@@ -1,0 +1,125 @@
+"""Checkpoints: the model as `from_pretrained` and vLLM load it, and beside it all that going on needs.
+
+A checkpoint is a folder, written beside its place and renamed into it: it is there whole or not at all. It is named
+`step-000050` after 50 batches of rollouts, `step-000050-2` after two optimizer steps on the next one, and `warm-000050`
+within the warm start.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.checkpoint import state_dict as states
+
+from datagen.errors import UserError
+from datagen.train.parallel import World
+from datagen.train.update import Group
+
+STATE = "trainer.pt"
+WHOLE: Any = states.StateDictOptions(full_state_dict=True, cpu_offload=True)
+FROM_FIRST: Any = states.StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+
+
+@dataclass
+class State:
+    """Where a run is: after `step` whole batches, and in the next one, after `taken` of its optimizer steps."""
+
+    warmed: int = 0  # supervised steps before all that
+    step: int = 0
+    drawn: int = 0  # prompts drawn from the stream
+    taken: int = 0
+    groups: list[Group] = field(default_factory=list)  # the batch in hand
+    sampled: dict[str, float] = field(default_factory=dict)  # what its rollouts were like
+    sums: dict[str, float] = field(default_factory=dict)  # of the metrics of the optimizer steps taken
+    tokens: int = 0  # of prompts and responses so far
+
+    def name(self, warm_steps: int) -> str:
+        """Of its checkpoint."""
+        if self.warmed < warm_steps:
+            return f"warm-{self.warmed:06d}"
+        return f"step-{self.step:06d}" + (f"-{self.taken}" if self.taken else "")
+
+
+def save(target: Path, model: Any, optimizer: Any, tokenizer: Any, state: State, where: World, keep: int) -> None:
+    """Write a checkpoint and remove all but the latest `keep` beside it. Called by all ranks."""
+    weights = states.get_model_state_dict(model, options=WHOLE)
+    # Of an optimizer before its first step there is nothing to keep, and asking for it would count as a step.
+    moments = states.get_optimizer_state_dict(model, optimizer, options=WHOLE) if optimizer.state else None
+    if where.first:
+        building = target.with_name(f".{target.name}")
+        shutil.rmtree(building, ignore_errors=True)
+        try:
+            write_model(building, model, tokenizer, weights)
+            torch.save({"state": state, "optimizer": moments}, building / STATE)
+            _sync(building)
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(building, target)
+        except OSError as e:
+            raise UserError(f"{target}: cannot be written: {e.strerror or e}") from e
+        for old in there(target.parent)[:-keep]:
+            shutil.rmtree(old)
+    where.wait()
+
+
+def save_model(target: Path, model: Any, tokenizer: Any, where: World) -> None:
+    """Write the model alone. Called by all ranks."""
+    weights = states.get_model_state_dict(model, options=WHOLE)
+    if where.first:
+        building = target.with_name(f".{target.name}")
+        shutil.rmtree(building, ignore_errors=True)
+        write_model(building, model, tokenizer, weights)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(building, target)
+    where.wait()
+
+
+def write_model(folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any]) -> None:
+    """A model's folder in the layout of the hub."""
+    from huggingface_hub import save_torch_state_dict
+
+    folder.mkdir(parents=True)
+    save_torch_state_dict(weights, folder)
+    model.config.save_pretrained(folder)
+    if model.generation_config is not None:
+        model.generation_config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def there(folder: Path) -> list[Path]:
+    """The checkpoints of a run, the latest last."""
+    return [*sorted(folder.glob("warm-*")), *sorted(folder.glob("step-*"))]
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `load` wants of a checkpoint. Raises UserError if it is damaged."""
+    try:
+        return torch.load(folder / STATE, map_location="cpu", weights_only=False)
+    except Exception as e:
+        raise UserError(
+            f"{folder} cannot be read ({str(e).splitlines()[0]}): remove it to go on from the one before"
+        ) from e
+
+
+def load(stored: dict[str, Any], model: Any, optimizer: Any) -> State:
+    """Give the optimizer its moments. The model has its weights by being loaded from the folder."""
+    if moments := stored["optimizer"]:
+        states.set_optimizer_state_dict(model, optimizer, moments, options=FROM_FIRST if _sharded(model) else WHOLE)
+    return stored["state"]
+
+
+def _sharded(model: Any) -> bool:
+    return any(hasattr(p, "full_tensor") for p in model.parameters())
+
+
+def _sync(folder: Path) -> None:
+    for file in [*folder.iterdir(), folder]:
+        handle = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,138 @@
+"""A batch of rollouts: prompts drawn, responses sampled and scored, groups without contrast replaced.
+
+A group whose responses all have the same reward gives no gradient; it is redrawn, by the *total* reward. By the answer
+alone, groups in which every answer is wrong would be thrown away, and they are where the evidence is learned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+
+from datagen import train_sections
+from datagen.train import parallel, rollout
+from datagen.train.data import Tasks
+from datagen.train.parallel import World
+from datagen.train.rollout import Stop
+from datagen.train.scoring import Scored, Scorer
+from datagen.train.update import Group
+
+GREEDY = 0.0
+
+
+def drawn(number: int, n_tasks: int, seed: int) -> int:
+    """Which prompt the stream has at a place: all of them once, then again in another order."""
+    epoch, at = divmod(number, n_tasks)
+    return int(np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch)))).permutation(n_tasks)[at])
+
+
+def groups_of(
+    model: Any,
+    tokenizer: Any,
+    stop: Stop,
+    tasks: Tasks,
+    chosen: Sequence[tuple[int, int]],
+    n: int,
+    temperature: float,
+    seed: int,
+    scorer: Scorer,
+    settings: train_sections.Train,
+    where: World,
+) -> list[Group]:
+    """n scored responses to each chosen (task, number in the stream). The ranks share them and each returns all."""
+
+    def scored(wave: list[tuple[int, int]], responses: list[list[rollout.Response]]) -> list[Group]:
+        flat = [
+            (tasks.tasks[task], response, tokenizer.decode(response.tokens, skip_special_tokens=True))
+            for (task, _), of_task in zip(wave, responses, strict=True)
+            for response in of_task
+        ]
+        found = iter(scorer(flat))
+        return [
+            Group(task, of_task, [next(found) for _ in of_task])
+            for (task, _), of_task in zip(wave, responses, strict=True)
+        ]
+
+    mine = where.share(list(chosen))
+    size = settings.rollout.prompts_at_once
+    pending: list[Future[list[Group]]] = []
+    with parallel.gathered(model), ThreadPoolExecutor(1) as verifying:
+        for at in range(0, len(mine), size):
+            wave = mine[at : at + size]
+            prompts = [torch.tensor(tasks.prompt(task), dtype=torch.long, device=where.device) for task, _ in wave]
+            seeds = [[(seed, number, i) for i in range(n)] for _, number in wave]
+            responses = rollout.sample(model, prompts, seeds, stop, temperature, settings.rollout.max_tokens)
+            pending.append(verifying.submit(scored, wave, responses))
+        made = [group for future in pending for group in future.result()]
+    return where.gather(made)
+
+
+def batch(
+    model: Any,
+    tokenizer: Any,
+    stop: Stop,
+    tasks: Tasks,
+    start: int,
+    seed: int,
+    scorer: Scorer,
+    settings: train_sections.Train,
+    where: World,
+) -> tuple[list[Group], int, dict[str, float]]:
+    """Groups to train on, how many prompts were drawn from the stream at `start` for them, and what the rollouts were
+    like. There are fewer than `batch` groups if all redraws were in vain.
+    """
+    began = time.monotonic()
+    groups: list[Group] = []
+    seen: list[Group] = []
+    number = start
+    for _ in range(settings.max_redraws + 1):
+        chosen = [(drawn(i, len(tasks), seed), i) for i in range(number, number + settings.batch - len(groups))]
+        number += len(chosen)
+        made = groups_of(
+            model,
+            tokenizer,
+            stop,
+            tasks,
+            chosen,
+            settings.rollout.n,
+            settings.rollout.temperature,
+            seed,
+            scorer,
+            settings,
+            where,
+        )
+        seen += made
+        groups += [usable for usable in (group.usable() for group in made) if usable]
+        if len(groups) == settings.batch:
+            break
+    metrics = describe(seen) | {"groups_drawn": len(seen), "groups_kept": len(groups)}
+    return groups, number - start, metrics | {"rollout_s": round(time.monotonic() - began, 3)}
+
+
+def describe(groups: Sequence[Group]) -> dict[str, float]:
+    """Means over all responses; of what the verifier failed on, only that it did."""
+    pairs = [(r, s) for group in groups for r, s in zip(group.responses, group.scored, strict=True)]
+    rated: list[Scored] = [s for _, s in pairs if s.reward]
+    totals = [s.total for s in rated if s.total is not None]
+    rewards = [s.reward for s in rated if s.reward]
+    parsed = [s for s in rated if s.parsed]
+    return {
+        "reward": _mean(totals),
+        "answer": _mean([r.answer for r in rewards]),
+        "precision": _mean([r.precision for r in rewards]),
+        "recall": _mean([r.recall for r in rewards]),
+        "fbeta": _mean([r.fbeta for r in rewards]),
+        "format": len(parsed) / len(rated) if rated else 0.0,
+        "length": _mean([len(r.tokens) for r, _ in pairs]),
+        "cut": _mean([not r.finished for r, _ in pairs]),
+        "verifier_failed": len(pairs) - len(rated),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0

@@ -1,0 +1,178 @@
+"""What a run says: metrics.jsonl, TensorBoard on request, a live table on a terminal, sampled responses as parquet."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from datagen import shards, tags
+from datagen.errors import MissingExtra
+from datagen.train.checkpoint import State
+from datagen.train.data import Tasks
+from datagen.train.update import Group
+
+METRICS = "metrics.jsonl"
+SHOWN = {  # in the table, and how
+    "reward": ".3f",
+    "answer": ".3f",
+    "precision": ".3f",
+    "recall": ".3f",
+    "fbeta": ".3f",
+    "format": ".3f",
+    "entropy": ".3f",
+    "kl_ref": ".4f",
+    "length": ".0f",
+    "loss": ".4f",
+    "grad_norm": ".3f",
+    "tokens_per_s": ",.0f",
+}
+
+
+class Log:
+    """Rows of metrics, one a step. Those of an earlier try that come after `state`, where this one starts, go."""
+
+    def __init__(self, folder: Path, state: State | None, steps: int, tensorboard: bool) -> None:
+        self.folder, self.steps, self.started = folder, steps, time.monotonic()
+        self.first = state.step if state else 0
+        self.path = folder / METRICS
+        kept = [line for line in _lines(self.path) if _before(json.loads(line), state)] if state else []
+        shards.write_bytes(str(self.path), "".join(kept).encode())
+        self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  # open as long as the run lasts
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.rows: list[dict[str, Any]] = []
+        self.live = Live(console=self.console, refresh_per_second=2) if self.console.is_terminal else None
+        self.board: Any = _board(folder) if tensorboard else None
+
+    def __enter__(self) -> Log:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+        self.file.close()
+        if self.board:
+            self.board.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add a row, which has a step."""
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        if self.board:
+            for name, value in row.items():
+                if name != "step" and isinstance(value, (int, float)):
+                    self.board.add_scalar(name, value, row["step"])
+        self.rows = [*self.rows[-9:], row]
+        if self.live:
+            self.live.update(self._table())
+        else:
+            self.console.print(self._line(row))
+
+    def say(self, text: str) -> None:
+        self.console.print(text)
+
+    def _left(self, step: int) -> str:
+        done = step - self.first
+        seconds = (time.monotonic() - self.started) / done * (self.steps - step) if done > 0 else 0
+        return str(timedelta(seconds=round(seconds))) if seconds else ""
+
+    def _line(self, row: dict[str, Any]) -> str:
+        kind = next((k for k in ("eval", "sft") if any(name.startswith(f"{k}/") for name in row)), "")
+        prefix = f"{kind}/" if kind else ""
+        told = [
+            f"{name} {row[prefix + name]:{how}}" for name, how in SHOWN.items() if row.get(prefix + name) is not None
+        ]
+        where = f"warm start {row['sft/step']}" if kind == "sft" else f"step {row['step']}/{self.steps}"
+        left = self._left(row["step"]) if not kind else ""
+        return f"{where}{' validation' if kind == 'eval' else ''}: {', '.join(told)}{f' ({left} left)' if left else ''}"
+
+    def _table(self) -> Table:
+        names = [name for name in SHOWN if any(_value(row, name) is not None for row in self.rows)]
+        step = self.rows[-1]["step"]
+        table = Table(title=f"step {step} of {self.steps}  {self._left(step)}", title_justify="left")
+        table.add_column("")
+        for name in names:
+            table.add_column(name, justify="right")
+        for row in self.rows:
+            kind = next((k for k in ("eval", "sft") if any(name.startswith(f"{k}/") for name in row)), "")
+            cells = [_value(row, name) for name in names]
+            shown = ["" if v is None else f"{v:{SHOWN[n]}}" for n, v in zip(names, cells, strict=True)]
+            table.add_row(kind or str(row["step"]), *shown)
+        return table
+
+
+def _before(row: dict[str, Any], state: State) -> bool:
+    return row["sft/step"] <= state.warmed if "sft/step" in row else row["step"] <= state.step
+
+
+def _value(row: dict[str, Any], name: str) -> Any:
+    return next((row[key] for key in (name, f"eval/{name}", f"sft/{name}") if row.get(key) is not None), None)
+
+
+def _lines(path: Path) -> list[str]:
+    """Whole lines: a kill may have cut the last one short."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as e:
+        raise MissingExtra("train.tensorboard needs its package: pip install 'longrlvr-data[train]'") from e
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def write_samples(path: Path, groups: Sequence[Group], tasks: Tasks) -> None:
+    """What the model wrote, a row a response, for a person to read."""
+    rows = [
+        {
+            "qa_id": tasks.tasks[group.task].qa_id,
+            "question": tasks.tasks[group.task].question,
+            "expected_answer": tasks.tasks[group.task].answer,
+            "ref_chunks": list(tasks.tasks[group.task].ref_chunks),
+            "response": scored.text,
+            "cited": tags.read_response(scored.text).useful_chunks,
+            "answer": tags.read_response(scored.text).answer,
+            "total": scored.total,
+            "correct": scored.reward.answer if scored.reward else None,
+            "fbeta": scored.reward.fbeta if scored.reward else None,
+            "n_tokens": len(response.tokens),
+            "finished": response.finished,
+        }
+        for group in groups
+        for response, scored in zip(group.responses, group.scored, strict=True)
+    ]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLES), sink)
+    shards.write_bytes(str(path), sink.getvalue().to_pybytes())
+
+
+SAMPLES = pa.schema(
+    [
+        ("qa_id", pa.string()),
+        ("question", pa.string()),
+        ("expected_answer", pa.string()),
+        ("ref_chunks", pa.list_(pa.int64())),
+        ("response", pa.string()),
+        ("cited", pa.list_(pa.int64())),
+        ("answer", pa.string()),
+        ("total", pa.float64()),
+        ("correct", pa.float64()),
+        ("fbeta", pa.float64()),
+        ("n_tokens", pa.int64()),
+        ("finished", pa.bool_()),
+    ]
+)

@@ -1,0 +1,157 @@
+"""Loading the model that is trained, and saying before the first step what would not fit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datagen import train_sections
+from datagen.errors import ConfigError
+from datagen.train import policy
+from datagen.train.parallel import World
+
+GB = 1e9
+CPU_LIMIT = 1e9  # parameters that are trained on CPUs within a lifetime
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What memory depends on."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    intermediate: int
+    kv: int  # width of the keys and values of a token in a layer, together
+    vocabulary: int
+
+
+def config_of(settings: train_sections.Train, folder: str) -> Any:
+    """The model's configuration. Raises ConfigError when it can't be had."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, revision=settings.revision)
+    except Exception as e:  # of many kinds: no such folder, no network, a damaged file
+        raise ConfigError(
+            f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}. Give a folder that holds the model, or a "
+            "name that the hub can be asked for"
+        ) from e
+
+
+def tokenizer_of(settings: train_sections.Train, folder: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, revision=settings.revision)
+    except Exception as e:
+        raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {_reason(e)}") from e
+
+
+def shape_of(config: Any) -> Shape:
+    """Counts without making the model: on the device "meta" it takes no memory."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    n = sum(p.numel() for p in model.parameters())
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    sizes = config.num_hidden_layers, config.hidden_size, config.intermediate_size
+    return Shape(n, *sizes, 2 * heads * width, config.vocab_size)
+
+
+def estimate(
+    shape: Shape, settings: train_sections.Train, prompt: int, size: int, dtype: torch.dtype
+) -> dict[str, float]:
+    """Bytes on one device, by what they are for, with prompts of so many tokens on `size` devices. Upper bounds of
+    what stands in memory at once; the kernels' own buffers are not in it.
+    """
+    wide = torch.finfo(dtype).bits // 8
+    spread = size > 1 or dtype != torch.float32
+    copies = 1 + (settings.loss.kl > 0)
+    response = min(settings.tokens_per_pass, settings.rollout.n * settings.rollout.max_tokens)
+    tokens = prompt + response
+    per_layer = shape.hidden + shape.kv
+    inside = 6 * shape.hidden + 3 * shape.intermediate + 2 * shape.kv  # of the one layer that is computed again
+    kept = per_layer * shape.layers + inside if settings.checkpointing else inside * shape.layers
+    caches = settings.rollout.prompts_at_once * (prompt + settings.rollout.n * settings.rollout.max_tokens)
+    logits = min(policy.LOGITS, response * shape.vocabulary) * 4 * 3
+    training = {
+        "gradients": shape.parameters * 4.0,
+        "activations": float(tokens * kept * wide),
+        "keys and values, with gradients": 2.0 * tokens * shape.kv * shape.layers * wide,
+        "logits": float(logits),
+    }
+    rollouts = {"keys and values of rollouts": float(caches * shape.kv * shape.layers * wide)}
+    larger = training if sum(training.values()) >= sum(rollouts.values()) else rollouts
+    return {
+        "parameters": shape.parameters * copies * (4.0 / size + (wide if spread else 0)),
+        "optimizer": shape.parameters * 8.0 / size,
+        **larger,
+    }
+
+
+def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, where: World, dtype: torch.dtype) -> None:
+    """Raise ConfigError, with the estimate and what to change, if a step with the longest prompt can't fit."""
+    on_cpu = where.device.type == "cpu"
+    if on_cpu and shape.parameters > CPU_LIMIT:
+        raise ConfigError(
+            f"train.model: {settings.model} has {shape.parameters / GB:.1f} billion parameters and there is no GPU: "
+            "train it on a GPU, or a model with less than a billion parameters here"
+        )
+    parts = estimate(shape, settings, prompt, where.size, dtype)
+    there = _memory(where)
+    if sum(parts.values()) * (where.size if on_cpu else 1) > there:
+        told = ", ".join(f"{name} {size / GB:.1f}" for name, size in parts.items())
+        raise ConfigError(
+            f"a step with a prompt of {prompt:,} tokens needs about {sum(parts.values()) / GB:.1f} GB on each of "
+            f"{where.size} device{'s' if where.size > 1 else ''}, and {there / GB:.1f} GB are there ({told}). Use more "
+            "GPUs, train.checkpointing, a lower train.tokens_per_pass, train.rollout.prompts_at_once or "
+            "train.rollout.max_tokens, shorter prompts or a smaller model"
+        )
+
+
+def _memory(where: World) -> int:
+    if where.device.type == "cuda":
+        return torch.cuda.mem_get_info(where.device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def load(folder: str, settings: train_sections.Train, where: World) -> Any:
+    """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, revision=settings.revision, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    except Exception as e:
+        raise ConfigError(f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}") from e
+    if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
+        raise ConfigError(
+            f"train.model: {settings.model} has sliding windows of attention, which can't be trained here"
+        )
+    model.to(where.device)
+    policy.adapt(model)
+    policy.check(model)
+    return model.train()
+
+
+def end_tokens(model_config: Any, tokenizer: Any, folder: str) -> list[int]:
+    """The tokens that end a turn."""
+    from transformers import GenerationConfig
+
+    ends: Any = [tokenizer.eos_token_id, model_config.eos_token_id]
+    if (Path(folder) / "generation_config.json").exists():
+        ends.append(GenerationConfig.from_pretrained(folder).eos_token_id)
+    flat = [token for end in ends for token in (end if isinstance(end, list) else [end])]
+    return sorted({token for token in flat if token is not None})
+
+
+def _reason(e: Exception) -> str:
+    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,136 @@
+"""One process a GPU under torchrun: which are there, what they tell each other, and the model spread over them.
+
+Parameters and gradients are whole on every GPU while a step uses them; what lies between steps, and the optimizer's
+state, is in shards (FSDP2). Ranks may run any number of prompts and responses in a step without waiting for each other:
+they meet once, when the gradients are added up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class World:
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, items: list[Any]) -> list[Any]:
+        """This rank's part of what all ranks have in the same order."""
+        return items[self.rank :: self.size]
+
+    def gather(self, mine: list[Any]) -> list[Any]:
+        """The results for all items, in their order, from each rank's for its `share`."""
+        if self.size == 1:
+            return mine
+        parts: list[Any] = [None] * self.size
+        dist.all_gather_object(parts, mine)
+        n = sum(map(len, parts))
+        return [parts[i % self.size][i // self.size] for i in range(n)]
+
+    def sum(self, values: dict[str, float]) -> dict[str, float]:
+        """Sums over all ranks, which give the same names."""
+        if self.size == 1 or not values:
+            return values
+        total = torch.tensor([values[name] for name in sorted(values)], dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return dict(zip(sorted(values), total.tolist(), strict=True))
+
+    def any(self, flag: bool) -> bool:
+        return self.sum({"flag": float(flag)})["flag"] > 0
+
+    def wait(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def world(device: str) -> Iterator[World]:
+    """This process's place under torchrun, or the only one."""
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    on = torch.device(f"cuda:{local}" if device == "cuda" else device)
+    if on.type == "cuda":
+        torch.cuda.set_device(on)
+    if size > 1 or on.type == "cuda":
+        backend = "cpu:gloo,cuda:nccl" if on.type == "cuda" else "gloo"
+        if size == 1:
+            dist.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)  # pyright: ignore
+        else:
+            dist.init_process_group(backend)
+    try:
+        yield World(rank, size, on)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def spread(model: Any, where: World, dtype: torch.dtype) -> bool:
+    """Shard a model of float32 parameters, which computes in `dtype` from then on. Returns whether that was needed."""
+    if where.size == 1 and dtype == torch.float32:
+        return False
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    mesh = init_device_mesh(where.device.type, (where.size,))
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
+    options: dict[str, Any] = {"mesh": mesh, "mp_policy": policy, "reshard_after_forward": False}
+    for layer in model.model.layers:
+        fully_shard(layer, **options)
+    fully_shard(model, **options)
+    return True
+
+
+def is_spread(model: Any) -> bool:
+    from torch.distributed.fsdp import FSDPModule
+
+    return isinstance(model, FSDPModule)
+
+
+@contextmanager
+def gathered(model: Any) -> Iterator[None]:
+    """Within, parameters are whole on this rank, and gradients add up unsent (see `meeting`)."""
+    from torch.distributed.fsdp import FSDPModule
+
+    parts: list[Any] = [m for m in model.modules() if isinstance(m, FSDPModule)]
+    for part in parts:
+        part.set_reshard_after_backward(False, recurse=False)
+        part.set_requires_gradient_sync(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.set_requires_gradient_sync(True, recurse=False)
+            part.reshard()
+
+
+@contextmanager
+def meeting(model: Any) -> Iterator[None]:
+    """A backward pass within it, the same on all ranks, adds up the gradients of all of them."""
+    from torch.distributed.fsdp import FSDPModule
+
+    parts: list[Any] = [m for m in model.modules() if isinstance(m, FSDPModule)]
+    for part in parts:
+        part.set_requires_gradient_sync(True, recurse=False)
+    yield
+
+
+def norm(parameters: list[nn.Parameter], limit: float) -> float:
+    """Clip the gradients to a length and return what it was."""
+    total: Any = torch.nn.utils.clip_grad_norm_(parameters, limit)
+    whole: Tensor = total.full_tensor() if hasattr(total, "full_tensor") else total
+    return whole.item()

@@ -1,0 +1,206 @@
+"""A causal language model made to run a shared prompt once, with any number of responses after it.
+
+`adapt` leaves the model what it is (its weights, its class, its own forward), and adds three ways to call it:
+
+    prefix     the prompt's tokens → keys and values of every layer
+    responses  responses laid end to end, after those keys and values → log-probs of their tokens
+    decode     one token of each response → logits of the next
+
+Each is one call of the model and of its layers, with keys and values as outputs of the layers: so hooks on them (FSDP)
+see all that the backward pass will want. Decoders whose layers look like Llama's are understood (Llama, Qwen2, Qwen3,
+Mistral and others); `check` compares with the model's own forward and refuses what comes out different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from datagen.errors import ConfigError
+from datagen.train import attention
+
+Past = list[tuple[Tensor, Tensor]]  # keys and values (1, H_kv, P, D) of every layer
+Attend = Callable[[int, Tensor, Tensor, Tensor, float], Tensor]  # layer, q, k, v, scale → (B, H, T, D)
+NAME = "shared_prompt"
+ROOM = 64  # tokens that there is room for at first
+LOGITS = 1 << 26  # logits that stand in memory at once
+
+
+class Own:
+    """The keys and values that B responses have of their own, (B, H_kv, t, D) a layer, with room for more tokens."""
+
+    def __init__(self) -> None:
+        self.layers: list[tuple[Tensor, Tensor]] = []
+        self.length = 0
+
+    def add(self, index: int, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Add one token's at a layer; returns all there are. The last layer's end the token."""
+        if index == len(self.layers):
+            k, v = (x.new_empty(*x.shape[:2], ROOM, x.shape[3]) for x in pair)
+            self.layers.append((k, v))
+        k, v = self.layers[index]
+        if self.length == k.shape[2]:
+            k, v = self.layers[index] = torch.cat([k, torch.empty_like(k)], 2), torch.cat([v, torch.empty_like(v)], 2)
+        for buffer, x in ((k, pair[0]), (v, pair[1])):
+            buffer[:, :, self.length] = x[:, :, 0]
+        return k[:, :, : self.length + 1], v[:, :, : self.length + 1]
+
+    def keep(self, rows: Tensor) -> None:
+        self.layers = [(k[rows], v[rows]) for k, v in self.layers]
+
+
+def adapt(model: Any) -> None:
+    """Add the ways to call the model. Raises ConfigError if its layers are of another kind."""
+    name = type(model).__name__
+    inner: Any = getattr(model, "model", None)
+    there = all(hasattr(inner, part) for part in ("embed_tokens", "layers", "norm", "rotary_emb"))
+    if not there or not hasattr(model, "lm_head"):
+        raise ConfigError(f"{name} is no decoder like Llama or Qwen, which is what can be trained here")
+    AttentionInterface.register(NAME, _attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    model.set_attn_implementation(NAME)
+    for layer in inner.layers:
+        if not hasattr(layer, "self_attn") or not hasattr(layer, "input_layernorm"):
+            raise ConfigError(f"{name} has layers of another kind than Llama or Qwen: it can't be trained here")
+        layer.forward = partial(_layer, layer, layer.forward)
+    model.forward = partial(_model, model, model.forward)
+
+
+def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **given: Any) -> tuple[Tensor, None]:
+    attend: Attend | None = given.pop("attend", None)
+    if attend is None:
+        return sdpa_attention_forward(module, query, key, value, mask, **given)  # pyright: ignore[reportReturnType]
+    scale = given.get("scaling") or query.shape[-1] ** -0.5
+    return attend(module.layer_idx, query, key, value, scale).transpose(1, 2), None
+
+
+def _layer(layer: Any, original: Callable[..., Any], hidden: Tensor, *args: Any, **given: Any) -> Any:
+    attend: Attend | None = given.pop("attend", None)
+    if attend is None:
+        return original(hidden, *args, **given)
+    keys_only, kept = given.pop("keys_only"), []
+
+    def noting(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        kept.append((k, v))
+        return torch.zeros_like(q) if keys_only else attend(index, q, k, v, scale)
+
+    if keys_only:
+        layer.self_attn(hidden_states=layer.input_layernorm(hidden), attention_mask=None, attend=noting, **given)
+    else:
+        hidden = original(hidden, attention_mask=None, attend=noting, **given)
+    return hidden, *kept[0]
+
+
+def _model(model: Any, original: Callable[..., Any], *args: Any, way: str | None = None, **given: Any) -> Any:
+    ways = {"prefix": _prefix, "responses": _responses, "decode": _decode}
+    return original(*args, **given) if way is None else ways[way](model, *args, **given)
+
+
+def _through(
+    model: Any, ids: Tensor, positions: Tensor, attend: Attend, checkpointed: bool, keys_only: bool = False
+) -> tuple[Tensor, Past]:
+    """Hidden states (B, T, d) before the last norm, and the keys and values of every layer. `keys_only`: no more of the
+    last layer than those.
+    """
+    inner = model.model
+    hidden, past = inner.embed_tokens(ids), []
+    cos_sin = inner.rotary_emb(hidden, positions)
+    for i, layer in enumerate(inner.layers):
+        last = keys_only and i == len(inner.layers) - 1
+        run = partial(layer, attend=attend, keys_only=last, position_ids=positions, position_embeddings=cos_sin)
+        if checkpointed and torch.is_grad_enabled():
+            hidden, k, v = checkpoint(run, hidden, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore
+        else:
+            hidden, k, v = run(hidden)
+        past.append((k, v))
+    return hidden, past
+
+
+def _prefix(model: Any, ids: Tensor, checkpointed: bool = False) -> Past:
+    """ids (P,), at least one → keys and values of every layer."""
+
+    def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        return attention.causal(q, k, v, scale)
+
+    positions = torch.arange(len(ids), device=ids.device)[None]
+    return _through(model, ids[None], positions, attend, checkpointed, keys_only=True)[1]
+
+
+def _responses(
+    model: Any,
+    ids: Tensor,
+    targets: Tensor,
+    lengths: list[int],
+    past: Past,
+    temperature: float = 1.0,
+    checkpointed: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """ids, targets (T,): responses of these lengths, end to end → log-probs of the targets and entropies, (T,) float32
+    (float64 of a float64 model).
+    """
+    start = past[0][0].shape[2]
+    positions = torch.cat([torch.arange(start, start + n, device=ids.device) for n in lengths])[None]
+
+    def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        return attention.shared(q, k, v, past[index], lengths, scale)
+
+    hidden, _ = _through(model, ids[None], positions, attend, checkpointed)
+    return logprobs(model.lm_head, model.model.norm(hidden)[0], targets, temperature)
+
+
+def logprobs(head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Log-probs and entropies (T,) of the tokens after hidden states (T, d). Logits are formed a slice at a time and,
+    where there are more slices than one, formed again for the backward pass.
+    """
+    size = max(1, LOGITS // head.weight.shape[0])  # pyright: ignore[reportIndexIssue]
+    slices = list(zip(hidden.split(size), targets.split(size), strict=True))
+    run = partial(_slice, head, temperature)
+    if len(slices) > 1 and torch.is_grad_enabled():
+        run = partial(checkpoint, run, use_reentrant=False, preserve_rng_state=False)
+    made: Any = [run(*part) for part in slices]
+    return torch.cat([logp for logp, _ in made]), torch.cat([entropy for _, entropy in made])
+
+
+def _slice(head: nn.Module, temperature: float, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    logits = head(hidden)
+    logp = (logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature).log_softmax(-1)
+    with torch.no_grad():
+        entropy = -(logp.exp() * logp).sum(-1)
+    return logp.gather(-1, targets[:, None])[:, 0], entropy
+
+
+def _decode(
+    model: Any, ids: Tensor, positions: Tensor, pasts: Sequence[Past], counts: Sequence[int], own: Own
+) -> Tensor:
+    """ids, positions (B,): the next token of B responses, `counts` to each prompt → logits (B, V) of the one after."""
+
+    def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        return attention.decode(q, *own.add(index, (k, v)), [past[index] for past in pasts], counts, scale)
+
+    hidden, _ = _through(model, ids[:, None], positions[:, None], attend, False)
+    own.length += 1
+    return model.lm_head(model.model.norm(hidden[:, 0]))
+
+
+@torch.no_grad()
+def check(model: Any) -> None:
+    """Raise ConfigError unless the ways to call the model agree with its own forward, on a few random tokens."""
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.config.vocab_size, (24,), generator=draw).to(model.device)
+    try:
+        theirs = model(ids[None]).logits[0].float().log_softmax(-1)
+    except ValueError as e:  # such as a cap on the scores
+        raise ConfigError(f"{type(model).__name__} computes its attention in a way that can't be used here: {e}") from e
+    past = model(ids[:11], way="prefix")
+    ours, _ = model(ids[11:-1], ids[12:], [12], past, way="responses")
+    off = (ours - theirs[11:-1].gather(-1, ids[12:, None])[:, 0]).abs().max().item()
+    if not off < (0.2 if model.dtype in (torch.float16, torch.bfloat16) else 1e-3):
+        raise ConfigError(f"{type(model).__name__} gives other log-probs here than by its own code (by {off:.3g})")

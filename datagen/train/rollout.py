@@ -1,0 +1,105 @@
+"""Responses sampled from the model itself: each prompt runs once, its responses decode together.
+
+Every response has random numbers of its own, seeded by what it is (run, step, prompt, sample): which others it is
+decoded with changes nothing of its draws. Responses of a prompt, and of several prompts, begin in the same moment, so
+their own keys and values are all of one length and none is padded; one that has ended leaves the batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datagen.train.policy import Own
+
+CLOSING = "</answer>"  # nothing of a response that comes after this is read
+TAIL = 24  # last tokens that are looked through for it
+
+
+@dataclass(frozen=True)
+class Response:
+    tokens: list[int]  # up to the token that ended it
+    logprobs: list[float]  # of these tokens, as sampled
+    finished: bool  # False: cut at the longest length there can be
+
+
+@dataclass
+class _Row:
+    draw: np.random.Generator
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finished: bool = False
+
+
+class Stop:
+    """Which tokens may end a response: those that end a turn, and those with the last character of `CLOSING`."""
+
+    def __init__(self, tokenizer: Any, ends: Sequence[int]) -> None:
+        self.tokenizer, self.ends = tokenizer, set(ends)
+        texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+        self.closers = {i for i, text in enumerate(texts) if CLOSING[-1] in text}
+
+    def reached(self, tokens: list[int]) -> bool:
+        if tokens[-1] in self.ends:
+            return True
+        return tokens[-1] in self.closers and CLOSING in self.tokenizer.decode(tokens[-TAIL:])
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    prompts: Sequence[Tensor],
+    seeds: Sequence[Sequence[tuple[int, ...]]],
+    stop: Stop,
+    temperature: float,
+    max_tokens: int,
+) -> list[list[Response]]:
+    """As many responses to each prompt (P,) as it has seeds. A temperature of 0 takes the likeliest token."""
+    groups = [[_Row(np.random.Generator(np.random.Philox(np.random.SeedSequence(s)))) for s in of] for of in seeds]
+    pasts = [model(prompt[:-1], way="prefix") for prompt in prompts]
+    rows = [row for group in groups for row in group]
+    of_prompt = [p for p, group in enumerate(groups) for _ in group]
+    live = list(range(len(rows)))
+    tokens = torch.stack([prompts[p][-1] for p in of_prompt])
+    positions = torch.tensor([len(prompts[p]) - 1 for p in of_prompt], device=tokens.device)
+    own = Own()
+    while live:
+        counts = Counter(of_prompt[i] for i in live)  # in the order of the prompts, as the rows are
+        logits = model(tokens, positions, [pasts[p] for p in counts], list(counts.values()), own, way="decode")
+        tokens, logprobs = _drawn(logits, [rows[i].draw for i in live], temperature)
+        stay = []
+        for at, (i, token, logprob) in enumerate(zip(live, tokens.tolist(), logprobs.tolist(), strict=True)):
+            row = rows[i]
+            row.tokens.append(token)
+            row.logprobs.append(logprob)
+            row.finished = stop.reached(row.tokens)
+            if not row.finished and len(row.tokens) < max_tokens:
+                stay.append(at)
+        if len(stay) < len(live):
+            kept = torch.tensor(stay, dtype=torch.long, device=tokens.device)
+            tokens, positions = tokens[kept], positions[kept]
+            own.keep(kept)
+            live = [live[at] for at in stay]
+        positions = positions + 1
+    return [[Response(row.tokens, row.logprobs, row.finished) for row in group] for group in groups]
+
+
+def _drawn(logits: Tensor, draws: list[np.random.Generator], temperature: float) -> tuple[Tensor, Tensor]:
+    """(B,) tokens drawn from logits (B, V), and their log-probs."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logp = (wide / (temperature or 1.0)).log_softmax(-1)
+    if temperature == 0:
+        tokens = logp.argmax(-1)
+    else:
+        # The inverse of the cumulative distribution: a number a row, whatever the others are.
+        cumulative = logp.double().exp().cumsum(-1)
+        at = torch.tensor([draw.random() for draw in draws], dtype=torch.float64, device=logits.device)
+        tokens = torch.searchsorted(cumulative, at[:, None] * cumulative[:, -1:], right=True)[:, 0]
+        tokens = tokens.clamp(max=logits.shape[-1] - 1)
+    return tokens, logp.gather(-1, tokens[:, None])[:, 0]

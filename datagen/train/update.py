@@ -1,0 +1,166 @@
+"""Groups of scored responses, and an optimizer step on some of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datagen import train_sections
+from datagen.errors import UserError
+from datagen.train import logprobs, parallel
+from datagen.train.loss import Batch, group_advantages, policy_loss, token_weights
+from datagen.train.parallel import World
+from datagen.train.rollout import Response
+from datagen.train.scoring import Scored
+
+
+class Diverged(UserError):
+    """The gradient is not a number, or far too long: going on would destroy the model."""
+
+
+@dataclass
+class Group:
+    """A prompt's responses and what became of them; the unit of everything here."""
+
+    task: int  # its index in the split
+    responses: list[Response]
+    scored: list[Scored]
+    old: list[float] = field(default_factory=list)  # log-probs before the batch's first step, responses end to end
+    ref: list[float] = field(default_factory=list)  # by the reference
+
+    @property
+    def totals(self) -> list[float]:
+        return [scored.total for scored in self.scored if scored.total is not None]
+
+    def usable(self) -> Group | None:
+        """The group without what the verifier failed on; None if there is nothing to learn from it: all rewards the
+        same.
+        """
+        kept = [i for i, scored in enumerate(self.scored) if scored.total is not None]
+        if len(set(self.totals)) < 2:
+            return None
+        return Group(self.task, [self.responses[i] for i in kept], [self.scored[i] for i in kept])
+
+    def tensors(self, device: torch.device) -> list[Tensor]:
+        return [torch.tensor(response.tokens, device=device) for response in self.responses]
+
+
+def note_logprobs(
+    model: Any, reference: Any, groups: list[Group], prompts: list[Tensor], settings: train_sections.Train, where: World
+) -> None:
+    """Write down what the model, and the reference if there is one, gives the responses before they are trained on."""
+    limit, temperature = settings.tokens_per_pass, settings.rollout.temperature
+    for name, by in (("old", model), ("ref", reference)):
+        if by is None:
+            continue
+        with parallel.gathered(by):
+            mine = [
+                logprobs.logprobs(by, prompt, group.tensors(where.device), temperature, limit)[0].tolist()
+                for group, prompt in where.share(list(zip(groups, prompts, strict=True)))
+            ]
+        for group, values in zip(groups, where.gather(mine), strict=True):
+            setattr(group, name, values)
+
+
+def step(
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    groups: Sequence[Group],
+    prompts: Sequence[Tensor],
+    settings: train_sections.Train,
+    where: World,
+) -> dict[str, float]:
+    """One optimizer step on all of these groups, which are shared among the ranks. Returns metrics, means over tokens.
+
+    Raises Diverged.
+    """
+    lengths = [[len(response.tokens) for response in group.responses] for group in groups]
+    flat = [n for of_group in lengths for n in of_group]
+    weights = iter(token_weights(flat, settings.loss.aggregation, settings.rollout.max_tokens))
+    of_groups = [[next(weights) for _ in of_group] for of_group in lengths]
+    sums: dict[str, float] = {}
+
+    def add(name: str, value: float) -> None:
+        sums[name] = sums.get(name, 0.0) + value
+
+    def work(group: Group, prompt: Tensor, weights_N: list[float]) -> None:
+        batch = _batch(group, weights_N, settings.loss, where.device)
+
+        def loss(logp_T: Tensor, entropy_T: Tensor, of: slice, tokens: slice) -> Tensor:
+            value, metrics = policy_loss(logp_T, _part(batch, of, tokens), settings.loss)
+            add("loss", value.item())
+            add("entropy", entropy_T.sum().item() / sum(flat))
+            for name, total in metrics.items():
+                add(name, total.item() / sum(flat))
+            return value * where.size  # FSDP divides by it
+
+        logprobs.backward(
+            model,
+            prompt,
+            group.tensors(where.device),
+            loss,
+            settings.rollout.temperature,
+            settings.tokens_per_pass,
+            settings.checkpointing,
+        )
+
+    accumulate(model, list(zip(groups, prompts, of_groups, strict=True)), work, where)
+    return finish(model, optimizer, where.sum(_named(sums, settings)), settings.optimizer)
+
+
+def accumulate(model: Any, items: list[Any], work: Any, where: World) -> None:
+    """Add up the gradients of work(*item) over all items and ranks, in `.grad`."""
+    if where.size == 1 and not parallel.is_spread(model):
+        for item in items:
+            work(*item)
+        return
+    with parallel.gathered(model):
+        for item in where.share(items):
+            work(*item)
+        with parallel.meeting(model):
+            few = torch.zeros(2, dtype=torch.long, device=where.device)
+            logprobs.backward(model, few, [few[:1]], lambda logp, *_: logp.sum() * 0)
+
+
+def finish(
+    model: Any, optimizer: torch.optim.Optimizer, metrics: dict[str, float], settings: train_sections.Optimizer
+) -> dict[str, float]:
+    """Take the step that `.grad` says. Raises Diverged, with the parameters as they were."""
+    length = parallel.norm(list(model.parameters()), settings.max_grad_norm)
+    if not math.isfinite(length) or not math.isfinite(metrics["loss"]):
+        raise Diverged(f"the gradient is not finite (length {length}, loss {metrics['loss']})")
+    if length > settings.stop_grad_norm:
+        raise Diverged(f"the gradient has the length {length:.3g}, above train.optimizer.stop_grad_norm")
+    optimizer.step()
+    optimizer.zero_grad()
+    return metrics | {"grad_norm": length}
+
+
+def _batch(group: Group, weights_N: list[float], settings: train_sections.Loss, device: torch.device) -> Batch:
+    rewards_G = torch.tensor(group.totals, dtype=torch.float64)
+    advantages = group_advantages(rewards_G, settings.advantage_by_std).float().to(device)
+    sampled = [logprob for response in group.responses for logprob in response.logprobs]
+    return Batch(
+        lengths=[len(response.tokens) for response in group.responses],
+        advantages_N=advantages,
+        weights_N=torch.tensor(weights_N, device=device),
+        old_T=torch.tensor(group.old, device=device) if group.old else None,
+        ref_T=torch.tensor(group.ref, device=device) if group.ref else None,
+        sampled_T=torch.tensor(sampled, device=device),
+    )
+
+
+def _part(batch: Batch, of: slice, tokens: slice) -> Batch:
+    old, ref, sampled = (x[tokens] if x is not None else None for x in (batch.old_T, batch.ref_T, batch.sampled_T))
+    return Batch(batch.lengths[of], batch.advantages_N[of], batch.weights_N[of], old, ref, sampled)
+
+
+def _named(sums: dict[str, float], settings: train_sections.Train) -> dict[str, float]:
+    """All that every rank must have a number for, since they are added up."""
+    names = ["loss", "entropy", "clip_fraction", "ratio", "kl_old", "sampler_ratio"]
+    return {name: sums.get(name, 0.0) for name in [*names, *(["kl_ref"] if settings.loss.kl else [])]}

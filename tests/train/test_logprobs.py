@@ -1,0 +1,118 @@
+"""The shared prompt's log-probs and gradients are those of the model's own forward, run for each response."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from train_worlds import KINDS, ids, model_of
+
+from datagen.errors import ConfigError
+from datagen.train import logprobs, policy
+
+PROMPT = ids(11)
+RESPONSES = [ids(n, seed=n) for n in (4, 1, 7, 2)]
+
+
+def gradients(model) -> dict[str, torch.Tensor]:
+    found = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    return found
+
+
+def weights(n: int) -> torch.Tensor:
+    return torch.randn(n, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+
+
+def both(model, prompt, responses, **how):
+    """Gradients of a weighted sum of log-probs: ours, and the naive ones."""
+    w = weights(sum(map(len, responses)))
+    logprobs.backward(model, prompt, responses, lambda logp, _entropy, _of, at: (logp * w[at]).sum(), 0.7, **how)
+    ours = gradients(model)
+    (logprobs.naive(model, prompt, responses, 0.7) * w).sum().backward()
+    return ours, gradients(model)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("limit", [1, 6, 1 << 15])
+def test_gradients_equal_the_naive_ones(kind, checkpointed, limit):
+    ours, wanted = both(model_of(kind), PROMPT, RESPONSES, checkpointed=checkpointed, limit=limit)
+    for name, grad in wanted.items():
+        torch.testing.assert_close(ours[name], grad, atol=1e-9, rtol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
+def test_the_cut_between_prompt_and_response_may_be_anywhere(kind):
+    """One text, cut at every place, from a prompt of two tokens to a response of one."""
+    text, model = ids(9, seed=3), model_of(kind)
+    for cut in range(2, len(text)):
+        ours, wanted = both(model, text[:cut], [text[cut:], text[cut : cut + 1]])
+        for name, grad in wanted.items():
+            torch.testing.assert_close(ours[name], grad, atol=1e-9, rtol=1e-6)
+
+
+@given(n=st.integers(2, 14), lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6), limit=st.integers(1, 40))
+@settings(max_examples=30)
+def test_logprobs_of_ragged_responses(n, lengths, limit):
+    model, prompt = model_of(), ids(n)
+    responses = [ids(size, seed=i) for i, size in enumerate(lengths)]
+    ours, entropy = logprobs.logprobs(model, prompt, responses, 1.3, limit)
+    torch.testing.assert_close(ours, logprobs.naive(model, prompt, responses, 1.3).detach(), atol=1e-10, rtol=1e-8)
+    assert entropy.shape == ours.shape
+    assert (entropy >= 0).all()
+
+
+def test_logits_in_slices_change_nothing(monkeypatch):
+    model = model_of()
+    whole, _ = both(model, PROMPT, RESPONSES)
+    monkeypatch.setattr(policy, "LOGITS", 97 * 3)
+    sliced, _ = both(model, PROMPT, RESPONSES)
+    for name, grad in whole.items():
+        torch.testing.assert_close(sliced[name], grad, atol=1e-12, rtol=1e-9)
+
+
+def test_float32_is_close():
+    ours, wanted = both(model_of(dtype=torch.float32), PROMPT, RESPONSES)
+    for name, grad in wanted.items():
+        torch.testing.assert_close(ours[name], grad, atol=2e-5, rtol=1e-3)
+
+
+def test_the_model_keeps_its_own_forward():
+    model = model_of()
+    text = ids(8)[None]
+    before = model(text).logits
+    assert torch.equal(before, model(text).logits)
+    assert model(text, labels=text).loss > 0
+    assert model.generate(text, max_new_tokens=3, do_sample=False).shape == (1, 11)
+
+
+def test_a_model_of_another_kind_is_refused():
+    from transformers import AutoModelForCausalLM, GPT2Config
+
+    model = AutoModelForCausalLM.from_config(GPT2Config(vocab_size=9, n_embd=8, n_layer=1, n_head=2))
+    with pytest.raises(ConfigError, match="GPT2LMHeadModel is no decoder like Llama or Qwen"):
+        policy.adapt(model)
+
+
+def test_a_model_whose_results_differ_is_refused():
+    """Here one whose attention scores are bent in its own code, which the check has to notice."""
+    model = model_of(dtype=torch.float32)
+    policy.check(model)
+    inner = model.model.layers[1].self_attn
+    own = inner.forward
+    inner.forward = lambda *args, **given: (lambda out: (out[0] * (1.1 if "attend" in given else 1.0), out[1]))(
+        own(*args, **given)
+    )
+    with pytest.raises(ConfigError, match="gives other log-probs here"):
+        policy.check(model)
+
+
+def test_softcapped_attention_is_refused():
+    from transformers import AutoModelForCausalLM, Gemma2Config
+
+    shape = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4}
+    model = AutoModelForCausalLM.from_config(Gemma2Config(**shape, **heads))
+    policy.adapt(model)
+    with pytest.raises(ConfigError, match="computes its attention in a way"):
+        policy.check(model)
