@@ -44,7 +44,8 @@ from datagen.train import tiny
 CHUNKS = 16
 VALUES = "red green blue white black brown pink gray".split()
 TOPICS = "fox owl bee cat dog hen cow pig ant bat eel elk emu gnu jay koi".split()
-ROWS = {"warm": 6000, "train": 3000, "validation": 64}
+SEAMS = ["<useful_chunks>\n", "\n</useful_chunks>\n\n<answer>\n", "\n</answer>"]  # a token each
+ROWS = {"warm": 20000, "train": 3000, "validation": 64}
 SHOWN = ("answer", "recall", "format", "copied", "entropy", "kl_ref")
 ARMS = ("answer", "longrlvr")
 LAST = 20  # steps that the end of a run is a mean of
@@ -95,9 +96,13 @@ def write_data(folder: Path, setting: Setting) -> Path:
 
 
 def write_model(folder: Path, seed: int) -> Path:
-    """A model with random weights, for which a tag, a topic and a value are one token each."""
+    """A model with random weights, for which a tag, a topic and a value are one token each. Its positions turn fast, since
+    its texts are short.
+    """
     ids = [f"{mark}CHUNK_{i}>" for i in range(CHUNKS) for mark in ("<", "</")]
-    return tiny.build(folder, [], 300, seed, words=[*ids, *VALUES, *TOPICS], max_position_embeddings=512)
+    shape = {"rope_parameters": {"rope_type": "default", "rope_theta": 30.0}, "initializer_range": 0.1}
+    words = [*SEAMS, *ids, *VALUES, *TOPICS]
+    return tiny.build(folder, [], 300, seed, words=words, max_position_embeddings=512, **shape)
 
 
 def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -130,7 +135,7 @@ def warm_start(setting: Setting, root: Path) -> tuple[Path, Path]:
     """The data, and a model that knows the format and copies, and cites badly."""
     folder = write_data(root / setting.name(), setting)
     model = write_model(folder / "random", setting.seed)
-    sft = {"steps": setting.warm_steps, "lr": 3e-3, "batch": 16}
+    sft = {"steps": setting.warm_steps, "lr": 3e-3, "batch": 64}
     train(setting, folder / "warm", folder / "warmed", model, {"steps": 0, "sft": sft, "eval_every": 0})
     return folder / "true", folder / "warmed" / "checkpoints" / "step-000000"
 

@@ -92,7 +92,10 @@ class Train(Section):
         default=True, description="keep a layer's input only, and compute the rest again", json_schema_extra=RUNTIME
     )
     tokens_per_pass: int = Field(
-        default=32_768, ge=1, description="response tokens that are run together", json_schema_extra=RUNTIME
+        default=32_768,
+        ge=1,
+        description="tokens of responses, or of whole texts in the warm start, run together",
+        json_schema_extra=RUNTIME,
     )
     eval_every: int = Field(default=10, ge=0, description="steps between two looks at the validation split; 0: never")
     eval_prompts: int = Field(default=64, ge=1, description="of the validation split, at most")

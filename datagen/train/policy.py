@@ -1,7 +1,8 @@
 """A causal language model made to run a shared prompt once, with any number of responses after it.
 
-`adapt` leaves the model what it is (its weights, its class, its own forward), and adds three ways to call it:
+`adapt` leaves the model what it is (its weights, its class, its own forward), and adds four ways to call it:
 
+    packed     whole texts laid end to end → log-probs of the tokens asked for
     prefix     the prompt's tokens → keys and values of every layer
     responses  responses laid end to end, after those keys and values → log-probs of their tokens
     decode     one token of each response → logits of the next
@@ -100,7 +101,7 @@ def _layer(layer: Any, original: Callable[..., Any], hidden: Tensor, *args: Any,
 
 
 def _model(model: Any, original: Callable[..., Any], *args: Any, way: str | None = None, **given: Any) -> Any:
-    ways = {"prefix": _prefix, "responses": _responses, "decode": _decode}
+    ways = {"packed": _packed, "prefix": _prefix, "responses": _responses, "decode": _decode}
     return original(*args, **given) if way is None else ways[way](model, *args, **given)
 
 
@@ -122,6 +123,24 @@ def _through(
             hidden, k, v = run(hidden)
         past.append((k, v))
     return hidden, past
+
+
+def _packed(
+    model: Any, ids: Tensor, lengths: list[int], wanted: Tensor, targets: Tensor, checkpointed: bool = False
+) -> tuple[Tensor, Tensor]:
+    """ids (T,): texts of these lengths, end to end; wanted, targets (W,): places, and the tokens that come after them →
+    log-probs of the targets and entropies, (W,) float32.
+    """
+
+    def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        return attention.shared(q, k, v, None, lengths, scale)
+
+    hidden, _ = _through(model, ids[None], _positions(0, lengths, ids), attend, checkpointed)
+    return logprobs(model.lm_head, model.model.norm(hidden[0, wanted]), targets, 1.0)
+
+
+def _positions(start: int, lengths: list[int], ids: Tensor) -> Tensor:
+    return torch.cat([torch.arange(start, start + n, device=ids.device) for n in lengths])[None]
 
 
 def _prefix(model: Any, ids: Tensor, checkpointed: bool = False) -> Past:
@@ -146,12 +165,11 @@ def _responses(
     """ids, targets (T,): responses of these lengths, end to end → log-probs of the targets and entropies, (T,) float32
     (float64 of a float64 model).
     """
-    start = past[0][0].shape[2]
-    positions = torch.cat([torch.arange(start, start + n, device=ids.device) for n in lengths])[None]
 
     def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         return attention.shared(q, k, v, past[index], lengths, scale)
 
+    positions = _positions(past[0][0].shape[2], lengths, ids)
     hidden, _ = _through(model, ids[None], positions, attend, checkpointed)
     return logprobs(model.lm_head, model.model.norm(hidden)[0], targets, temperature)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from datagen import tags, train_sections
-from datagen.train import logprobs, update
+from datagen.train import update
 from datagen.train.data import Task
 from datagen.train.parallel import World
 
@@ -32,14 +33,31 @@ def step(
     total = sum(map(len, outputs))
     losses = [0.0]
 
-    def work(prompt: Tensor, output: list[int]) -> None:
-        def loss(logp_T: Tensor, *_: Any) -> Tensor:
-            value = -logp_T.sum() / total
-            losses.append(value.item())
-            return value * where.size
+    def work(pack: list[tuple[Tensor, Tensor]]) -> None:
+        lengths = [len(prompt) + len(output) - 1 for prompt, output in pack]
+        ends = list(accumulate(lengths))
+        wanted = [torch.arange(end - len(o), end, device=where.device) for end, (_, o) in zip(ends, pack, strict=True)]
+        ids = torch.cat([part for prompt, output in pack for part in (prompt, output[:-1])])
+        targets = torch.cat([output for _, output in pack])
+        logp_T, _ = model(ids, lengths, torch.cat(wanted), targets, way="packed", checkpointed=settings.checkpointing)
+        loss = -logp_T.sum() / total
+        losses.append(loss.item())
+        (loss * where.size).backward()
 
-        response = torch.tensor(output, device=where.device)
-        logprobs.backward(model, prompt, [response], loss, checkpointed=settings.checkpointing)
-
-    update.accumulate(model, list(zip(prompts, outputs, strict=True)), work, where)
+    texts = [(p, torch.tensor(o, device=where.device)) for p, o in zip(prompts, outputs, strict=True)]
+    update.accumulate(model, [(pack,) for pack in packs(texts, settings.tokens_per_pass)], work, where)
     return update.finish(model, optimizer, where.sum({"loss": sum(losses)}), settings.optimizer)
+
+
+def packs(texts: Sequence[tuple[Tensor, Tensor]], limit: int) -> list[list[tuple[Tensor, Tensor]]]:
+    """Prompts and outputs in passes of at most `limit` tokens, or one text."""
+    made: list[list[tuple[Tensor, Tensor]]] = []
+    size = limit
+    for prompt, output in texts:
+        n = len(prompt) + len(output)
+        if size + n > limit:
+            made.append([])
+            size = 0
+        made[-1].append((prompt, output))
+        size += n
+    return made
