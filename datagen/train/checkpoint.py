@@ -83,7 +83,9 @@ def write_model(folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any
     from huggingface_hub import save_torch_state_dict
 
     folder.mkdir(parents=True)
-    save_torch_state_dict(weights, folder)
+    # What was gathered from shards may be a part of a larger buffer, which safetensors does not take.
+    whole = {name: x if x.untyped_storage().nbytes() == x.nbytes else x.clone() for name, x in weights.items()}
+    save_torch_state_dict(whole, folder)
     model.config.save_pretrained(folder)
     if model.generation_config is not None:
         model.generation_config.save_pretrained(folder)

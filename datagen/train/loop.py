@@ -64,6 +64,8 @@ def optimizer_for(model: Any, settings: train_sections.Optimizer) -> torch.optim
 def warm_start(parts: Parts, state: State, optimizer: torch.optim.Optimizer, told: list[int], log: Log | None) -> None:
     """Supervised steps before the first rollout, which the optimizer then forgets. Raises as `train` does."""
     s = parts.settings
+    if state.warmed >= s.sft.steps:
+        return
     for step in range(state.warmed + 1, s.sft.steps + 1):
         first = (step - 1) * s.sft.batch
         numbers = range(first, first + s.sft.batch)

@@ -61,7 +61,7 @@ def shape_of(config: Any) -> Shape:
     n = sum(p.numel() for p in model.parameters())
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    sizes = config.num_hidden_layers, config.hidden_size, config.intermediate_size
+    sizes = config.num_hidden_layers, config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size)
     return Shape(n, *sizes, 2 * heads * width, config.vocab_size)
 
 

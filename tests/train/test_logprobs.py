@@ -1,5 +1,7 @@
 """The shared prompt's log-probs and gradients are those of the model's own forward, run for each response."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -110,8 +112,8 @@ def test_a_model_whose_results_differ_is_refused():
 def test_softcapped_attention_is_refused():
     from transformers import AutoModelForCausalLM, Gemma2Config
 
-    shape = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4}
+    shape: dict[str, Any] = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2}
+    heads: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4}
     model = AutoModelForCausalLM.from_config(Gemma2Config(**shape, **heads))
     policy.adapt(model)
     with pytest.raises(ConfigError, match="computes its attention in a way"):

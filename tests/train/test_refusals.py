@@ -1,0 +1,162 @@
+"""What can't be trained is said in a sentence, before anything is loaded or written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from train_worlds import dataset, row
+from transformers import LlamaConfig, Qwen2Config
+from typer.testing import CliRunner
+
+from datagen.cli import app
+from datagen.train import tiny
+
+
+def refused(*args: str | Path, code: int = 2) -> str:
+    """What is printed, on one line."""
+    done = CliRunner().invoke(app, ["train", *map(str, args)])
+    assert done.exit_code == code, done.output
+    assert "Traceback" not in done.output
+    return " ".join(done.output.split())
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    return dataset(tmp_path / "data")
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    return tiny.build(tmp_path / "model", [row(0)["prompt"][0]["content"]], 300, max_position_embeddings=512)
+
+
+def config(folder: Path, **train: Any) -> Path:
+    (folder / "c.yaml").write_text(yaml.safe_dump({"train": train}))
+    return folder / "c.yaml"
+
+
+SMALL = {"rollout": {"max_tokens": 16}}
+
+
+def test_no_model(data, tmp_path):
+    assert "no model is named: give --model" in refused(data, "-o", tmp_path / "out")
+
+
+def test_no_dataset(tmp_path):
+    told = refused(tmp_path, "-o", tmp_path / "out", "--model", "tiny", code=1)
+    assert "no dataset is there: give a finished run" in told
+
+
+def test_nowhere_to_write(data):
+    assert "say with -o where checkpoints and metrics go" in refused(data, "--model", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (lambda r: r.pop("extra_info"), "extra_info.qa_id"),
+        (lambda r: r.pop("prompt"), "prompt"),
+        (lambda r: r["extra_info"].pop("ref_chunks"), "extra_info.ref_chunks"),
+    ],
+)
+def test_missing_columns(change, missing, data, tmp_path):
+    rows = [row(i) for i in range(3)]
+    for r in rows:
+        change(r)
+    pq.write_table(pa.Table.from_pylist(rows), data / "data" / "train-00000.parquet")
+    told = refused(data, "-o", tmp_path / "out", "--model", "tiny", code=1)
+    assert missing in told
+    assert "it can't be trained on" in told
+
+
+def test_a_row_without_evidence(data, model, tmp_path):
+    rows = [row(0), row(1)]
+    rows[1]["extra_info"]["ref_chunks"] = []
+    pq.write_table(pa.Table.from_pylist(rows), data / "data" / "train-00000.parquet")
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL), code=1)
+    assert "train-00000.parquet, row 2: ref_chunks is empty" in told
+
+
+def test_a_damaged_file(data, tmp_path):
+    (data / "data" / "train-00000.parquet").write_bytes(b"PAR1 and no more")
+    assert "train-00000.parquet cannot be read as parquet" in refused(
+        data, "-o", tmp_path / "out", "--model", "tiny", code=1
+    )
+
+
+def test_a_model_that_is_not_there(data, tmp_path):
+    told = refused(data, "-o", tmp_path / "out", "--model", tmp_path / "nothing")
+    assert "nothing' cannot be loaded" in told
+
+
+def test_a_model_without_a_chat_template(data, model, tmp_path):
+    (model / "chat_template.jinja").unlink()
+    told = refused(data, "-o", tmp_path / "out", "--model", model)
+    assert "has no chat template" in told
+    assert "instruction-tuned" in told
+
+
+def test_a_prompt_that_is_too_long_is_not_cut(data, model, tmp_path):
+    settings = config(tmp_path, max_prompt_tokens=40, **SMALL)
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
+    assert "train-00000.parquet, row 1: the prompt has" in told
+    assert "and 40 is the most" in told
+    assert "Nothing is cut" in told
+
+
+def test_fewer_positions_than_a_response(data, model, tmp_path):
+    settings = config(tmp_path, rollout={"max_tokens": 600})
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings)
+    assert "train.rollout.max_tokens: 600" in told
+    assert "512 positions" in told
+
+
+def shape_of_7b(folder: Path, kind: Any) -> None:
+    """A configuration alone: no weights are looked at before it is refused."""
+    sizes = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28}
+    kind(**sizes, num_key_value_heads=4, vocab_size=152064, max_position_embeddings=32768).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", [Qwen2Config, LlamaConfig])
+def test_seven_billion_parameters_without_a_gpu(kind, data, model, tmp_path):
+    shape_of_7b(model, kind)
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "--device", "cpu")
+    assert "billion parameters and there is no GPU" in told
+
+
+def test_what_does_not_fit_says_how_much_is_needed_for_what(data, model, tmp_path):
+    settings = config(tmp_path, rollout={"max_tokens": 300, "n": 64, "prompts_at_once": 10**9})
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, "--device", "cpu")
+    assert "GB on each of 1 device" in told
+    assert "keys and values of rollouts" in told
+    assert "train.rollout.prompts_at_once" in told
+
+
+def test_a_verifier_that_does_not_answer(data, model, tmp_path):
+    engine = {"model": "judge", "endpoints": [{"base_url": "http://127.0.0.1:9/v1"}], "max_attempts": 1}
+    engine |= {"timeout": 2}
+    settings = config(tmp_path, reward={"verifier": "llm"}, engine=engine, **SMALL)
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
+    assert "127.0.0.1:9" in told
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_an_unknown_setting(data, tmp_path):
+    told = refused(data, "-o", tmp_path / "out", "--model", "tiny", "-c", config(tmp_path, rolout={"n": 4}))
+    assert "train.rolout" in told
+
+
+def test_a_model_of_another_kind(data, model, tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape: dict[str, Any] = {"n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 512}
+    other = GPT2LMHeadModel(
+        GPT2Config(vocab_size=json.loads((model / "config.json").read_text())["vocab_size"], **shape)
+    )
+    other.save_pretrained(model)
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL))
+    assert "is no decoder like Llama or Qwen" in told

@@ -1,0 +1,95 @@
+"""Rewards of responses: which verifier says what, and what becomes of one that fails."""
+
+from typing import Any
+
+import pytest
+from servers.openai_server import Settings, serve
+
+from datagen import rewards, tags
+from datagen.sections import Endpoint, Engine
+from datagen.train.data import Task
+from datagen.train.rollout import Response
+from datagen.train.scoring import Scorer, token_f1
+from datagen.train_sections import Reward
+
+TASK = Task("q1", "What trees?", "the red oak", (1, 3), 0, 0)
+
+
+def scored(answer: str, cited=(1, 3), n=10, engine=None, **settings) -> Any:
+    text = tags.render_response(cited, answer)
+    scorer = Scorer(Reward(**settings), engine or Engine(), 20)
+    try:
+        [one] = scorer([(TASK, Response([5] * n, [0.0] * n, True), text)])
+    finally:
+        scorer.close()
+    return one
+
+
+@pytest.mark.parametrize(
+    ("verifier", "right", "wrong"),
+    [
+        ("exact", "The red oak.", "red oak tree"),
+        ("contains", "It is the red oak", "the white oak"),
+        ("f1", "a red oak", "an old elm tree"),
+    ],
+)
+def test_verifiers(verifier, right, wrong):
+    assert scored(right, verifier=verifier).reward.answer == 1
+    assert scored(wrong, verifier=verifier).reward.answer == 0
+
+
+def test_each_kind_of_reward_is_a_part_of_the_one_in_rewards():
+    wanted = rewards.score(tags.render_response([1, 2], "the red oak"), (1, 3), True)
+    assert wanted
+    totals = {kind: scored("the red oak", [1, 2], kind=kind).total for kind in ("longrlvr", "answer", "context")}
+    assert totals == {"longrlvr": wanted.total, "answer": wanted.answer, "context": wanted.fbeta}
+    assert 0 < wanted.fbeta < 1
+
+
+def test_what_cannot_be_parsed_is_wrong():
+    scorer = Scorer(Reward(), Engine(), 20)
+    [one] = scorer([(TASK, Response([5], [0.0], False), "the red oak")])
+    assert (one.total, one.parsed) == (0, False)
+
+
+def test_too_long_a_response_costs():
+    assert (
+        scored("the red oak", n=10, overlong_buffer=8).total - scored("the red oak", n=18, overlong_buffer=8).total
+        == 0.75
+    )
+
+
+def judge(url: str) -> Engine:
+    return Engine(model="judge", endpoints=(Endpoint(base_url=url),), max_attempts=1)
+
+
+def test_a_model_verifies_what_strings_can_not_tell():
+    with serve(Settings(reply=lambda body: "[[Yes]]" if "crimson" in str(body) else "[[No]]")) as server:
+        assert scored("crimson oak", engine=judge(server.url), verifier="llm").reward.answer == 1
+        assert scored("green elm", engine=judge(server.url), verifier="llm").reward.answer == 0
+        before = server.stats.requests
+        assert scored("the red oak", engine=judge(server.url), verifier="llm").reward.answer == 1
+        assert server.stats.requests == before + 1  # the probe alone
+
+
+def test_a_failed_verifier_masks_the_response():
+    with serve(Settings(reply=lambda body: "[[Yes]]" if "even number" in str(body) else "I can't tell")) as server:
+        one = scored("green elm", engine=judge(server.url), verifier="llm")
+    assert (one.total, one.reward, one.parsed) == (None, None, True)
+
+
+def test_the_same_answer_is_asked_about_once():
+    with serve(Settings(reply=lambda body: "[[No]]")) as server:
+        scorer = Scorer(Reward(verifier="llm"), judge(server.url), 20)
+        text = tags.render_response([1], "green elm")
+        many = scorer([(TASK, Response([5], [0.0], True), text)] * 6)
+        assert server.stats.requests == 2
+        scorer.close()
+    assert [one.total for one in many] == [many[0].total] * 6
+
+
+@pytest.mark.parametrize(
+    ("given", "f1"), [("red oak", 1.0), ("an oak", 2 / 3), ("red oak of the north", 2 / 3), ("elm", 0.0), ("", 0.0)]
+)
+def test_token_f1(given, f1):
+    assert token_f1("the red oak", given) == pytest.approx(f1)

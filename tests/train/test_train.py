@@ -1,0 +1,177 @@
+"""The command, whole: a run, a killed run, an interrupted one, and two ranks instead of one."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from train_worlds import dataset
+
+# Nothing that rests on what the model can do: the length of a response is rewarded, too, so that rewards differ.
+SETTINGS: dict[str, Any] = {
+    "model": "tiny",
+    "steps": 6,
+    "batch": 4,
+    "mini_batch": 2,
+    "max_redraws": 1,
+    "eval_every": 3,
+    "save_every": 2,
+    "samples_every": 3,
+    "rollout": {"n": 4, "max_tokens": 20, "prompts_at_once": 2},
+    "reward": {"overlong_buffer": 19},
+    "loss": {"kl": 0.05},
+    "optimizer": {"lr": 1e-3, "warmup": 2},
+    "sft": {"steps": 4, "batch": 4, "lr": 1e-3, "save_every": 2},
+}
+CLOCK = {"seconds", "tokens_per_s", "rollout_s", "eval/seconds"}
+
+
+def config(folder: Path, **changes: Any) -> Path:
+    file = folder / f"{len(list(folder.glob('*.yaml')))}.yaml"
+    file.write_text(yaml.safe_dump({"seed": 3, "train": SETTINGS | changes}))
+    return file
+
+
+def command(data: Path, settings: Path, out: Path, *more: str) -> list[str]:
+    how = [str(data), "-c", str(settings), "-o", str(out), "--device", "cpu", *more]
+    return [sys.executable, "-m", "datagen", "train", *how]
+
+
+def train(data: Path, settings: Path, out: Path, *more: str, expect: int = 0) -> str:
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command(data, settings, out, *more), capture_output=True, text=True, env=env)
+    assert done.returncode == expect, done.stderr
+    return done.stdout + done.stderr
+
+
+def start(data: Path, settings: Path, out: Path) -> subprocess.Popen[str]:
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command(data, settings, out), text=True, env=env, stderr=subprocess.PIPE)
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    path = out / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def figures(out: Path) -> list[dict[str, Any]]:
+    """All but what the clock says."""
+    return [{name: value for name, value in row.items() if name not in CLOCK} for row in rows(out)]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "checkpoints" / "step-000006" / "model.safetensors")
+
+
+def same(out: Path, whole: Path) -> None:
+    """To the bit."""
+    for ours, wanted in zip(figures(out), figures(whole), strict=True):
+        assert ours == wanted
+    theirs = weights(whole)
+    assert all(torch.equal(value, theirs.pop(name)) for name, value in weights(out).items())
+    assert not theirs
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data) -> Path:
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(data, config(folder), folder / "out")
+    return folder / "out"
+
+
+def test_a_run_leaves_metrics_samples_and_checkpoints(whole):
+    steps = [row for row in rows(whole) if "reward" in row]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows(whole) if "eval/reward" in row] == [0, 3, 6]
+    assert all(row["groups_kept"] and row["grad_norm"] > 0 and row["tokens_per_s"] > 0 for row in steps)
+    assert steps[-1]["kl_ref"] > steps[0]["kl_ref"] >= 0
+    assert {p.name for p in (whole / "checkpoints").iterdir()} == {"step-000004", "step-000006"}
+    samples = pq.read_table(whole / "samples" / "step-000001.parquet").to_pylist()
+    assert {"qa_id", "question", "expected_answer", "ref_chunks", "response", "cited", "total"} <= set(samples[0])
+    assert all(sample["n_tokens"] <= 20 for sample in samples)
+
+
+def test_a_checkpoint_loads_as_it_is(whole):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = whole / "checkpoints" / "step-000006"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer.apply_chat_template([{"role": "user", "content": "ash"}], return_tensors="pt", return_dict=True)
+    assert model(**ids).logits.isfinite().all()
+    start = AutoModelForCausalLM.from_pretrained(whole / "model")
+    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), start.parameters(), strict=True))
+
+
+def test_the_same_run_again_does_nothing(whole, data):
+    files = [p for p in whole.rglob("*") if p.is_file() and p.name != "stage.json" and not p.name.startswith(".lock")]
+    before = {p: p.stat().st_mtime_ns for p in files}
+    told = train(data, config(whole.parent), whole)
+    assert "the model after 6 steps" in told
+    assert before == {p: p.stat().st_mtime_ns for p in files}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_run_goes_on_as_if_nothing_had_been(seed, whole, data, tmp_path):
+    """Killed twice, at moments between its start and its end: metrics and weights are the same to the bit."""
+    draw, settings = random.Random(seed), config(tmp_path)
+    for _ in range(2):
+        process = start(data, settings, tmp_path)
+        at = len(rows(tmp_path)) + draw.randint(1, 6)
+        while process.poll() is None and len(rows(tmp_path)) < at:
+            time.sleep(0.005)
+        time.sleep(draw.random() * 0.3)
+        process.kill()
+        process.communicate()
+    train(data, settings, tmp_path)
+    same(tmp_path, whole)
+    assert not [p for p in tmp_path.rglob(".*") if p.is_dir()]
+
+
+@pytest.mark.parametrize("after", ["sft/step", "reward"])
+def test_an_interrupted_run_saves_and_goes_on(after, whole, data, tmp_path):
+    settings = config(tmp_path)
+    process = start(data, settings, tmp_path)
+    assert process.stderr
+    while process.poll() is None and not any(after in row for row in rows(tmp_path)):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "interrupted; the same command goes on from" in told
+    train(data, settings, tmp_path)
+    same(tmp_path, whole)
+
+
+def test_other_settings_are_refused(whole, data):
+    told = train(data, config(whole.parent, batch=2), whole, expect=2)
+    assert "batch: 4 there, 2 now" in told
+
+
+def test_two_ranks_give_the_curve_of_one(whole, data, tmp_path):
+    train(data, config(tmp_path), tmp_path / "out", "--processes", "2")
+    one, two = figures(whole), figures(tmp_path / "out")
+    assert len(one) == len(two)
+    for a, b in zip(one, two, strict=True):
+        assert a == pytest.approx(b, abs=1e-4)
+    theirs = weights(tmp_path / "out")
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(theirs[name], value, atol=1e-4, rtol=1e-3)
