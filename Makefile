@@ -1,4 +1,5 @@
 # make dataset   the environment if absent, then the main job on the quickstart corpus
+# make train     make dataset, then a tiny model trained on it
 # make test      the environment if absent, then every check that CI runs but the slow tests
 # make check     what CI runs
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
@@ -24,11 +25,15 @@ TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
 TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
-.PHONY: dataset test test-slow test-vllm check lint format lock clean
+.PHONY: dataset train test test-slow test-vllm check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
 	$(BIN)/longrlvr-data run -c configs/quickstart.yaml --input $(CORPUS) -o $(RUN)
+
+train: $(VENV)/.run-installed
+	@test -d $(RUN)/dataset || $(MAKE) dataset
+	$(BIN)/longrlvr-data train $(RUN) -c train-tiny
 
 $(CORPUS): | $(VENV)/.run-installed
 	$(BIN)/longrlvr-data quickstart-corpus $@

@@ -2,18 +2,20 @@
 
     python benchmarks/grounding.py [--k 3 4 5 6 7 8] [--seeds 0 1 2] [--lr 6e-4] [--kl 0.02] [--quick]
 
-A document is 16 chunks, each of which holds one of 8 values; a question names k topics; the response cites k chunks and
-gives the k values that stand in them. `fixed`: each topic has its chunk, which the weights must learn. `read`: each
-chunk names its topic, and another one in every document, so that the place must be read from the context.
+A document is 16 chunks, each of which holds its mark and one of 8 values; a question names k topics; the response cites
+k chunks and quotes them. In the world `fixed` each topic has its chunk, which the weights must learn; in `read` each
+chunk names its topic, another one in every document, so that the place must be read from the context.
 
-A 2-layer, 64-wide Qwen2 is first trained, supervised, on responses whose format and copying are right and whose
+A 2-layer, 64-wide Qwen2 is first trained, supervised, on responses whose format and quotes are right and whose
 citations mostly are not: that is a model that can do all but find the evidence. From there `longrlvr-data train` runs
-with `reward: answer` and with `reward: longrlvr`, all else equal. The answer is right if all k values are, so that the
-reward of the answer is seen about once in (1 / p)^k responses, if p is the chance of a right citation (LongRLVR, arXiv
-2603.02146, section 3). Whatever happens in an arm is printed: escapes, collapses of the format, unlearned copying.
+with the reward `answer` and with `longrlvr`, all else equal. An answer is right if all k citations are, so that the
+outcome reward is seen once in (1 / p)^k responses, if p is the chance of a right citation (LongRLVR, arXiv 2603.02146,
+section 3). Whatever happens to an arm is printed: escapes, collapses of the format, quoting that is unlearned.
 
-Everything goes through the command line, as a person would do it. The ratio is that of the right citations at the end,
-the LongRLVR reward's over the answer's, at the largest k.
+Columns: citations, the share of the labelled chunks that are cited; answers, the share that is right; format, of what
+can be read; all at the start and over the last 20 batches of sampled responses (128 each, at temperature 1). Everything
+goes through the command line, as a person would do it. The ratio is that of the right citations at the end, LongRLVR's
+over the answer's, at the largest k. About 6 minutes of one core for a seed and k.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -42,18 +45,43 @@ from datagen import tags
 from datagen.train import tiny
 
 CHUNKS = 16
-VALUES = "red green blue white black brown pink gray".split()
-TOPICS = "fox owl bee cat dog hen cow pig ant bat eel elk emu gnu jay koi".split()
+VALUES = ["red", "green", "blue", "white", "black", "brown", "pink", "gray"]
+TOPICS = [
+    "fox",
+    "owl",
+    "bee",
+    "cat",
+    "dog",
+    "hen",
+    "cow",
+    "pig",
+    "ant",
+    "bat",
+    "eel",
+    "elk",
+    "emu",
+    "gnu",
+    "jay",
+    "koi",
+]
 SEAMS = ["<useful_chunks>\n", "\n</useful_chunks>\n\n<answer>\n", "\n</answer>"]  # a token each
-ROWS = {"warm": 20000, "train": 3000, "validation": 64}
-SHOWN = ("answer", "recall", "format", "copied", "entropy", "kl_ref")
+SHAPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 192,
+    "initializer_range": 0.1,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
+    "max_position_embeddings": 512,
+}
+SHOWN = ("answer", "recall", "format", "entropy", "kl_ref")
 ARMS = ("answer", "longrlvr")
 LAST = 20  # steps that the end of a run is a mean of
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one run is: a world and how it is trained in."""
+    """What one run is: a world, and how it is trained in."""
 
     k: int
     seed: int
@@ -62,47 +90,48 @@ class Setting:
     lr: float = 6e-4
     kl: float = 0.02
     steps: int = 200
-    warm_steps: int = 1200
-    right: float = 0.12  # of the warm start's citations, on purpose
+    warm_steps: int = 1200  # supervised
+    right: float = 0.12  # of the warm start's citations, on purpose; of the others one in 16 is right by luck
 
     def name(self) -> str:
         return "-".join(str(value) for value in asdict(self).values() if value != "")
 
 
 def row(k: int, world: str, right: float, rng: np.random.Generator, number: int) -> dict[str, Any]:
-    """A row of a dataset, with citations that are right with the chance `right`, others being drawn."""
-    values = rng.choice(VALUES, CHUNKS)
+    """A row of a dataset. Its citations are right with the chance `right`, and drawn otherwise."""
     places = rng.permutation(CHUNKS) if world == "read" else np.arange(CHUNKS)  # of the topics
+    topics = dict(zip(places.tolist(), TOPICS, strict=True)) if world == "read" else {}
+    texts = [f"#{i}{topics.get(i, '')}{value}" for i, value in enumerate(rng.choice(VALUES, CHUNKS))]
     chosen = rng.permutation(CHUNKS)[:k]
     cited = [int(places[t]) if rng.random() < right else int(rng.integers(CHUNKS)) for t in chosen]
-    named = dict(zip(places.tolist(), TOPICS, strict=True)) if world == "read" else {}
-    context = tags.render_context([named.get(i, "") + value for i, value in enumerate(values)])
     question = ",".join(TOPICS[t] for t in chosen)
-    answer = ",".join(str(values[i]) for i in cited)
-    info = {"qa_id": str(number), "question": question, "answer": answer, "ref_chunks": cited}
-    return {"prompt": [{"role": "user", "content": f"{context}\n{question}"}], "extra_info": info}
+    info = {"qa_id": str(number), "question": question, "ref_chunks": cited}
+    info["answer"] = "".join(texts[i] for i in cited)
+    prompt = f"{tags.render_context(texts)}\n{question}"
+    return {"prompt": [{"role": "user", "content": prompt}], "extra_info": info}
 
 
-def write_data(folder: Path, setting: Setting) -> Path:
-    """A dataset to learn the format from, `warm`, and one to train on, `true`."""
-    for name, right, splits in (("warm", setting.right, ("train",)), ("true", 1.0, ("train", "validation"))):
-        (folder / name / "data").mkdir(parents=True)
-        for split in splits:
-            n = ROWS["warm" if name == "warm" else split]
-            rng = np.random.default_rng([setting.seed, name == "warm", split == "train"])
-            rows = [row(setting.k, setting.world, right, rng, i) for i in range(n)]
-            pq.write_table(pa.Table.from_pylist(rows), folder / name / "data" / f"{split}-00000.parquet")
-    return folder
+def write_data(folder: Path, setting: Setting) -> None:
+    """A dataset to learn the format and the quoting from, and a little of the map; and one to be rewarded on."""
+    parts: list[tuple[str, str, int, float]] = [
+        ("warm", "train", 12_000, setting.right),
+        ("true", "train", 3000, 1.0),
+        ("true", "validation", 64, 1.0),
+    ]
+    for i, (name, split, n, right) in enumerate(parts):
+        (folder / name / "data").mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng([setting.seed, i])
+        rows = [row(setting.k, setting.world, right, rng, j) for j in range(n)]
+        pq.write_table(pa.Table.from_pylist(rows), folder / name / "data" / f"{split}-00000.parquet")
 
 
 def write_model(folder: Path, seed: int) -> Path:
-    """A model with random weights, for which a tag, a topic and a value are one token each. Its positions turn fast, since
-    its texts are short.
+    """A model with random weights, for which a tag, a mark, a topic and a value are one token each. Its positions turn
+    fast, since its texts are short.
     """
     ids = [f"{mark}CHUNK_{i}>" for i in range(CHUNKS) for mark in ("<", "</")]
-    shape = {"rope_parameters": {"rope_type": "default", "rope_theta": 30.0}, "initializer_range": 0.1}
-    words = [*SEAMS, *ids, *VALUES, *TOPICS]
-    return tiny.build(folder, [], 300, seed, words=words, max_position_embeddings=512, **shape)
+    words = [*SEAMS, *ids, *VALUES, *TOPICS, *(f"#{i}" for i in range(CHUNKS))]
+    return tiny.build(folder, [], 300, seed, words=words, **SHAPE)
 
 
 def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -112,18 +141,18 @@ def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[st
         "mini_batch": 16,
         "max_redraws": 0,
         "checkpointing": False,
-        "eval_every": 50,
+        "eval_every": 0,
         "save_every": 1000,
         "samples_every": 50,
-        "rollout": {"n": 8, "max_tokens": 10 + 6 * setting.k, "prompts_at_once": 16},
-        "optimizer": {"weight_decay": 0.0, "warmup": 5},
+        "rollout": {"n": 8, "max_tokens": 10 + 4 * setting.k, "prompts_at_once": 16},
+        "optimizer": {"weight_decay": 0.0},
     }
     for name, value in changes.items():
         config[name] = config[name] | value if isinstance(config.get(name), dict) else value
     out.mkdir(parents=True, exist_ok=True)
     file = out / "config.yaml"
     file.write_text(yaml.safe_dump({"seed": setting.seed, "train": config}))
-    command = [sys.executable, "-m", "datagen", "train", str(data), "-c", str(file), "-o", str(out), "--model", model]
+    command = [sys.executable, "-m", "datagen", "train", data, "-c", file, "-o", out, "--model", model]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True)
     if done.returncode:
@@ -132,11 +161,12 @@ def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[st
 
 
 def warm_start(setting: Setting, root: Path) -> tuple[Path, Path]:
-    """The data, and a model that knows the format and copies, and cites badly."""
-    folder = write_data(root / setting.name(), setting)
+    """The data, and a model that knows the format and quotes what it cites, and cites badly."""
+    folder = root / setting.name()
+    write_data(folder, setting)
+    sft = {"steps": setting.warm_steps, "lr": 3e-3, "batch": 32, "save_every": 10_000}
     model = write_model(folder / "random", setting.seed)
-    sft = {"steps": setting.warm_steps, "lr": 3e-3, "batch": 64}
-    train(setting, folder / "warm", folder / "warmed", model, {"steps": 0, "sft": sft, "eval_every": 0})
+    train(setting, folder / "warm", folder / "warmed", model, {"steps": 0, "sft": sft})
     return folder / "true", folder / "warmed" / "checkpoints" / "step-000000"
 
 
@@ -155,3 +185,75 @@ def arm(setting: Setting, data: Path, model: Path, root: Path) -> dict[str, Any]
 
 def _ends(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {name: float(np.mean([r[name] for r in rows if r.get(name) is not None] or [0])) for name in SHOWN}
+
+
+def both(base: Setting, arms: Sequence[Setting], root: Path) -> list[dict[str, Any]]:
+    """All arms from one warm start."""
+    data, model = warm_start(base, root)
+    done = [arm(setting, data, model, root) for setting in arms]
+    for result in done:
+        print(line(result), flush=True)
+    return done
+
+
+HEAD = f"{'k':>2} {'seed':>4} {'world':>6} {'reward':>9} {'lr':>7} {'KL':>5}" + "".join(
+    f" {name:>14}" for name in ("citations", "answers", "format")
+)
+
+
+def line(result: dict[str, Any]) -> str:
+    shown = [
+        f"{result['start'][name]:.2f} -> {result['end'][name]:.2f}".rjust(14) for name in ("recall", "answer", "format")
+    ]
+    what = f"{result['k']:>2} {result['seed']:>4} {result['world']:>6} {result['reward']:>9}"
+    return " ".join([what, f"{result['lr']:>7g} {result['kl']:>5g}", *shown])
+
+
+def mean(results: Sequence[dict[str, Any]], reward: str, k: int) -> float:
+    return float(np.mean([r["end"]["recall"] for r in results if r["reward"] == reward and r["k"] == k]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--k", type=int, nargs="+", default=[3, 4, 5, 6, 7, 8])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--lr", type=float, nargs="+", default=[6e-4])
+    parser.add_argument("--kl", type=float, nargs="+", default=[0.02])
+    parser.add_argument("--world", choices=["fixed", "read"], default="fixed")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--warm-steps", type=int, default=1200)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="warm starts at once, a thread each")
+    parser.add_argument("--out", type=Path, help="a file for all curves, JSON lines")
+    parser.add_argument("--quick", action="store_true", help="one seed of k = 6, 120 steps")
+    given = parser.parse_args()
+    ks, seeds, steps = ([6], [0], 120) if given.quick else (given.k, given.seeds, given.steps)
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.jobs) as pool:
+        jobs = []
+        for seed, k in product(seeds, ks):
+            base = Setting(k, seed, world=given.world, steps=steps, warm_steps=given.warm_steps)
+            ways = product(given.lr, given.kl, ARMS)
+            arms = [replace(base, lr=lr, kl=kl, reward=reward) for lr, kl, reward in ways]
+            jobs.append(pool.submit(both, base, arms, Path(folder)))
+        results = [result for job in jobs for result in job.result()]
+    if given.out:
+        given.out.write_text("".join(json.dumps(result) + "\n" for result in results))
+    print("\ncitations at the end, means over the seeds")
+    largest = max(ks)
+    summary = {f"{r}_k{k}": round(mean(results, r, k), 3) for r in ARMS for k in ks}
+    print(", ".join(f"{name} {value}" for name, value in summary.items()))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+    figures = {
+        "ratio": round(mean(results, "longrlvr", largest) / mean(results, "answer", largest), 2),
+        "citations": summary,
+        "steps": steps,
+        "warm_steps": given.warm_steps,
+        "seeds": seeds,
+        "memory_mb": round(peak),
+        "versions": {"python": platform.python_version(), "torch": version("torch")},
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -42,8 +41,7 @@ class Log:
     """Rows of metrics, one a step. Those of an earlier try that come after `state`, where this one starts, go."""
 
     def __init__(self, folder: Path, state: State | None, steps: int, tensorboard: bool) -> None:
-        self.folder, self.steps, self.started = folder, steps, time.monotonic()
-        self.first = state.step if state else 0
+        self.steps, self.seconds = steps, [0.0, 0]  # of the steps of this try, and how many
         self.path = folder / METRICS
         kept = [line for line in _lines(self.path) if _before(json.loads(line), state)] if state else []
         shards.write_bytes(str(self.path), "".join(kept).encode())
@@ -69,6 +67,8 @@ class Log:
         """Add a row, which has a step."""
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
+        if "seconds" in row:
+            self.seconds = [self.seconds[0] + row["seconds"], self.seconds[1] + 1]
         if self.board:
             for name, value in row.items():
                 if name != "step" and isinstance(value, (int, float)):
@@ -83,9 +83,8 @@ class Log:
         self.console.print(text)
 
     def _left(self, step: int) -> str:
-        done = step - self.first
-        seconds = (time.monotonic() - self.started) / done * (self.steps - step) if done > 0 else 0
-        return str(timedelta(seconds=round(seconds))) if seconds else ""
+        spent, n = self.seconds
+        return f"{timedelta(seconds=round(spent / n * (self.steps - step)))} left" if n and step < self.steps else ""
 
     def _line(self, row: dict[str, Any]) -> str:
         kind = next((k for k in ("eval", "sft") if any(name.startswith(f"{k}/") for name in row)), "")
@@ -95,7 +94,7 @@ class Log:
         ]
         where = f"warm start {row['sft/step']}" if kind == "sft" else f"step {row['step']}/{self.steps}"
         left = self._left(row["step"]) if not kind else ""
-        return f"{where}{' validation' if kind == 'eval' else ''}: {', '.join(told)}{f' ({left} left)' if left else ''}"
+        return f"{where}{' validation' if kind == 'eval' else ''}: {', '.join(told)}{f' ({left})' if left else ''}"
 
     def _table(self) -> Table:
         names = [name for name in SHOWN if any(_value(row, name) is not None for row in self.rows)]

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "eval_every": 3,
     "save_every": 2,
     "samples_every": 3,
+    "tensorboard": True,
     "rollout": {"n": 4, "max_tokens": 20, "prompts_at_once": 2},
     "reward": {"overlong_buffer": 19},
     "loss": {"kl": 0.05},
@@ -103,6 +104,7 @@ def test_a_run_leaves_metrics_samples_and_checkpoints(whole):
     assert all(row["groups_kept"] and row["grad_norm"] > 0 and row["tokens_per_s"] > 0 for row in steps)
     assert steps[-1]["kl_ref"] > steps[0]["kl_ref"] >= 0
     assert {p.name for p in (whole / "checkpoints").iterdir()} == {"step-000004", "step-000006"}
+    assert list((whole / "tensorboard").glob("events.*"))
     samples = pq.read_table(whole / "samples" / "step-000001.parquet").to_pylist()
     assert {"qa_id", "question", "expected_answer", "ref_chunks", "response", "cited", "total"} <= set(samples[0])
     assert all(sample["n_tokens"] <= 20 for sample in samples)
