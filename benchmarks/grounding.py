@@ -40,6 +40,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from transformers.utils import logging
 
 from datagen import tags
 from datagen.train import tiny
@@ -189,6 +190,7 @@ def _ends(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 def both(base: Setting, arms: Sequence[Setting], root: Path) -> list[dict[str, Any]]:
     """All arms from one warm start."""
+    logging.disable_progress_bar()
     data, model = warm_start(base, root)
     done = [arm(setting, data, model, root) for setting in arms]
     for result in done:
@@ -213,6 +215,36 @@ def mean(results: Sequence[dict[str, Any]], reward: str, k: int) -> float:
     return float(np.mean([r["end"]["recall"] for r in results if r["reward"] == reward and r["k"] == k]))
 
 
+def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
+    """Citations over the batches: a panel for each k, a line for each run."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = file.name  # the same file for the same results
+    from matplotlib import pyplot
+
+    ks = sorted({r["k"] for r in results})
+    columns = min(3, len(ks))
+    rows = -(-len(ks) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(3.2 * columns, 2.4 * rows), sharey=True, squeeze=False)
+    for axis in axes.flat[len(ks) :]:
+        axis.set_visible(False)
+    for k, axis in zip(ks, axes.flat, strict=False):
+        for reward, colour in zip(ARMS, ("#888888", "#1f77b4"), strict=True):
+            curves = [r["curve"]["recall"] for r in results if r["k"] == k and r["reward"] == reward]
+            for i, curve in enumerate(curves):
+                axis.plot(curve, color=colour, linewidth=1, label="_" if i else reward)
+        axis.axhline(1 - (1 - 1 / CHUNKS) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":")  # by luck
+        axis.set_title(f"k = {k}", fontsize=10)
+        axis.set_ylim(0, 1.02)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].legend(frameon=False, fontsize=8, title="reward", title_fontsize=8)
+    figure.supxlabel("batches of 128 responses", fontsize=9)
+    figure.supylabel("labelled chunks that are cited", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--k", type=int, nargs="+", default=[3, 4, 5, 6, 7, 8])
@@ -224,6 +256,7 @@ def main() -> None:
     parser.add_argument("--warm-steps", type=int, default=1200)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="warm starts at once, a thread each")
     parser.add_argument("--out", type=Path, help="a file for all curves, JSON lines")
+    parser.add_argument("--plot", type=Path, help="a file for the curves, such as grounding.svg")
     parser.add_argument("--quick", action="store_true", help="one seed of k = 6, 120 steps")
     given = parser.parse_args()
     ks, seeds, steps = ([6], [0], 120) if given.quick else (given.k, given.seeds, given.steps)
@@ -236,6 +269,8 @@ def main() -> None:
             arms = [replace(base, lr=lr, kl=kl, reward=reward) for lr, kl, reward in ways]
             jobs.append(pool.submit(both, base, arms, Path(folder)))
         results = [result for job in jobs for result in job.result()]
+    if given.plot:
+        plot(results, given.plot)
     if given.out:
         given.out.write_text("".join(json.dumps(result) + "\n" for result in results))
     print("\ncitations at the end, means over the seeds")
