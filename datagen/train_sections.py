@@ -67,6 +67,13 @@ class WarmStart(Section):
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints", json_schema_extra=RUNTIME)
 
 
+class Lora(Section):
+    """Only small matrices beside every linear layer learn; a learning rate ten times higher suits them."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0, description="over the rank: what their product is multiplied by")
+
+
 class Train(Section):
     model: str | None = Field(default=None, description="a name on the hub, a path, or `tiny`: one made on the spot")
     revision: str | None = Field(default=None, description="of a model from the hub")
@@ -84,6 +91,7 @@ class Train(Section):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     sft: WarmStart = WarmStart()
+    lora: Lora | None = Field(default=None, description="train small matrices instead of all weights, see below")
     engine: Engine | None = Field(default=None, description="of the verifier, if another one than `engine`")
     dtype: Literal["float32", "bfloat16"] | None = Field(
         default=None, description="what the model computes in; default: bfloat16 on a GPU, else float32"

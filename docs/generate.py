@@ -11,12 +11,13 @@ from pydantic.fields import FieldInfo
 
 from datagen.config import Config
 from datagen.sections import Endpoint, Price, Sampling, Section
-from datagen.train_sections import Train
+from datagen.train_sections import Lora, Train
 
 HERE = Path(__file__).parent
 PARTS: dict[str, type[Section]] = {
     "engine.endpoints, embed.endpoints, each": Endpoint,
     "engine.price": Price,
+    "train.lora": Lora,
     "generate.sampling, judge.sampling": Sampling,
 }
 

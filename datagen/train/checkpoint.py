@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint import state_dict as states
 
+from datagen import train_sections
 from datagen.errors import UserError
+from datagen.train import lora
 from datagen.train.parallel import World
 from datagen.train.update import Group
 
@@ -45,47 +47,54 @@ class State:
         return f"step-{self.step:06d}" + (f"-{self.taken}" if self.taken else "")
 
 
-def save(target: Path, model: Any, optimizer: Any, tokenizer: Any, state: State, where: World, keep: int) -> None:
-    """Write a checkpoint and remove all but the latest `keep` beside it. Called by all ranks."""
-    weights = states.get_model_state_dict(model, options=WHOLE)
+def save(
+    target: Path, model: Any, optimizer: Any, tokenizer: Any, state: State, where: World, settings: train_sections.Train
+) -> None:
+    """Write a checkpoint and remove all but the latest beside it. Called by all ranks."""
+    weights: Any = states.get_model_state_dict(model, options=WHOLE)
     # Of an optimizer before its first step there is nothing to keep, and asking for it would count as a step.
     moments = states.get_optimizer_state_dict(model, optimizer, options=WHOLE) if optimizer.state else None
     if where.first:
         building = target.with_name(f".{target.name}")
         shutil.rmtree(building, ignore_errors=True)
         try:
-            write_model(building, model, tokenizer, weights)
-            torch.save({"state": state, "optimizer": moments}, building / STATE)
+            write_model(building, model, tokenizer, weights, settings.lora)
+            stored = {"state": state, "optimizer": moments, "lora": lora.own(weights)}
+            torch.save(stored, building / STATE)
             _sync(building)
             shutil.rmtree(target, ignore_errors=True)
             os.replace(building, target)
         except OSError as e:
             raise UserError(f"{target}: cannot be written: {e.strerror or e}") from e
-        for old in there(target.parent)[:-keep]:
+        for old in there(target.parent)[: -settings.keep]:
             shutil.rmtree(old)
     where.wait()
 
 
-def save_model(target: Path, model: Any, tokenizer: Any, where: World) -> None:
+def save_model(target: Path, model: Any, tokenizer: Any, where: World, settings: train_sections.Train) -> None:
     """Write the model alone. Called by all ranks."""
-    weights = states.get_model_state_dict(model, options=WHOLE)
+    weights: Any = states.get_model_state_dict(model, options=WHOLE)
     if where.first:
         building = target.with_name(f".{target.name}")
         shutil.rmtree(building, ignore_errors=True)
-        write_model(building, model, tokenizer, weights)
+        write_model(building, model, tokenizer, weights, settings.lora)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(building, target)
     where.wait()
 
 
-def write_model(folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any]) -> None:
+def write_model(
+    folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any], adapters: train_sections.Lora | None
+) -> None:
     """A model's folder in the layout of the hub."""
     from huggingface_hub import save_torch_state_dict
 
     folder.mkdir(parents=True)
     # What was gathered from shards may be a part of a larger buffer, which safetensors does not take.
+    weights = lora.merged(weights, adapters) if adapters else weights
     whole = {name: x if x.untyped_storage().nbytes() == x.nbytes else x.clone() for name, x in weights.items()}
-    save_torch_state_dict(whole, folder)
+    # Of tied weights one name is kept, the one that vLLM and transformers read them by.
+    save_torch_state_dict(whole, folder, shared_tensors_to_discard=list(model.all_tied_weights_keys))
     model.config.save_pretrained(folder)
     if model.generation_config is not None:
         model.generation_config.save_pretrained(folder)
@@ -108,7 +117,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def load(stored: dict[str, Any], model: Any, optimizer: Any) -> State:
-    """Give the optimizer its moments. The model has its weights by being loaded from the folder."""
+    """Give the optimizer its moments. The model has its weights by being loaded."""
     if moments := stored["optimizer"]:
         states.set_optimizer_state_dict(model, optimizer, moments, options=FROM_FIRST if _sharded(model) else WHOLE)
     return stored["state"]

@@ -119,7 +119,7 @@ def _prepared(options: Options, config: Config, folder: Path, files: dict[str, l
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
     data.check_tokenizer(tokenizer, s.model or "")
     longest = max(task.n_tokens for task in _tasks(config, files, "train", tokenizer, model_config).tasks)
-    models.check_memory(models.shape_of(model_config), s, longest, where, _dtype(config, where))
+    models.check_memory(models.shape_of(model_config, s), s, longest, where, _dtype(config, where))
     if s.reward.verifier == "llm":
         Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
     wanted = identity.Identity("train", 1, "", _settings(config), {"dataset": _digest(files)}, {})
@@ -186,7 +186,9 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
     if stored and stored["state"].warmed >= s.sft.steps and stored["state"].step >= s.steps:
         return _finished(folder, there[-1], s.steps, where)
-    model = models.load(str(there[-1]) if there else source, s, where)
+    model = models.load(str(there[-1]) if there and not s.lora else source, s, where)
+    if stored and s.lora:
+        model.load_state_dict(stored["lora"], strict=False)
     parallel.spread(model, where, _dtype(config, where))
     optimizer = loop.optimizer_for(model, s.optimizer)
     state = checkpoint.load(stored, model, optimizer) if stored else State()
@@ -232,10 +234,10 @@ def _reference(parts: loop.Parts, source: str, fresh: bool, dtype: torch.dtype) 
     """The model as it was before the first rollout, which does not learn."""
     folder = parts.folder / "reference"
     if parts.settings.sft.steps and fresh:
-        checkpoint.save_model(folder, parts.model, parts.tokenizer, parts.where)
-    reference = models.load(str(folder) if parts.settings.sft.steps else source, parts.settings, parts.where)
+        checkpoint.save_model(folder, parts.model, parts.tokenizer, parts.where, parts.settings)
+    reference = models.load(str(folder) if parts.settings.sft.steps else source, parts.settings, parts.where, True)
     parallel.spread(reference, parts.where, dtype)
-    return reference.requires_grad_(False)
+    return reference
 
 
 def _finished(folder: Path, last: Path, steps: int, where: World) -> int:

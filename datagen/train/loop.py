@@ -55,8 +55,8 @@ class Parts:
 
 def optimizer_for(model: Any, settings: train_sections.Optimizer) -> torch.optim.AdamW:
     """AdamW as published; no weight decay of biases and norms."""
-    named = list(model.named_parameters())
-    wide, narrow = [p for _, p in named if p.ndim > 1], [p for _, p in named if p.ndim < 2]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    wide, narrow = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim < 2]
     groups = [{"params": wide, "weight_decay": settings.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas)
 
@@ -183,7 +183,7 @@ def look(parts: Parts, state: State, log: Log | None) -> None:
 
 def save(parts: Parts, state: State, optimizer: torch.optim.Optimizer) -> None:
     s, target = parts.settings, parts.folder / "checkpoints" / state.name(parts.settings.sft.steps)
-    checkpoint.save(target, parts.model, optimizer, parts.tokenizer, state, parts.where, s.keep)
+    checkpoint.save(target, parts.model, optimizer, parts.tokenizer, state, parts.where, s)
 
 
 def _speed(row: dict[str, float], seconds: float) -> dict[str, float]:

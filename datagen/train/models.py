@@ -11,7 +11,7 @@ import torch
 
 from datagen import train_sections
 from datagen.errors import ConfigError
-from datagen.train import policy
+from datagen.train import lora, policy
 from datagen.train.parallel import World
 
 GB = 1e9
@@ -23,6 +23,7 @@ class Shape:
     """What memory depends on."""
 
     parameters: int
+    trained: int  # of them, or beside them
     layers: int
     hidden: int
     intermediate: int
@@ -52,17 +53,20 @@ def tokenizer_of(settings: train_sections.Train, folder: str) -> Any:
         raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {_reason(e)}") from e
 
 
-def shape_of(config: Any) -> Shape:
+def shape_of(config: Any, settings: train_sections.Train) -> Shape:
     """Counts without making the model: on the device "meta" it takes no memory."""
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
+        if settings.lora:
+            lora.add(model, settings.lora)
     n = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     sizes = config.num_hidden_layers, config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size)
-    return Shape(n, *sizes, 2 * heads * width, config.vocab_size)
+    return Shape(n, trained, *sizes, 2 * heads * width, config.vocab_size)
 
 
 def estimate(
@@ -82,7 +86,7 @@ def estimate(
     caches = settings.rollout.prompts_at_once * (prompt + settings.rollout.n * settings.rollout.max_tokens)
     logits = min(policy.LOGITS, response * shape.vocabulary) * 4 * 3
     training = {
-        "gradients": shape.parameters * 4.0,
+        "gradients": shape.trained * 4.0,
         "activations": float(tokens * kept * wide),
         "keys and values, with gradients": 2.0 * tokens * shape.kv * shape.layers * wide,
         "logits": float(logits),
@@ -91,7 +95,7 @@ def estimate(
     larger = training if sum(training.values()) >= sum(rollouts.values()) else rollouts
     return {
         "parameters": shape.parameters * copies * (4.0 / size + (wide if spread else 0)),
-        "optimizer": shape.parameters * 8.0 / size,
+        "optimizer": shape.trained * 8.0 / size,
         **larger,
     }
 
@@ -111,7 +115,7 @@ def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, wher
         raise ConfigError(
             f"a step with a prompt of {prompt:,} tokens needs about {sum(parts.values()) / GB:.1f} GB on each of "
             f"{where.size} device{'s' if where.size > 1 else ''}, and {there / GB:.1f} GB are there ({told}). Use more "
-            "GPUs, train.checkpointing, a lower train.tokens_per_pass, train.rollout.prompts_at_once or "
+            "GPUs, train.checkpointing, train.lora, a lower train.tokens_per_pass, train.rollout.prompts_at_once or "
             "train.rollout.max_tokens, shorter prompts or a smaller model"
         )
 
@@ -122,8 +126,11 @@ def _memory(where: World) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def load(folder: str, settings: train_sections.Train, where: World) -> Any:
-    """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used."""
+def load(folder: str, settings: train_sections.Train, where: World, frozen: bool = False) -> Any:
+    """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used.
+
+    `frozen`: it will not be trained.
+    """
     from transformers import AutoModelForCausalLM
 
     try:
@@ -136,6 +143,10 @@ def load(folder: str, settings: train_sections.Train, where: World) -> Any:
         raise ConfigError(
             f"train.model: {settings.model} has sliding windows of attention, which can't be trained here"
         )
+    if frozen:
+        model.requires_grad_(False)
+    elif settings.lora:
+        lora.add(model, settings.lora)
     model.to(where.device)
     policy.adapt(model)
     policy.check(model)

@@ -118,6 +118,7 @@ def test_a_checkpoint_loads_as_it_is(whole):
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer.apply_chat_template([{"role": "user", "content": "ash"}], return_tensors="pt", return_dict=True)
     assert model(**ids).logits.isfinite().all()
+    assert set(weights(whole)) == set(load_file(whole / "model" / "model.safetensors"))  # vLLM goes by the names
     start = AutoModelForCausalLM.from_pretrained(whole / "model")
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), start.parameters(), strict=True))
 
@@ -161,6 +162,18 @@ def test_an_interrupted_run_saves_and_goes_on(after, whole, data, tmp_path):
     assert "interrupted; the same command goes on from" in told
     train(data, settings, tmp_path)
     same(tmp_path, whole)
+
+
+def test_lora_resumes_and_merges(data, tmp_path):
+    """Weights that nothing trains stay as they were, those with matrices beside them move; a second try goes on."""
+    settings = config(tmp_path, lora={"rank": 4}, steps=6)
+    train(data, settings, tmp_path / "halves", "--steps", "3")
+    train(data, settings, tmp_path / "halves")
+    train(data, settings, tmp_path / "whole")
+    same(tmp_path / "halves", tmp_path / "whole")
+    before = load_file(tmp_path / "whole" / "model" / "model.safetensors")
+    moved = {name for name, value in weights(tmp_path / "whole").items() if not torch.equal(value, before[name])}
+    assert moved == {name for name in before if "proj.weight" in name}
 
 
 def test_other_settings_are_refused(whole, data):

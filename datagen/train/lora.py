@@ -1,0 +1,48 @@
+"""LoRA (Hu et al. 2021, arXiv 2106.09685), by peft: small matrices beside every linear layer learn, and nothing else.
+
+The model keeps its class and its layers' names, so that all else here need not know. What is written is the model with
+these matrices merged into its weights, which loads as any other; the matrices themselves are kept for going on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datagen.errors import MissingExtra
+from datagen.train_sections import Lora
+
+Weights = dict[str, Tensor]
+_BASE, _A, _B = ".base_layer.weight", ".lora_A.default.weight", ".lora_B.default.weight"
+
+
+def add(model: Any, settings: Lora) -> None:
+    """Put the matrices into a model, the same on every rank. They change nothing before the first step."""
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as e:
+        raise MissingExtra("train.lora needs its package: pip install 'longrlvr-data[train]'") from e
+    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear")  # pyright: ignore
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        inject_adapter_in_model(config, model)
+
+
+def own(weights: Weights) -> Weights:
+    """The matrices alone."""
+    return {name: x for name, x in weights.items() if ".lora_" in name}
+
+
+def merged(weights: Weights, settings: Lora) -> Weights:
+    """Weights under the names that they have without LoRA."""
+    scale = settings.alpha / settings.rank
+    whole: Weights = {}
+    for name, x in weights.items():
+        if name.endswith(_BASE):
+            stem = name.removesuffix(_BASE)
+            x = x + scale * (weights[stem + _B] @ weights[stem + _A])
+        if ".lora_" not in name:
+            whole[name.replace(".base_layer.", ".")] = x
+    return whole
