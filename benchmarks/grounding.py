@@ -28,6 +28,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -77,6 +78,7 @@ SHAPE: dict[str, Any] = {
 }
 SHOWN = ("answer", "recall", "format", "entropy", "kl_ref")
 ARMS = ("answer", "longrlvr")
+LOCK = threading.Lock()
 LAST = 20  # steps that the end of a run is a mean of
 
 
@@ -161,13 +163,20 @@ def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[st
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
+def prepared(setting: Setting, root: Path) -> Path:
+    """The folder with the data and the random model, made by one thread at a time."""
+    folder = root / setting.name()
+    with LOCK:
+        write_data(folder, setting)
+        write_model(folder / "random", setting.seed)
+    return folder
+
+
 def warm_start(setting: Setting, root: Path) -> tuple[Path, Path]:
     """The data, and a model that knows the format and quotes what it cites, and cites badly."""
-    folder = root / setting.name()
-    write_data(folder, setting)
+    folder = prepared(setting, root)
     sft = {"steps": setting.warm_steps, "lr": 3e-3, "batch": 32, "save_every": 10_000}
-    model = write_model(folder / "random", setting.seed)
-    train(setting, folder / "warm", folder / "warmed", model, {"steps": 0, "sft": sft})
+    train(setting, folder / "warm", folder / "warmed", folder / "random", {"steps": 0, "sft": sft})
     return folder / "true", folder / "warmed" / "checkpoints" / "step-000000"
 
 
