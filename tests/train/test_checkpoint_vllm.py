@@ -26,7 +26,7 @@ class Never:
 def test_vllm_says_the_same(tmp_path, monkeypatch):
     for name, value in tiny_model.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    from vllm import LLM, SamplingParams
+    from vllm import LLM, SamplingParams  # pyright: ignore[reportMissingImports]
 
     settings, where = Train(), World(0, 1, torch.device("cpu"))
     shape: dict[str, Any] = {"num_attention_heads": 2, "max_position_embeddings": 256}
