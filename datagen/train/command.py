@@ -62,7 +62,7 @@ def main(options: Options) -> int:
     if processes > 1 and "RANK" not in os.environ:
         with stage.locked(str(folder)):
             _prepared(options, config, folder, files, World(0, processes, torch.device(device)))
-        _launch(processes)
+        return parallel.launch(processes, sys.argv[1:])
     with parallel.world(device) as where:
         if not where.first:
             return _train(config, folder, files, where)
@@ -96,14 +96,6 @@ def _folder(dataset: str) -> str:
     if (Path(dataset) / "dataset").is_dir():
         return str(Path(dataset) / "train")
     raise ConfigError(f"{dataset} is no run directory: say with -o where checkpoints and metrics go")
-
-
-def _launch(processes: int) -> None:
-    """Become torchrun, which starts this command again in every rank."""
-    run = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "datagen", *sys.argv[1:]]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", *run])
 
 
 def _prepared(options: Options, config: Config, folder: Path, files: dict[str, list[Path]], where: World) -> None:

@@ -7,6 +7,7 @@ draws are seeded by what they are for, so a run that goes on from a checkpoint m
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -200,6 +201,7 @@ def told_to_stop() -> Iterator[list[int]]:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         told.append(number)
+        print("stopping after this step (a second time: at once)", file=sys.stderr)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

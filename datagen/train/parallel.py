@@ -7,7 +7,12 @@ they meet once, when the gradients are added up.
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
+import sys
+import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +21,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+SAVING = 600  # seconds that ranks have for their step and for saving once they are told to end
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,37 @@ class World:
             dist.barrier()
 
 
+def launch(processes: int, arguments: list[str]) -> int:
+    """Run this program in so many ranks, as torchrun does, and return the exit code of the first that failed, or 0.
+
+    A Ctrl-C and a polite kill are passed on to the ranks, which end when they have saved.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks say what is wrong
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        signals_to_handle="SIGTERM,SIGINT",
+        shutdown_timeout=SAVING,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "datagen", *arguments)
+    except ChildFailedError as e:
+        return e.get_first_failure()[1].exitcode
+    except SignalException:
+        return 128 + signal.SIGINT
+    return 0
+
+
 @contextmanager
 def world(device: str) -> Iterator[World]:
     """This process's place under torchrun, or the only one."""
@@ -85,6 +123,8 @@ def spread(model: Any, where: World, dtype: torch.dtype) -> bool:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
+    # Layers return keys and values, which are views. Nothing here changes a tensor in place.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     mesh = init_device_mesh(where.device.type, (where.size,))
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     options: dict[str, Any] = {"mesh": mesh, "mp_policy": policy, "reshard_after_forward": False}

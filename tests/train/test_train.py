@@ -55,9 +55,9 @@ def train(data: Path, settings: Path, out: Path, *more: str, expect: int = 0) ->
     return done.stdout + done.stderr
 
 
-def start(data: Path, settings: Path, out: Path) -> subprocess.Popen[str]:
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command(data, settings, out), text=True, env=env, stderr=subprocess.PIPE)
+def start(data: Path, settings: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    env, run = os.environ | {"OMP_NUM_THREADS": "1"}, command(data, settings, out, *more)
+    return subprocess.Popen(run, text=True, env=env, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -149,19 +149,21 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(seed, whole, data, tmp_path
     assert not [p for p in tmp_path.rglob(".*") if p.is_dir()]
 
 
-@pytest.mark.parametrize("after", ["sft/step", "reward"])
-def test_an_interrupted_run_saves_and_goes_on(after, whole, data, tmp_path):
+@pytest.mark.parametrize(("after", "ranks"), [("sft/step", 1), ("reward", 1), ("reward", 2)])
+def test_an_interrupted_run_saves_and_goes_on(after, ranks, whole, data, tmp_path):
     settings = config(tmp_path)
-    process = start(data, settings, tmp_path)
+    process = start(data, settings, tmp_path, "--processes", str(ranks))
     assert process.stderr
     while process.poll() is None and not any(after in row for row in rows(tmp_path)):
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "interrupted; the same command goes on from" in told
-    train(data, settings, tmp_path)
-    same(tmp_path, whole)
+    assert "Traceback" not in told
+    if ranks == 1:
+        train(data, settings, tmp_path)
+        same(tmp_path, whole)
 
 
 def test_lora_resumes_and_merges(data, tmp_path):
@@ -179,6 +181,13 @@ def test_lora_resumes_and_merges(data, tmp_path):
 def test_other_settings_are_refused(whole, data):
     told = train(data, config(whole.parent, batch=2), whole, expect=2)
     assert "batch: 4 there, 2 now" in told
+
+
+def test_an_error_of_the_ranks_is_one_sentence(data, tmp_path):
+    settings = config(tmp_path, optimizer={"stop_grad_norm": 1e-9})
+    told = train(data, settings, tmp_path, "--processes", "2", expect=1)
+    assert "error: warm start, step 1: the gradient has the length" in told
+    assert "Traceback" not in told
 
 
 def test_two_ranks_give_the_curve_of_one(whole, data, tmp_path):
