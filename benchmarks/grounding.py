@@ -235,7 +235,8 @@ def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
     ks = sorted({r["k"] for r in results})
     columns = min(3, len(ks))
     rows = -(-len(ks) // columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(3.2 * columns, 2.4 * rows), sharey=True, squeeze=False)
+    size = 3.2 * columns, 2.4 * rows
+    figure, axes = pyplot.subplots(rows, columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis in axes.flat[len(ks) :]:
         axis.set_visible(False)
     for k, axis in zip(ks, axes.flat, strict=False):
@@ -250,7 +251,6 @@ def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
     axes[0, 0].legend(frameon=False, fontsize=8, title="reward", title_fontsize=8)
     figure.supxlabel("batches of 128 responses", fontsize=9)
     figure.supylabel("labelled chunks that are cited", fontsize=9)
-    figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})
 
 
