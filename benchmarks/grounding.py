@@ -263,6 +263,7 @@ def main() -> None:
     parser.add_argument("--world", choices=["fixed", "read"], default="fixed")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--warm-steps", type=int, default=1200)
+    parser.add_argument("--right", type=float, default=Setting.right, help="chance of a citation in the warm start")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="warm starts at once, a thread each")
     parser.add_argument("--out", type=Path, help="a file for all curves, JSON lines")
     parser.add_argument("--plot", type=Path, help="a file for the curves, such as grounding.svg")
@@ -273,7 +274,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.jobs) as pool:
         jobs = []
         for seed, k in product(seeds, ks):
-            base = Setting(k, seed, world=given.world, steps=steps, warm_steps=given.warm_steps)
+            base = Setting(k, seed, world=given.world, steps=steps, warm_steps=given.warm_steps, right=given.right)
             ways = product(given.lr, given.kl, ARMS)
             arms = [replace(base, lr=lr, kl=kl, reward=reward) for lr, kl, reward in ways]
             jobs.append(pool.submit(both, base, arms, Path(folder)))
