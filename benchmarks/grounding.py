@@ -66,7 +66,6 @@ TOPICS = [
     "jay",
     "koi",
 ]
-SEAMS = ["<useful_chunks>\n", "\n</useful_chunks>\n\n<answer>\n", "\n</answer>"]  # a token each
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
     "num_attention_heads": 4,
@@ -133,7 +132,7 @@ def write_model(folder: Path, seed: int) -> Path:
     fast, since its texts are short.
     """
     ids = [f"{mark}CHUNK_{i}>" for i in range(CHUNKS) for mark in ("<", "</")]
-    words = [*SEAMS, *ids, *VALUES, *TOPICS, *(f"#{i}" for i in range(CHUNKS))]
+    words = [*ids, *VALUES, *TOPICS, *(f"#{i}" for i in range(CHUNKS))]
     return tiny.build(folder, [], 300, seed, words=words, **SHAPE)
 
 

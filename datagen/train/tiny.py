@@ -17,7 +17,8 @@ TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-TAGS = ["<CHUNK_", "</CHUNK_", "<useful_chunks>", "</useful_chunks>", "<answer>", "</answer>"]
+# With their line breaks, so that what comes next is a matter of the last token nearly everywhere.
+TAGS = ["<CHUNK_", "</CHUNK_", "<useful_chunks>\n", "\n</useful_chunks>\n\n<answer>\n", "\n</answer>"]
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 192,
