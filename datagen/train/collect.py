@@ -9,17 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
-import torch
 
-from datagen import train_sections
 from datagen.train import parallel, rollout
 from datagen.train.data import Tasks
-from datagen.train.parallel import World
-from datagen.train.rollout import Stop
-from datagen.train.scoring import Scored, Scorer
+from datagen.train.parts import Parts
+from datagen.train.scoring import Scored
 from datagen.train.update import Group
 
 GREEDY = 0.0
@@ -32,83 +28,50 @@ def drawn(number: int, n_tasks: int, seed: int) -> int:
 
 
 def groups_of(
-    model: Any,
-    tokenizer: Any,
-    stop: Stop,
-    tasks: Tasks,
-    chosen: Sequence[tuple[int, int]],
-    n: int,
-    temperature: float,
-    seed: int,
-    scorer: Scorer,
-    settings: train_sections.Train,
-    where: World,
+    parts: Parts, tasks: Tasks, chosen: Sequence[tuple[int, int]], n: int, temperature: float, seed: int
 ) -> list[Group]:
     """n scored responses to each chosen (task, number in the stream). The ranks share them and each returns all."""
 
     def scored(wave: list[tuple[int, int]], responses: list[list[rollout.Response]]) -> list[Group]:
         flat = [
-            (tasks.tasks[task], response, tokenizer.decode(response.tokens, skip_special_tokens=True))
+            (tasks.tasks[task], response, parts.tokenizer.decode(response.tokens, skip_special_tokens=True))
             for (task, _), of_task in zip(wave, responses, strict=True)
             for response in of_task
         ]
-        found = iter(scorer(flat))
+        found = iter(parts.scorer(flat))
         return [
             Group(task, of_task, [next(found) for _ in of_task])
             for (task, _), of_task in zip(wave, responses, strict=True)
         ]
 
-    mine = where.share(list(chosen))
-    size = settings.rollout.prompts_at_once
+    mine, s = parts.where.share(list(chosen)), parts.settings.rollout
     pending: list[Future[list[Group]]] = []
-    with parallel.gathered(model), ThreadPoolExecutor(1) as verifying:
-        for at in range(0, len(mine), size):
-            wave = mine[at : at + size]
-            prompts = [torch.tensor(tasks.prompt(task), dtype=torch.long, device=where.device) for task, _ in wave]
+    with parallel.gathered(parts.model), ThreadPoolExecutor(1) as verifying:
+        for at in range(0, len(mine), s.prompts_at_once):
+            wave = mine[at : at + s.prompts_at_once]
+            prompts = parts.prompts(tasks, (task for task, _ in wave))
             seeds = [[(seed, number, i) for i in range(n)] for _, number in wave]
-            responses = rollout.sample(model, prompts, seeds, stop, temperature, settings.rollout.max_tokens)
+            responses = rollout.sample(parts.model, prompts, seeds, parts.stop, temperature, s.max_tokens)
             pending.append(verifying.submit(scored, wave, responses))
         made = [group for future in pending for group in future.result()]
-    return where.gather(made)
+    return parts.where.gather(made)
 
 
-def batch(
-    model: Any,
-    tokenizer: Any,
-    stop: Stop,
-    tasks: Tasks,
-    start: int,
-    seed: int,
-    scorer: Scorer,
-    settings: train_sections.Train,
-    where: World,
-) -> tuple[list[Group], int, dict[str, float]]:
+def batch(parts: Parts, start: int) -> tuple[list[Group], int, dict[str, float]]:
     """Groups to train on, how many prompts were drawn from the stream at `start` for them, and what the rollouts were
     like. There are fewer than `batch` groups if all redraws were in vain.
     """
-    began = time.monotonic()
+    began, s, tasks = time.monotonic(), parts.settings, parts.train
     groups: list[Group] = []
     seen: list[Group] = []
     number = start
-    for _ in range(settings.max_redraws + 1):
-        chosen = [(drawn(i, len(tasks), seed), i) for i in range(number, number + settings.batch - len(groups))]
+    for _ in range(s.max_redraws + 1):
+        chosen = [(drawn(i, len(tasks), parts.seed), i) for i in range(number, number + s.batch - len(groups))]
         number += len(chosen)
-        made = groups_of(
-            model,
-            tokenizer,
-            stop,
-            tasks,
-            chosen,
-            settings.rollout.n,
-            settings.rollout.temperature,
-            seed,
-            scorer,
-            settings,
-            where,
-        )
+        made = groups_of(parts, tasks, chosen, s.rollout.n, s.rollout.temperature, parts.seed)
         seen += made
         groups += [usable for usable in (group.usable() for group in made) if usable]
-        if len(groups) == settings.batch:
+        if len(groups) == s.batch:
             break
     metrics = describe(seen) | {"groups_drawn": len(seen), "groups_kept": len(groups)}
     return groups, number - start, metrics | {"rollout_s": round(time.monotonic() - began, 3)}

@@ -23,6 +23,7 @@ from datagen.train.checkpoint import State
 from datagen.train.data import Tasks
 from datagen.train.log import Log
 from datagen.train.parallel import World
+from datagen.train.parts import Parts
 from datagen.train.rollout import Stop
 from datagen.train.scoring import Scorer
 
@@ -185,7 +186,7 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
     optimizer = loop.optimizer_for(model, s.optimizer)
     state = checkpoint.load(stored, model, optimizer) if stored else State()
     scorer = Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens)
-    parts = loop.Parts(
+    parts = Parts(
         settings=s,
         seed=config.seed,
         folder=folder,
@@ -222,7 +223,7 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
     return _finished(folder, checkpoint.there(folder / "checkpoints")[-1], s.steps, where)
 
 
-def _reference(parts: loop.Parts, source: str, fresh: bool, dtype: torch.dtype) -> Any:
+def _reference(parts: Parts, source: str, fresh: bool, dtype: torch.dtype) -> Any:
     """The model as it was before the first rollout, which does not learn."""
     folder = parts.folder / "reference"
     if parts.settings.sft.steps and fresh:

@@ -87,7 +87,7 @@ class Log:
         return f"{timedelta(seconds=round(spent / n * (self.steps - step)))} left" if n and step < self.steps else ""
 
     def _line(self, row: dict[str, Any]) -> str:
-        kind = next((k for k in ("eval", "sft") if any(name.startswith(f"{k}/") for name in row)), "")
+        kind = _kind(row)
         prefix = f"{kind}/" if kind else ""
         told = [
             f"{name} {row[prefix + name]:{how}}" for name, how in SHOWN.items() if row.get(prefix + name) is not None
@@ -104,7 +104,7 @@ class Log:
         for name in names:
             table.add_column(name, justify="right")
         for row in self.rows:
-            kind = next((k for k in ("eval", "sft") if any(name.startswith(f"{k}/") for name in row)), "")
+            kind = _kind(row)
             cells = [_value(row, name) for name in names]
             shown = ["" if v is None else f"{v:{SHOWN[n]}}" for n, v in zip(names, cells, strict=True)]
             table.add_row(kind or str(row["step"]), *shown)
@@ -113,6 +113,11 @@ class Log:
 
 def _before(row: dict[str, Any], state: State) -> bool:
     return row["sft/step"] <= state.warmed if "sft/step" in row else row["step"] <= state.step
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """`eval`, `sft`, or nothing for a step."""
+    return next((kind for kind in ("eval", "sft") if any(name.startswith(f"{kind}/") for name in row)), "")
 
 
 def _value(row: dict[str, Any], name: str) -> Any:

@@ -11,47 +11,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from datagen import train_sections
 from datagen.train import checkpoint, collect, sft, update
 from datagen.train.checkpoint import State
-from datagen.train.data import Tasks
 from datagen.train.log import Log, write_samples
-from datagen.train.parallel import World
-from datagen.train.rollout import Stop
-from datagen.train.scoring import Scorer
+from datagen.train.parts import Parts
 
 SFT_STREAM, EVAL_STREAM = 1, 2  # streams of draws apart from that of the rollouts
 
 
 class Interrupted(Exception):
     """Ctrl-C or a polite kill; a checkpoint was written."""
-
-
-@dataclass
-class Parts:
-    """All that a run is made of."""
-
-    settings: train_sections.Train
-    seed: int
-    folder: Path
-    model: Any
-    reference: Any  # for the KL term, or None
-    tokenizer: Any
-    stop: Stop
-    train: Tasks
-    validation: Tasks
-    scorer: Scorer
-    where: World
-
-    def prompts(self, tasks: list[int]) -> list[Tensor]:
-        return [torch.tensor(self.train.prompt(i), dtype=torch.long, device=self.where.device) for i in tasks]
 
 
 def optimizer_for(model: Any, settings: train_sections.Optimizer) -> torch.optim.AdamW:
@@ -75,7 +49,7 @@ def warm_start(parts: Parts, state: State, optimizer: torch.optim.Optimizer, tol
         for group in optimizer.param_groups:
             group["lr"] = s.sft.lr * min(1.0, step / max(1, s.optimizer.warmup))
         try:
-            metrics = sft.step(parts.model, optimizer, parts.prompts(chosen), outputs, s, parts.where)
+            metrics = sft.step(parts.model, optimizer, parts.prompts(parts.train, chosen), outputs, s, parts.where)
         except update.Diverged as e:
             raise update.Diverged(f"warm start, step {step}: {e}") from e
         if log and (step % 10 == 0 or step == s.sft.steps):
@@ -113,13 +87,11 @@ def train(parts: Parts, state: State, optimizer: torch.optim.Optimizer, told: li
 def _roll(parts: Parts, state: State, log: Log | None) -> None:
     """Put a batch into the state's hands."""
     s = parts.settings
-    state.groups, drawn, state.sampled = collect.batch(
-        parts.model, parts.tokenizer, parts.stop, parts.train, state.drawn, parts.seed, parts.scorer, s, parts.where
-    )
+    state.groups, drawn, state.sampled = collect.batch(parts, state.drawn)
     state.drawn += drawn
     several = len(state.groups) > s.mini_batch
     old = parts.model if several else None
-    prompts = parts.prompts([group.task for group in state.groups])
+    prompts = parts.prompts(parts.train, [group.task for group in state.groups])
     update.note_logprobs(old, parts.reference, state.groups, prompts, s, parts.where)
     state.sampled["tokens_trained"] = sum(
         len(prompt) + sum(len(r.tokens) for r in group.responses)
@@ -142,10 +114,9 @@ def _steps(parts: Parts, state: State, optimizer: torch.optim.Optimizer, told: l
         group["lr"] = lr
     for first in range(state.taken * s.mini_batch, len(state.groups), s.mini_batch):
         groups = state.groups[first : first + s.mini_batch]
+        prompts = parts.prompts(parts.train, [group.task for group in groups])
         try:
-            metrics = update.step(
-                parts.model, optimizer, groups, parts.prompts([g.task for g in groups]), s, parts.where
-            )
+            metrics = update.step(parts.model, optimizer, groups, prompts, s, parts.where)
         except update.Diverged as e:
             raise update.Diverged(f"step {state.step + 1}, optimizer step {state.taken + 1}: {e}") from e
         state.taken += 1
@@ -164,19 +135,8 @@ def look(parts: Parts, state: State, log: Log | None) -> None:
     if not n or not parts.settings.eval_every:
         return
     began = time.monotonic()
-    groups = collect.groups_of(
-        parts.model,
-        parts.tokenizer,
-        parts.stop,
-        parts.validation,
-        [(i, i) for i in range(n)],
-        1,
-        collect.GREEDY,
-        parts.seed + EVAL_STREAM,
-        parts.scorer,
-        parts.settings,
-        parts.where,
-    )
+    chosen = [(i, i) for i in range(n)]
+    groups = collect.groups_of(parts, parts.validation, chosen, 1, collect.GREEDY, parts.seed + EVAL_STREAM)
     if log:
         metrics = collect.describe(groups) | {"prompts": n, "seconds": round(time.monotonic() - began, 3)}
         log.write({"step": state.step, **{f"eval/{name}": value for name, value in metrics.items()}})
