@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,8 +28,17 @@ class Rollout(Section):
     n: int = Field(default=8, ge=2, description="responses to a prompt")
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=4096, ge=1, description="of a response")
+    sampler: Literal["own", "vllm"] = Field(
+        default="own", description="own: the model itself. vllm: a copy of it in vLLM"
+    )
+    vllm: dict[str, Any] = Field(
+        default={}, description="arguments of `vllm.LLM`, such as gpu_memory_utilization", json_schema_extra=RUNTIME
+    )
     prompts_at_once: int = Field(
-        default=4, ge=1, description="prompts whose keys and values stand in memory together", json_schema_extra=RUNTIME
+        default=4,
+        ge=1,
+        description="prompts whose keys and values stand in memory together (own)",
+        json_schema_extra=RUNTIME,
     )
 
 

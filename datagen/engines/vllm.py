@@ -12,6 +12,7 @@ import importlib.util
 import os
 import threading
 import time
+import warnings
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, fields
 from itertools import count
@@ -116,24 +117,16 @@ class _Model:
     """A model in memory. Raises ConfigError for arguments that vLLM does not know, EngineError when it cannot load."""
 
     def __init__(self, settings: sections.Engine) -> None:
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        try:
-            from vllm import LLM, EngineArgs  # pyright: ignore[reportAttributeAccessIssue]  # it finds this file
-            from vllm.platforms import current_platform  # pyright: ignore[reportMissingImports]
-            from vllm.reasoning import ReasoningParserManager  # pyright: ignore[reportMissingImports]
+        check("engine.vllm", settings.vllm)
+        from vllm.reasoning import ReasoningParserManager  # pyright: ignore[reportMissingImports]
 
-            _check("engine.vllm", settings.vllm, {"chat_template", *(field.name for field in fields(EngineArgs))})
-            parser = settings.vllm.get("reasoning_parser")
-            self.parser = ReasoningParserManager.get_reasoning_parser(parser) if parser else None
-            arguments: dict[str, Any] = {"tokenizer_revision": settings.revision, "use_tqdm_on_load": False}
-            if current_platform.is_cpu():  # there, a prompt with a seed that is read in pieces ends vLLM 0.32
-                arguments["enable_chunked_prefill"] = False
-            self.llm = LLM(settings.model, revision=settings.revision, **arguments | settings.vllm)
-        except ConfigError:
-            raise
-        except Exception as e:  # of as many kinds as there are models, drivers and devices
-            raise EngineError(f"vLLM cannot run {settings.model}: {_reason(e)}") from e
+        parser, self.parser = settings.vllm.get("reasoning_parser"), None
+        if parser:
+            try:
+                self.parser = ReasoningParserManager.get_reasoning_parser(parser)
+            except Exception as e:
+                raise EngineError(f"vLLM cannot run {settings.model}: {_reason(e)}") from e
+        self.llm = load(settings.model or "", settings.revision, settings.vllm)
         self.engine, self.config = self.llm.llm_engine, self.llm.model_config
         self.at_once = self.engine.vllm_config.scheduler_config.max_num_seqs
         self.defaults = self.config.get_diff_sampling_param()  # the model's own
@@ -214,6 +207,32 @@ class _Model:
         assert self.parser
         tokenizer, arguments = self.llm.get_tokenizer(), template.chat_template_kwargs
         return self.parser(tokenizer, chat_template_kwargs=arguments, model_config=self.config)
+
+
+def check(where: str, arguments: dict[str, Any]) -> None:
+    """Raise MissingExtra without vLLM, and ConfigError for arguments that `vllm.LLM` does not know."""
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingExtra(f"{where} needs its package: pip install 'longrlvr-data[vllm]'")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from vllm import EngineArgs  # pyright: ignore[reportAttributeAccessIssue]  # it finds this file
+
+    _check(where, arguments, {"chat_template", *(field.name for field in fields(EngineArgs))})
+
+
+def load(model: str, revision: str | None, arguments: dict[str, Any]) -> Any:
+    """`vllm.LLM` with arguments that were checked. Raises EngineError when it can't run the model."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")  # of its own use of torch
+    try:
+        from vllm import LLM  # pyright: ignore[reportAttributeAccessIssue]
+        from vllm.platforms import current_platform  # pyright: ignore[reportMissingImports]
+
+        own: dict[str, Any] = {"revision": revision, "tokenizer_revision": revision, "use_tqdm_on_load": False}
+        if current_platform.is_cpu():  # there, a prompt with a seed that is read in pieces ends vLLM 0.32
+            own["enable_chunked_prefill"] = False
+        return LLM(model, **own | arguments)
+    except Exception as e:  # of as many kinds as there are models, drivers and devices
+        raise EngineError(f"vLLM cannot run {model}: {_reason(e)}") from e
 
 
 def _check(where: str, given: Collection[str], known: Collection[str]) -> None:

@@ -91,7 +91,7 @@ def write_model(
 
     folder.mkdir(parents=True)
     # What was gathered from shards may be a part of a larger buffer, which safetensors does not take.
-    weights = lora.merged(weights, adapters) if adapters else weights
+    weights = dict(lora.merged(weights, adapters)) if adapters else weights
     whole = {name: x if x.untyped_storage().nbytes() == x.nbytes else x.clone() for name, x in weights.items()}
     # Of tied weights one name is kept, the one that vLLM and transformers read them by.
     save_torch_state_dict(whole, folder, shared_tensors_to_discard=list(model.all_tied_weights_keys))

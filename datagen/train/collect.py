@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 
 import numpy as np
 
-from datagen.train import parallel, rollout
+from datagen.train import rollout
 from datagen.train.data import Tasks
 from datagen.train.parts import Parts
 from datagen.train.scoring import Scored
@@ -32,29 +33,23 @@ def groups_of(
 ) -> list[Group]:
     """n scored responses to each chosen (task, number in the stream). The ranks share them and each returns all."""
 
-    def scored(wave: list[tuple[int, int]], responses: list[list[rollout.Response]]) -> list[Group]:
+    mine = parts.where.share(list(chosen))
+
+    def scored(finished: list[tuple[int, list[rollout.Response]]]) -> list[tuple[int, Group]]:
         flat = [
-            (tasks.tasks[task], response, parts.tokenizer.decode(response.tokens, skip_special_tokens=True))
-            for (task, _), of_task in zip(wave, responses, strict=True)
-            for response in of_task
+            (tasks.tasks[mine[i][0]], response, parts.tokenizer.decode(response.tokens, skip_special_tokens=True))
+            for i, responses in finished
+            for response in responses
         ]
         found = iter(parts.scorer(flat))
-        return [
-            Group(task, of_task, [next(found) for _ in of_task])
-            for (task, _), of_task in zip(wave, responses, strict=True)
-        ]
+        return [(i, Group(mine[i][0], responses, [next(found) for _ in responses])) for i, responses in finished]
 
-    mine, s = parts.where.share(list(chosen)), parts.settings.rollout
-    pending: list[Future[list[Group]]] = []
-    with parallel.gathered(parts.model), ThreadPoolExecutor(1) as verifying:
-        for at in range(0, len(mine), s.prompts_at_once):
-            wave = mine[at : at + s.prompts_at_once]
-            prompts = parts.prompts(tasks, (task for task, _ in wave))
-            seeds = [[(seed, number, i) for i in range(n)] for _, number in wave]
-            responses = rollout.sample(parts.model, prompts, seeds, parts.stop, temperature, s.max_tokens)
-            pending.append(verifying.submit(scored, wave, responses))
-        made = [group for future in pending for group in future.result()]
-    return parts.where.gather(made)
+    prompts = parts.prompts(tasks, (task for task, _ in mine))
+    seeds = [[(seed, number, i) for i in range(n)] for _, number in mine]
+    with ThreadPoolExecutor(1) as verifying:
+        pending = [verifying.submit(scored, finished) for finished in parts.sampler(prompts, seeds, temperature)]
+        made = [pair for future in pending for pair in future.result()]
+    return parts.where.gather([group for _, group in sorted(made, key=itemgetter(0))])
 
 
 def batch(parts: Parts, start: int) -> tuple[list[Group], int, dict[str, float]]:
@@ -62,6 +57,7 @@ def batch(parts: Parts, start: int) -> tuple[list[Group], int, dict[str, float]]
     like. There are fewer than `batch` groups if all redraws were in vain.
     """
     began, s, tasks = time.monotonic(), parts.settings, parts.train
+    parts.sampler.take(parts.model)
     groups: list[Group] = []
     seen: list[Group] = []
     number = start

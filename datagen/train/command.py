@@ -18,7 +18,7 @@ from datagen import config as configs
 from datagen import identity, resources, shards, stage
 from datagen.config import Config, engine_of, settings_of
 from datagen.errors import ConfigError, StaleStage, UserError
-from datagen.train import checkpoint, data, loop, models, parallel, tiny
+from datagen.train import checkpoint, data, loop, models, parallel, rollout, rollout_vllm, tiny
 from datagen.train.checkpoint import State
 from datagen.train.data import Tasks
 from datagen.train.log import Log
@@ -111,7 +111,9 @@ def _prepared(options: Options, config: Config, folder: Path, files: dict[str, l
     source = _source(config, folder)
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
     data.check_tokenizer(tokenizer, s.model or "")
-    longest = max(task.n_tokens for task in _tasks(config, files, "train", tokenizer, model_config).tasks)
+    longest = _longest(_tasks(config, files, "train", tokenizer, model_config))
+    if s.rollout.sampler == "vllm":
+        rollout_vllm.check(s)
     models.check_memory(models.shape_of(model_config, s), s, longest, where, _dtype(config, where))
     if s.reward.verifier == "llm":
         Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
@@ -171,6 +173,11 @@ def _tasks(config: Config, files: dict[str, list[Path]], split: str, tokenizer: 
     return tasks
 
 
+def _longest(tasks: Tasks) -> int:
+    """Tokens of the longest prompt."""
+    return max((task.n_tokens for task in tasks.tasks), default=0)
+
+
 def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: World) -> int:
     where.wait()
     s, source = config.train, _source(config, folder)
@@ -185,6 +192,13 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
     parallel.spread(model, where, _dtype(config, where))
     optimizer = loop.optimizer_for(model, s.optimizer)
     state = checkpoint.load(stored, model, optimizer) if stored else State()
+    train, validation = (_tasks(config, files, split, tokenizer, model_config) for split in data.SPLITS)
+    ends = models.end_tokens(model_config, tokenizer, source)
+    if s.rollout.sampler == "vllm":
+        longest = max(_longest(train), _longest(validation))
+        sampler = rollout_vllm.Sampler(s, source, longest, _dtype(config, where), ends, where.size)
+    else:
+        sampler = rollout.Sampler(model, Stop(tokenizer, ends), s.rollout)
     scorer = Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens)
     parts = Parts(
         settings=s,
@@ -193,9 +207,9 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
         model=model,
         reference=None,
         tokenizer=tokenizer,
-        stop=Stop(tokenizer, models.end_tokens(model_config, tokenizer, source)),
-        train=_tasks(config, files, "train", tokenizer, model_config),
-        validation=_tasks(config, files, "validation", tokenizer, model_config),
+        sampler=sampler,
+        train=train,
+        validation=validation,
         scorer=scorer,
         where=where,
     )
@@ -220,6 +234,7 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
         return INTERRUPTED
     finally:
         scorer.close()
+        sampler.close()
     return _finished(folder, checkpoint.there(folder / "checkpoints")[-1], s.steps, where)
 
 

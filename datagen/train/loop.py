@@ -22,6 +22,7 @@ from datagen.train.log import Log, write_samples
 from datagen.train.parts import Parts
 
 SFT_STREAM, EVAL_STREAM = 1, 2  # streams of draws apart from that of the rollouts
+FAR = 0.1  # nats a token, of the sampler's distribution from the trainer's; rounding in bfloat16 makes about 0.01
 
 
 class Interrupted(Exception):
@@ -75,6 +76,11 @@ def train(parts: Parts, state: State, optimizer: torch.optim.Optimizer, told: li
         if log:
             row = {"step": state.step, **state.sampled, **metrics}
             log.write(row | {"tokens": state.tokens, **_speed(row, time.monotonic() - began)})
+            if row.get("kl_sampler", 0.0) > FAR:
+                log.say(
+                    f"step {state.step}: the sampler's log-probs are far from the trainer's (kl_sampler "
+                    f"{row['kl_sampler']:.2f}): it computes another model, or its number format is too coarse"
+                )
         if s.eval_every and state.step % s.eval_every == 0:
             look(parts, state, log)
         stopping = where.any(bool(told))
@@ -135,6 +141,7 @@ def look(parts: Parts, state: State, log: Log | None) -> None:
     if not n or not parts.settings.eval_every:
         return
     began = time.monotonic()
+    parts.sampler.take(parts.model)
     chosen = [(i, i) for i in range(n)]
     groups = collect.groups_of(parts, parts.validation, chosen, 1, collect.GREEDY, parts.seed + EVAL_STREAM)
     if log:

@@ -6,6 +6,7 @@ these matrices merged into its weights, which loads as any other; the matrices t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,14 +36,12 @@ def own(weights: Weights) -> Weights:
     return {name: x for name, x in weights.items() if ".lora_" in name}
 
 
-def merged(weights: Weights, settings: Lora) -> Weights:
-    """Weights under the names that they have without LoRA."""
+def merged(weights: Weights, settings: Lora) -> Iterator[tuple[str, Tensor]]:
+    """Weights under the names that they have without LoRA, one after the other."""
     scale = settings.alpha / settings.rank
-    whole: Weights = {}
     for name, x in weights.items():
         if name.endswith(_BASE):
             stem = name.removesuffix(_BASE)
             x = x + scale * (weights[stem + _B] @ weights[stem + _A])
         if ".lora_" not in name:
-            whole[name.replace(".base_layer.", ".")] = x
-    return whole
+            yield name.replace(".base_layer.", "."), x

@@ -70,8 +70,9 @@ def policy_loss(logp_T: Tensor, batch: Batch, settings: Loss) -> tuple[Tensor, d
         metrics["kl_old"] = (ratio_T - 1 - log_ratio_T).sum()
     if batch.sampled_T is not None:
         with torch.no_grad():
-            drift_T = (old_T - batch.sampled_T).exp()
-            metrics["sampler_ratio"] = drift_T.sum()
+            gap_T = (old_T - batch.sampled_T).clamp(-20, 20)
+            drift_T = gap_T.exp()
+            metrics["kl_sampler"] = (drift_T - 1 - gap_T).sum()
         loss_T = loss_T * drift_T.clamp(max=settings.max_sampler_ratio)
     if batch.ref_T is not None:
         kl_T = k3(logp_T, batch.ref_T)

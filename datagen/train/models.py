@@ -11,7 +11,7 @@ import torch
 
 from datagen import train_sections
 from datagen.errors import ConfigError
-from datagen.train import lora, policy
+from datagen.train import lora, policy, rollout_vllm
 from datagen.train.parallel import World
 
 GB = 1e9
@@ -91,7 +91,8 @@ def estimate(
         "keys and values, with gradients": 2.0 * tokens * shape.kv * shape.layers * wide,
         "logits": float(logits),
     }
-    rollouts = {"keys and values of rollouts": float(caches * shape.kv * shape.layers * wide)}
+    own = settings.rollout.sampler == "own"
+    rollouts = {"keys and values of rollouts": float(caches * shape.kv * shape.layers * wide)} if own else {}
     larger = training if sum(training.values()) >= sum(rollouts.values()) else rollouts
     return {
         "parameters": shape.parameters * copies * (4.0 / size + (wide if spread else 0)),
@@ -109,7 +110,7 @@ def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, wher
             "train it on a GPU, or a model with less than a billion parameters here"
         )
     parts = estimate(shape, settings, prompt, where.size, dtype)
-    there = _memory(where)
+    there = _memory(where, settings)
     if sum(parts.values()) * (where.size if on_cpu else 1) > there:
         told = ", ".join(f"{name} {size / GB:.1f}" for name, size in parts.items())
         raise ConfigError(
@@ -120,9 +121,11 @@ def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, wher
         )
 
 
-def _memory(where: World) -> int:
+def _memory(where: World, settings: train_sections.Train) -> float:
+    """Bytes that the trainer can have."""
     if where.device.type == "cuda":
-        return torch.cuda.mem_get_info(where.device)[0]
+        free, total = torch.cuda.mem_get_info(where.device)
+        return free - (rollout_vllm.share(settings) * total if settings.rollout.sampler == "vllm" else 0)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from datagen import train_sections
+from datagen.train import rollout, rollout_vllm
 from datagen.train.data import Tasks
 from datagen.train.parallel import World
-from datagen.train.rollout import Stop
 from datagen.train.scoring import Scorer
 
 
@@ -25,7 +25,7 @@ class Parts:
     model: Any
     reference: Any  # for the KL term, or None
     tokenizer: Any
-    stop: Stop
+    sampler: rollout.Sampler | rollout_vllm.Sampler
     train: Tasks
     validation: Tasks
     scorer: Scorer

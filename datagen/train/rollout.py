@@ -8,7 +8,7 @@ their own keys and values are all of one length and none is padded; one that has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datagen import train_sections
+from datagen.train import parallel
 from datagen.train.policy import Own
 
 CLOSING = "</answer>"  # nothing of a response that comes after this is read
@@ -49,6 +51,30 @@ class Stop:
         if tokens[-1] in self.ends:
             return True
         return tokens[-1] in self.closers and CLOSING in self.tokenizer.decode(tokens[-TAIL:])
+
+
+class Sampler:
+    """The model as its own sampler; `rollout_vllm` has another."""
+
+    def __init__(self, model: Any, stop: Stop, settings: train_sections.Rollout) -> None:
+        self.model, self.stop, self.settings = model, stop, settings
+
+    def take(self, model: Any) -> None:
+        """Nothing is to be handed over."""
+
+    def __call__(
+        self, prompts: Sequence[Tensor], seeds: Sequence[Sequence[tuple[int, ...]]], temperature: float
+    ) -> Iterator[list[tuple[int, list[Response]]]]:
+        """Responses to each prompt (P,), as many as it has seeds: (number of the prompt, responses), as finished."""
+        size = self.settings.prompts_at_once
+        with parallel.gathered(self.model):
+            for at in range(0, len(prompts), size):
+                of = slice(at, at + size)
+                made = sample(self.model, prompts[of], seeds[of], self.stop, temperature, self.settings.max_tokens)
+                yield list(enumerate(made, at))
+
+    def close(self) -> None:
+        """Nothing is to be given back."""
 
 
 @torch.no_grad()

@@ -162,5 +162,5 @@ def _part(batch: Batch, of: slice, tokens: slice) -> Batch:
 
 def _named(sums: dict[str, float], settings: train_sections.Train) -> dict[str, float]:
     """All that every rank must have a number for, since they are added up."""
-    names = ["loss", "entropy", "clip_fraction", "ratio", "kl_old", "sampler_ratio"]
+    names = ["loss", "entropy", "clip_fraction", "ratio", "kl_old", "kl_sampler"]
     return {name: sums.get(name, 0.0) for name in [*names, *(["kl_ref"] if settings.loss.kl else [])]}

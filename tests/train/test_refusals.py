@@ -1,5 +1,6 @@
 """What can't be trained is said in a sentence, before anything is loaded or written."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,13 @@ def test_fewer_positions_than_a_response(data, model, tmp_path):
     told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings)
     assert "train.rollout.max_tokens: 600" in told
     assert "512 positions" in told
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
+def test_sampling_by_vllm_that_is_not_there(data, model, tmp_path):
+    settings = config(tmp_path, rollout={"max_tokens": 16, "sampler": "vllm"})
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
+    assert "train.rollout.sampler vllm needs its package: pip install 'longrlvr-data[vllm]'" in told
 
 
 def shape_of_7b(folder: Path, kind: Any) -> None:
