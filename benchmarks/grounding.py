@@ -142,7 +142,7 @@ def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[st
         "batch": 16,
         "mini_batch": 16,
         "max_redraws": 0,
-        "checkpointing": False,
+        "activations": "keep",
         "eval_every": 0,
         "save_every": 1000,
         "samples_every": 50,

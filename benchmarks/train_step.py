@@ -104,7 +104,9 @@ class Case:
 
     def settings(self) -> Train:
         rollout = Rollout(n=self.n, max_tokens=self.response)
-        return Train(rollout=rollout, optimizer=Optimizer(lr=1e-6), checkpointing=self.checkpointing)
+        return Train(
+            rollout=rollout, optimizer=Optimizer(lr=1e-6), activations="recompute" if self.checkpointing else "keep"
+        )
 
     def model(self) -> Any:
         from transformers import Qwen2Config, Qwen2ForCausalLM

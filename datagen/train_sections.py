@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from datagen.sections import RUNTIME, Engine, Fraction, Section
 
+Activations = Literal["keep", "recompute", "offload"]
+
 
 class Loss(Section):
     aggregation: Literal["token-mean", "seq-mean", "dr-grpo"] = Field(
@@ -105,8 +107,10 @@ class Train(Section):
     dtype: Literal["float32", "bfloat16"] | None = Field(
         default=None, description="what the model computes in; default: bfloat16 on a GPU, else float32"
     )
-    checkpointing: bool = Field(
-        default=True, description="keep a layer's input only, and compute the rest again", json_schema_extra=RUNTIME
+    activations: Activations = Field(
+        default="recompute",
+        description="until the backward pass. recompute: a layer's input is kept; offload: in the host's memory",
+        json_schema_extra=RUNTIME,
     )
     tokens_per_pass: int = Field(
         default=32_768,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from datagen.train.policy import Past
+from datagen.train_sections import Activations
 
 Loss = Callable[[Tensor, Tensor, slice, slice], Tensor]  # log-probs, entropies (T,), which responses, which tokens
 
@@ -67,17 +68,17 @@ def backward(
     loss: Loss,
     temperature: float = 1.0,
     limit: int = 1 << 15,
-    checkpointed: bool = False,
+    activations: Activations = "keep",
 ) -> None:
     """Add the gradient of a loss to the model's. The loss is asked for each pass, and theirs add up.
 
-    `checkpointed`: nothing but a layer's input is kept of the prompt, and of the responses, until their backward pass.
+    `activations`: what is kept of the prompt, and of the responses, until their backward pass.
     """
-    past: Past = model(prompt[:-1], way="prefix", checkpointed=checkpointed)
+    past: Past = model(prompt[:-1], way="prefix", activations=activations)
     leaves = [tuple(x.detach().requires_grad_() for x in pair) for pair in past]
     for p in passes(prompt, responses, limit):
         logp, entropy = model(
-            p.ids, p.targets, p.lengths, leaves, temperature, way="responses", checkpointed=checkpointed
+            p.ids, p.targets, p.lengths, leaves, temperature, way="responses", activations=activations
         )
         loss(logp, entropy, p.of, p.tokens).backward()
     pairs = [(x, leaf.grad) for pair, of in zip(past, leaves, strict=True) for x, leaf in zip(pair, of, strict=True)]

@@ -82,7 +82,11 @@ def estimate(
     tokens = prompt + response
     per_layer = shape.hidden + shape.kv
     inside = 6 * shape.hidden + 3 * shape.intermediate + 2 * shape.kv  # of the one layer that is computed again
-    kept = per_layer * shape.layers + inside if settings.checkpointing else inside * shape.layers
+    kept = {
+        "keep": inside * shape.layers,
+        "recompute": per_layer * shape.layers + inside,
+        "offload": shape.kv * shape.layers + inside,
+    }[settings.activations]
     caches = settings.rollout.prompts_at_once * (prompt + settings.rollout.n * settings.rollout.max_tokens)
     logits = min(policy.LOGITS, response * shape.vocabulary) * 4 * 3
     training = {
@@ -116,7 +120,7 @@ def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, wher
         raise ConfigError(
             f"a step with a prompt of {prompt:,} tokens needs about {sum(parts.values()) / GB:.1f} GB on each of "
             f"{where.size} device{'s' if where.size > 1 else ''}, and {there / GB:.1f} GB are there ({told}). Use more "
-            "GPUs, train.checkpointing, train.lora, a lower train.tokens_per_pass, train.rollout.prompts_at_once or "
+            "GPUs, train.activations, train.lora, a lower train.tokens_per_pass, train.rollout.prompts_at_once or "
             "train.rollout.max_tokens, shorter prompts or a smaller model"
         )
 

@@ -15,11 +15,13 @@ Mistral and others); `check` compares with the model's own forward and refuses w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import save_on_cpu
 from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -27,6 +29,7 @@ from transformers.masking_utils import sdpa_mask
 
 from datagen.errors import ConfigError
 from datagen.train import attention
+from datagen.train_sections import Activations
 
 Past = list[tuple[Tensor, Tensor]]  # keys and values (1, H_kv, P, D) of every layer
 Attend = Callable[[int, Tensor, Tensor, Tensor, float], Tensor]  # layer, q, k, v, scale → (B, H, T, D)
@@ -106,27 +109,35 @@ def _model(model: Any, original: Callable[..., Any], *args: Any, way: str | None
 
 
 def _through(
-    model: Any, ids: Tensor, positions: Tensor, attend: Attend, checkpointed: bool, keys_only: bool = False
+    model: Any,
+    ids: Tensor,
+    positions: Tensor,
+    attend: Attend,
+    activations: Activations = "keep",
+    keys_only: bool = False,
 ) -> tuple[Tensor, Past]:
     """Hidden states (B, T, d) before the last norm, and the keys and values of every layer. `keys_only`: no more of the
-    last layer than those.
+    last layer than those. Until the backward pass all activations are kept, or the layers' inputs alone, or those in
+    the host's memory.
     """
     inner = model.model
     hidden, past = inner.embed_tokens(ids), []
     cos_sin = inner.rotary_emb(hidden, positions)
-    for i, layer in enumerate(inner.layers):
-        last = keys_only and i == len(inner.layers) - 1
-        run = partial(layer, attend=attend, keys_only=last, position_ids=positions, position_embeddings=cos_sin)
-        if checkpointed and torch.is_grad_enabled():
-            hidden, k, v = checkpoint(run, hidden, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore
-        else:
-            hidden, k, v = run(hidden)
-        past.append((k, v))
+    again = activations != "keep" and torch.is_grad_enabled()
+    with save_on_cpu(pin_memory=ids.is_cuda) if again and activations == "offload" else nullcontext():
+        for i, layer in enumerate(inner.layers):
+            last = keys_only and i == len(inner.layers) - 1
+            run = partial(layer, attend=attend, keys_only=last, position_ids=positions, position_embeddings=cos_sin)
+            if again:
+                hidden, k, v = checkpoint(run, hidden, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore
+            else:
+                hidden, k, v = run(hidden)
+            past.append((k, v))
     return hidden, past
 
 
 def _packed(
-    model: Any, ids: Tensor, lengths: list[int], wanted: Tensor, targets: Tensor, checkpointed: bool = False
+    model: Any, ids: Tensor, lengths: list[int], wanted: Tensor, targets: Tensor, activations: Activations = "keep"
 ) -> tuple[Tensor, Tensor]:
     """ids (T,): texts of these lengths, end to end; wanted, targets (W,): places, and the tokens that come after them →
     log-probs of the targets and entropies, (W,) float32.
@@ -135,7 +146,7 @@ def _packed(
     def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         return attention.shared(q, k, v, None, lengths, scale)
 
-    hidden, _ = _through(model, ids[None], _positions(0, lengths, ids), attend, checkpointed)
+    hidden, _ = _through(model, ids[None], _positions(0, lengths, ids), attend, activations)
     return logprobs(model.lm_head, model.model.norm(hidden[0, wanted]), targets, 1.0)
 
 
@@ -143,14 +154,14 @@ def _positions(start: int, lengths: list[int], ids: Tensor) -> Tensor:
     return torch.cat([torch.arange(start, start + n, device=ids.device) for n in lengths])[None]
 
 
-def _prefix(model: Any, ids: Tensor, checkpointed: bool = False) -> Past:
+def _prefix(model: Any, ids: Tensor, activations: Activations = "keep") -> Past:
     """ids (P,), at least one → keys and values of every layer."""
 
     def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         return attention.causal(q, k, v, scale)
 
     positions = torch.arange(len(ids), device=ids.device)[None]
-    return _through(model, ids[None], positions, attend, checkpointed, keys_only=True)[1]
+    return _through(model, ids[None], positions, attend, activations, keys_only=True)[1]
 
 
 def _responses(
@@ -160,7 +171,7 @@ def _responses(
     lengths: list[int],
     past: Past,
     temperature: float = 1.0,
-    checkpointed: bool = False,
+    activations: Activations = "keep",
 ) -> tuple[Tensor, Tensor]:
     """ids, targets (T,): responses of these lengths, end to end → log-probs of the targets and entropies, (T,) float32
     (float64 of a float64 model).
@@ -170,7 +181,7 @@ def _responses(
         return attention.shared(q, k, v, past[index], lengths, scale)
 
     positions = _positions(past[0][0].shape[2], lengths, ids)
-    hidden, _ = _through(model, ids[None], positions, attend, checkpointed)
+    hidden, _ = _through(model, ids[None], positions, attend, activations)
     return logprobs(model.lm_head, model.model.norm(hidden)[0], targets, temperature)
 
 
@@ -203,7 +214,7 @@ def _decode(
     def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         return attention.decode(q, *own.add(index, (k, v)), [past[index] for past in pasts], counts, scale)
 
-    hidden, _ = _through(model, ids[:, None], positions[:, None], attend, False)
+    hidden, _ = _through(model, ids[:, None], positions[:, None], attend)
     own.length += 1
     return model.lm_head(model.model.norm(hidden[:, 0]))
 

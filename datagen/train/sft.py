@@ -39,7 +39,7 @@ def step(
         wanted = [torch.arange(end - len(o), end, device=where.device) for end, (_, o) in zip(ends, pack, strict=True)]
         ids = torch.cat([part for prompt, output in pack for part in (prompt, output[:-1])])
         targets = torch.cat([output for _, output in pack])
-        logp_T, _ = model(ids, lengths, torch.cat(wanted), targets, way="packed", checkpointed=settings.checkpointing)
+        logp_T, _ = model(ids, lengths, torch.cat(wanted), targets, way="packed", activations=settings.activations)
         loss = -logp_T.sum() / total
         losses.append(loss.item())
         (loss * where.size).backward()

@@ -106,7 +106,7 @@ def step(
             loss,
             settings.rollout.temperature,
             settings.tokens_per_pass,
-            settings.checkpointing,
+            settings.activations,
         )
 
     accumulate(model, list(zip(groups, prompts, of_groups, strict=True)), work, where)

@@ -35,12 +35,24 @@ def both(model, prompt, responses, **how):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("activations", ["keep", "recompute", "offload"])
 @pytest.mark.parametrize("limit", [1, 6, 1 << 15])
-def test_gradients_equal_the_naive_ones(kind, checkpointed, limit):
-    ours, wanted = both(model_of(kind), PROMPT, RESPONSES, checkpointed=checkpointed, limit=limit)
+def test_gradients_equal_the_naive_ones(kind, activations, limit):
+    ours, wanted = both(model_of(kind), PROMPT, RESPONSES, activations=activations, limit=limit)
     for name, grad in wanted.items():
         torch.testing.assert_close(ours[name], grad, atol=1e-9, rtol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_offloading_moves_the_inputs_of_layers_and_nothing_else(monkeypatch):
+    moved, model = [], model_of()
+
+    def hooks(pin_memory: bool) -> torch.autograd.graph.saved_tensors_hooks:
+        return torch.autograd.graph.saved_tensors_hooks(lambda x: moved.append(tuple(x.shape)) or x, lambda x: x)
+
+    monkeypatch.setattr(policy, "save_on_cpu", hooks)
+    both(model, PROMPT, RESPONSES[:1], activations="offload")
+    layers, width = model.config.num_hidden_layers, model.config.hidden_size
+    assert sorted(moved) == sorted([(1, 10, width)] * layers + [(1, 4, width)] * layers)
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
