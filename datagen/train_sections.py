@@ -124,6 +124,7 @@ class Train(Section):
     keep: int = Field(default=2, ge=1, description="checkpoints that are kept", json_schema_extra=RUNTIME)
     samples_every: int = Field(default=10, ge=1, description="steps between stored rollouts", json_schema_extra=RUNTIME)
     tensorboard: bool = Field(default=False, json_schema_extra=RUNTIME)
+    wandb: str | None = Field(default=None, description="project of Weights & Biases", json_schema_extra=RUNTIME)
 
     @model_validator(mode="after")
     def _fitting(self) -> Train:

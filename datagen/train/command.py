@@ -18,7 +18,7 @@ from datagen import config as configs
 from datagen import identity, resources, shards, stage
 from datagen.config import Config, engine_of, settings_of
 from datagen.errors import ConfigError, StaleStage, UserError
-from datagen.train import checkpoint, data, loop, models, parallel, rollout, rollout_vllm, tiny
+from datagen.train import boards, checkpoint, data, loop, models, parallel, rollout, rollout_vllm, tiny
 from datagen.train.checkpoint import State
 from datagen.train.data import Tasks
 from datagen.train.log import Log
@@ -105,7 +105,7 @@ def _prepared(options: Options, config: Config, folder: Path, files: dict[str, l
     """
     s = config.train
     if options.resume == "never":
-        for old in ("checkpoints", "samples", "reference", "model", "metrics.jsonl", "stage.json", "final"):
+        for old in ("checkpoints", "samples", "reference", "model", "metrics.jsonl", "stage.json", boards.RUN):
             shards.remove(str(folder / old))
     _build_tiny(config, folder, files)
     source = _source(config, folder)
@@ -213,7 +213,7 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
         scorer=scorer,
         where=where,
     )
-    log = Log(folder, state if stored else None, s.steps, s.tensorboard) if where.first else None
+    log = Log(folder, state if stored else None, s.steps, boards.asked_for(s, folder)) if where.first else None
     fresh = not stored or state.warmed < s.sft.steps
     try:
         with log or nullcontext(), loop.told_to_stop() as told:

@@ -1,4 +1,4 @@
-"""What a run says: metrics.jsonl, TensorBoard on request, a live table on a terminal, sampled responses as parquet."""
+"""What a run says: metrics.jsonl, boards on request, a live table on a terminal, sampled responses as parquet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from datagen import shards, tags
-from datagen.errors import MissingExtra
+from datagen.train.boards import Board
 from datagen.train.checkpoint import State
 from datagen.train.data import Tasks
 from datagen.train.update import Group
@@ -40,7 +40,7 @@ SHOWN = {  # in the table, and how
 class Log:
     """Rows of metrics, one a step. Those of an earlier try that come after `state`, where this one starts, go."""
 
-    def __init__(self, folder: Path, state: State | None, steps: int, tensorboard: bool) -> None:
+    def __init__(self, folder: Path, state: State | None, steps: int, boards: Sequence[Board] = ()) -> None:
         self.steps, self.seconds = steps, [0.0, 0]  # of the steps of this try, and how many
         self.path = folder / METRICS
         kept = [line for line in _lines(self.path) if _before(json.loads(line), state)] if state else []
@@ -49,19 +49,19 @@ class Log:
         self.console = Console(stderr=True, soft_wrap=True, highlight=False)
         self.rows: list[dict[str, Any]] = []
         self.live = Live(console=self.console, refresh_per_second=2) if self.console.is_terminal else None
-        self.board: Any = _board(folder) if tensorboard else None
+        self.boards = boards
 
     def __enter__(self) -> Log:
         if self.live:
             self.live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *rest: object) -> None:
         if self.live:
             self.live.stop()
         self.file.close()
-        if self.board:
-            self.board.close()
+        for _, close in self.boards:
+            close(failed is not None)
 
     def write(self, row: dict[str, Any]) -> None:
         """Add a row, which has a step."""
@@ -69,10 +69,8 @@ class Log:
         self.file.flush()
         if "seconds" in row:
             self.seconds = [self.seconds[0] + row["seconds"], self.seconds[1] + 1]
-        if self.board:
-            for name, value in row.items():
-                if name != "step" and isinstance(value, (int, float)):
-                    self.board.add_scalar(name, value, row["step"])
+        for take, _ in self.boards:
+            take({name: value for name, value in row.items() if isinstance(value, (int, float))})
         self.rows = [*self.rows[-9:], row]
         if self.live:
             self.live.update(self._table())
@@ -129,14 +127,6 @@ def _lines(path: Path) -> list[str]:
     if not path.exists():
         return []
     return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-
-
-def _board(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as e:
-        raise MissingExtra("train.tensorboard needs its package: pip install 'longrlvr-data[train]'") from e
-    return SummaryWriter(str(folder / "tensorboard"))
 
 
 def write_samples(path: Path, groups: Sequence[Group], tasks: Tasks) -> None:
