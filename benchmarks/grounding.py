@@ -78,6 +78,7 @@ SHAPE: dict[str, Any] = {
 SHOWN = ("answer", "recall", "format", "entropy", "kl_ref")
 ARMS = ("answer", "longrlvr")
 LOCK = threading.Lock()
+SMOOTH = 5  # batches that a point of the plot is a mean of
 LAST = 20  # steps that the end of a run is a mean of
 
 
@@ -242,7 +243,9 @@ def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
         for reward, colour in zip(ARMS, ("#888888", "#1f77b4"), strict=True):
             curves = [r["curve"]["recall"] for r in results if r["k"] == k and r["reward"] == reward]
             for i, curve in enumerate(curves):
-                axis.plot(curve, color=colour, linewidth=1, label="_" if i else reward)
+                means = np.asarray(curve[: len(curve) // SMOOTH * SMOOTH]).reshape(-1, SMOOTH).mean(1)
+                places = (np.arange(len(means)) + 0.5) * SMOOTH
+                axis.plot(places, means, color=colour, linewidth=1, label="_" if i else reward)
         axis.axhline(1 - (1 - 1 / CHUNKS) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":")  # by luck
         axis.set_title(f"k = {k}", fontsize=10)
         axis.set_ylim(0, 1.02)
