@@ -3,14 +3,19 @@
     python benchmarks/grounding.py [--k 3 4 5 6 7 8] [--seeds 0 1 2] [--lr 6e-4] [--kl 0.02] [--quick]
 
 A document is 16 chunks, each of which holds its mark and one of 8 values; a question names k topics; the response cites
-k chunks and quotes them. In the world `fixed` each topic has its chunk, which the weights must learn; in `read` each
-chunk names its topic, another one in every document, so that the place must be read from the context.
+k chunks and quotes them. In the world `fixed` each topic has its chunk, which the weights must learn. In `read` each of
+10 chunks also names its topic, in another order in every document, so that the place must be read from the context.
 
-A 2-layer, 64-wide Qwen2 is first trained, supervised, on responses whose format and quotes are right and whose
-citations mostly are not: that is a model that can do all but find the evidence. From there `longrlvr-data train` runs
-with the reward `answer` and with `longrlvr`, all else equal. An answer is right if all k citations are, so that the
-outcome reward is seen once in (1 / p)^k responses, if p is the chance of a right citation (LongRLVR, arXiv 2603.02146,
-section 3). Whatever happens to an arm is printed: escapes, collapses of the format, quoting that is unlearned.
+A 64-wide Qwen2 of 2 layers, in `read` of 3, is first trained, supervised, on responses whose format and quotes are
+right and whose citations mostly are not: that is a model that can do all but find the evidence. In `read` it is
+taught to read before that, with right citations (a fifth of the documents have their topics in order: without them so
+small a model takes thousands of steps more), and then mostly taught out of it: it could find the evidence, and rarely
+does.
+
+From there `longrlvr-data train` runs with the reward `answer` and with `longrlvr`, all else equal. An answer is right
+if all k citations are, so that the outcome reward is seen once in (1 / p)^k responses, if p is the chance of a right
+citation (LongRLVR, arXiv 2603.02146, section 3). Whatever happens to an arm is printed: escapes, collapses of the
+format, quoting that is unlearned.
 
 Columns: citations, the share of the labelled chunks that are cited; answers, the share that is right; format, of what
 can be read; all at the start and over the last 20 batches of sampled responses (128 each, at temperature 1). Everything
@@ -46,7 +51,7 @@ from transformers.utils import logging
 from datagen import tags
 from datagen.train import tiny
 
-CHUNKS = 16
+CHUNKS = {"fixed": 16, "read": 10}
 VALUES = ["red", "green", "blue", "white", "black", "brown", "pink", "gray"]
 TOPICS = [
     "fox",
@@ -68,13 +73,29 @@ TOPICS = [
 ]
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
     "intermediate_size": 192,
     "initializer_range": 0.1,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
     "max_position_embeddings": 512,
 }
+# Positions turn fast, since the texts are short; slower where content is looked for at any distance.
+SHAPES: dict[str, dict[str, Any]] = {
+    "fixed": {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
+    },
+    "read": {
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0},
+    },
+}
+# Supervised steps with right citations, and with mostly wrong ones, and the learning rate of the latter: in `read` just
+# enough of them for the citations to be drawn nearly by luck.
+WARM: dict[str, tuple[int, int, float]] = {"fixed": (0, 1200, 3e-3), "read": (2000, 60, 3e-4)}
+READING_LR = 3e-3
 SHOWN = ("answer", "recall", "format", "entropy", "kl_ref")
 ARMS = ("answer", "longrlvr")
 LOCK = threading.Lock()
@@ -93,48 +114,52 @@ class Setting:
     lr: float = 6e-4
     kl: float = 0.02
     steps: int = 200
-    warm_steps: int = 1200  # supervised
+    reading_steps: int = 0  # supervised, with right citations
+    warm_steps: int = 1200  # supervised, with mostly wrong ones
     right: float = 0.12  # of the warm start's citations, on purpose; of the others one in 16 is right by luck
 
     def name(self) -> str:
         return "-".join(str(value) for value in asdict(self).values() if value != "")
 
 
-def row(k: int, world: str, right: float, rng: np.random.Generator, number: int) -> dict[str, Any]:
-    """A row of a dataset. Its citations are right with the chance `right`, and drawn otherwise."""
-    places = rng.permutation(CHUNKS) if world == "read" else np.arange(CHUNKS)  # of the topics
-    topics = dict(zip(places.tolist(), TOPICS, strict=True)) if world == "read" else {}
-    texts = [f"#{i}{topics.get(i, '')}{value}" for i, value in enumerate(rng.choice(VALUES, CHUNKS))]
-    chosen = rng.permutation(CHUNKS)[:k]
-    cited = [int(places[t]) if rng.random() < right else int(rng.integers(CHUNKS)) for t in chosen]
+def row(k: int, world: str, right: float, ordered: float, rng: np.random.Generator, number: int) -> dict[str, Any]:
+    """A row of a dataset. Its citations are right with the chance `right`, and drawn otherwise; in the world `read` its
+    topics are in order with the chance `ordered`.
+    """
+    n = CHUNKS[world]
+    places = rng.permutation(n) if world == "read" and rng.random() >= ordered else np.arange(n)  # of the topics
+    quotes = [f"#{i}{value}" for i, value in enumerate(rng.choice(VALUES, n))]
+    texts = [f"{TOPICS[t]}{quotes[i]}" for i, t in enumerate(np.argsort(places))] if world == "read" else quotes
+    chosen = rng.permutation(n)[:k]
+    cited = [int(places[t]) if rng.random() < right else int(rng.integers(n)) for t in chosen]
     question = ",".join(TOPICS[t] for t in chosen)
     info = {"qa_id": str(number), "question": question, "ref_chunks": cited}
-    info["answer"] = "".join(texts[i] for i in cited)
+    info["answer"] = "".join(quotes[i] for i in cited)
     prompt = f"{tags.render_context(texts)}\n{question}"
     return {"prompt": [{"role": "user", "content": prompt}], "extra_info": info}
 
 
 def write_data(folder: Path, setting: Setting) -> None:
     """A dataset to learn the format and the quoting from, and a little of the map; and one to be rewarded on."""
-    parts: list[tuple[str, str, int, float]] = [
-        ("warm", "train", 12_000, setting.right),
-        ("true", "train", 3000, 1.0),
-        ("true", "validation", 64, 1.0),
+    parts: list[tuple[str, str, int, float, float]] = [
+        ("warm", "train", 12_000, setting.right, 0.0),
+        ("true", "train", 3000, 1.0, 0.0),
+        ("true", "validation", 64, 1.0, 0.0),
     ]
-    for i, (name, split, n, right) in enumerate(parts):
+    if setting.reading_steps:
+        parts.append(("reading", "train", 12_000, 1.0, 0.2))
+    for i, (name, split, n, right, ordered) in enumerate(parts):
         (folder / name / "data").mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng([setting.seed, i])
-        rows = [row(setting.k, setting.world, right, rng, j) for j in range(n)]
+        rows = [row(setting.k, setting.world, right, ordered, rng, j) for j in range(n)]
         pq.write_table(pa.Table.from_pylist(rows), folder / name / "data" / f"{split}-00000.parquet")
 
 
-def write_model(folder: Path, seed: int) -> Path:
-    """A model with random weights, for which a tag, a mark, a topic and a value are one token each. Its positions turn
-    fast, since its texts are short.
-    """
-    ids = [f"{mark}CHUNK_{i}>" for i in range(CHUNKS) for mark in ("<", "</")]
-    words = [*ids, *VALUES, *TOPICS, *(f"#{i}" for i in range(CHUNKS))]
-    return tiny.build(folder, [], 300, seed, words=words, **SHAPE)
+def write_model(folder: Path, setting: Setting) -> Path:
+    """A model with random weights, for which a tag, a mark, a topic and a value are one token each."""
+    ids = [f"{mark}CHUNK_{i}>" for i in range(CHUNKS["fixed"]) for mark in ("<", "</")]
+    words = [*ids, *VALUES, *TOPICS, *(f"#{i}" for i in range(CHUNKS["fixed"]))]
+    return tiny.build(folder, [], 300, setting.seed, words=words, **SHAPE, **SHAPES[setting.world])
 
 
 def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -168,16 +193,21 @@ def prepared(setting: Setting, root: Path) -> Path:
     folder = root / setting.name()
     with LOCK:
         write_data(folder, setting)
-        write_model(folder / "random", setting.seed)
+        write_model(folder / "random", setting)
     return folder
 
 
 def warm_start(setting: Setting, root: Path) -> tuple[Path, Path]:
     """The data, and a model that knows the format and quotes what it cites, and cites badly."""
     folder = prepared(setting, root)
-    sft = {"steps": setting.warm_steps, "lr": 3e-3, "batch": 32, "save_every": 10_000}
-    train(setting, folder / "warm", folder / "warmed", folder / "random", {"steps": 0, "sft": sft})
-    return folder / "true", folder / "warmed" / "checkpoints" / "step-000000"
+    model = folder / "random"
+    phases = [("reading", setting.reading_steps, READING_LR), ("warm", setting.warm_steps, WARM[setting.world][2])]
+    for name, steps, lr in phases:
+        if steps:
+            sft = {"steps": steps, "lr": lr, "batch": 32, "save_every": 10_000}
+            train(setting, folder / name, folder / f"{name}-model", model, {"steps": 0, "sft": sft})
+            model = folder / f"{name}-model" / "checkpoints" / "step-000000"
+    return folder / "true", model
 
 
 def arm(setting: Setting, data: Path, model: Path, root: Path) -> dict[str, Any]:
@@ -246,7 +276,9 @@ def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
                 means = np.asarray(curve[: len(curve) // SMOOTH * SMOOTH]).reshape(-1, SMOOTH).mean(1)
                 places = (np.arange(len(means)) + 0.5) * SMOOTH
                 axis.plot(places, means, color=colour, linewidth=1, label="_" if i else reward)
-        axis.axhline(1 - (1 - 1 / CHUNKS) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":")  # by luck
+        axis.axhline(
+            1 - (1 - 1 / CHUNKS[results[0]["world"]]) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":"
+        )  # by luck
         axis.set_title(f"k = {k}", fontsize=10)
         axis.set_ylim(0, 1.02)
         axis.spines[["top", "right"]].set_visible(False)
@@ -264,7 +296,7 @@ def main() -> None:
     parser.add_argument("--kl", type=float, nargs="+", default=[0.02])
     parser.add_argument("--world", choices=["fixed", "read"], default="fixed")
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--warm-steps", type=int, default=1200)
+    parser.add_argument("--warm-steps", type=int, help="with mostly wrong citations; default: 1,200, 60 in `read`")
     parser.add_argument("--right", type=float, default=Setting.right, help="chance of a citation in the warm start")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="warm starts at once, a thread each")
     parser.add_argument("--out", type=Path, help="a file for all curves, JSON lines")
@@ -272,11 +304,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed of k = 6, 120 steps")
     given = parser.parse_args()
     ks, seeds, steps = ([6], [0], 120) if given.quick else (given.k, given.seeds, given.steps)
+    reading, warm, _ = WARM[given.world]
+    warm = given.warm_steps or warm
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.jobs) as pool:
         jobs = []
         for seed, k in product(seeds, ks):
-            base = Setting(k, seed, world=given.world, steps=steps, warm_steps=given.warm_steps, right=given.right)
+            base = Setting(
+                k, seed, "", given.world, steps=steps, reading_steps=reading, warm_steps=warm, right=given.right
+            )
             ways = product(given.lr, given.kl, ARMS)
             arms = [replace(base, lr=lr, kl=kl, reward=reward) for lr, kl, reward in ways]
             jobs.append(pool.submit(both, base, arms, Path(folder)))
@@ -294,7 +330,7 @@ def main() -> None:
         "ratio": round(mean(results, "longrlvr", largest) / mean(results, "answer", largest), 2),
         "citations": summary,
         "steps": steps,
-        "warm_steps": given.warm_steps,
+        "warm_steps": reading + warm,
         "seeds": seeds,
         "memory_mb": round(peak),
         "versions": {"python": platform.python_version(), "torch": version("torch")},
