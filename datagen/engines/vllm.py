@@ -43,8 +43,7 @@ class VLLMEngine:
     """
 
     def __init__(self, settings: sections.Engine) -> None:
-        if importlib.util.find_spec("vllm") is None:
-            raise MissingExtra("engine.kind vllm needs its package: pip install 'longrlvr-data[vllm]'")
+        _installed("engine.kind vllm")
         if (n := settings.vllm.get("data_parallel_size", 1)) != 1:
             raise ConfigError(
                 f"engine.vllm: data_parallel_size is {n}, but vLLM runs several copies of a model only as a server: "
@@ -210,13 +209,14 @@ class _Model:
 
 
 def check(where: str, arguments: dict[str, Any]) -> None:
-    """Raise MissingExtra without vLLM, and ConfigError for arguments that `vllm.LLM` does not know."""
-    if importlib.util.find_spec("vllm") is None:
-        raise MissingExtra(f"{where} needs its package: pip install 'longrlvr-data[vllm]'")
+    """Raise MissingExtra without vLLM, EngineError if it does not load, ConfigError for arguments it does not know."""
+    _installed(where)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from vllm import EngineArgs  # pyright: ignore[reportAttributeAccessIssue]  # it finds this file
-
+    try:
+        from vllm import EngineArgs  # pyright: ignore[reportAttributeAccessIssue]  # it finds this file
+    except Exception as e:  # a build for another torch or another driver
+        raise EngineError(f"vLLM is installed and does not load: {_reason(e)}") from e
     _check(where, arguments, {"chat_template", *(field.name for field in fields(EngineArgs))})
 
 
@@ -233,6 +233,11 @@ def load(model: str, revision: str | None, arguments: dict[str, Any]) -> Any:
         return LLM(model, **own | arguments)
     except Exception as e:  # of as many kinds as there are models, drivers and devices
         raise EngineError(f"vLLM cannot run {model}: {_reason(e)}") from e
+
+
+def _installed(where: str) -> None:
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingExtra(f"{where} needs its package: pip install 'longrlvr-data[vllm]'")
 
 
 def _check(where: str, given: Collection[str], known: Collection[str]) -> None:
