@@ -57,7 +57,6 @@ def batch(parts: Parts, start: int) -> tuple[list[Group], int, dict[str, float]]
     like. There are fewer than `batch` groups if all redraws were in vain.
     """
     began, s, tasks = time.monotonic(), parts.settings, parts.train
-    parts.sampler.take(parts.model)
     groups: list[Group] = []
     seen: list[Group] = []
     number = start

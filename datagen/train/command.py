@@ -220,6 +220,7 @@ def _train(config: Config, folder: Path, files: dict[str, list[Path]], where: Wo
             if log and stored:
                 log.say(f"going on from {there[-1]}")
             loop.warm_start(parts, state, optimizer, told, log)
+            sampler.take(model)
             if s.loss.kl:
                 parts.reference = _reference(parts, source, fresh, _dtype(config, where))
             if fresh:

@@ -72,6 +72,7 @@ def train(parts: Parts, state: State, optimizer: torch.optim.Optimizer, told: li
         if not state.groups:
             _roll(parts, state, log)
         metrics = _steps(parts, state, optimizer, told)
+        parts.sampler.take(parts.model)
         state.step, state.taken, state.groups = state.step + 1, 0, []
         if log:
             row = {"step": state.step, **state.sampled, **metrics}
@@ -141,7 +142,6 @@ def look(parts: Parts, state: State, log: Log | None) -> None:
     if not n or not parts.settings.eval_every:
         return
     began = time.monotonic()
-    parts.sampler.take(parts.model)
     chosen = [(i, i) for i in range(n)]
     groups = collect.groups_of(parts, parts.validation, chosen, 1, collect.GREEDY, parts.seed + EVAL_STREAM)
     if log:

@@ -1,4 +1,4 @@
-"""Responses sampled by vLLM in this process: a copy of the model, which is given the trainer's weights before a batch.
+"""Responses sampled by vLLM in this process: a copy of the model, given the trainer's weights when they change.
 
 Each rank has its own copy, on its own GPU, and samples for its share of the prompts. The weights go from memory to
 memory, through `reload_weights`, which brings them into the layout of vLLM's kernels; what vLLM had kept of prompts is
