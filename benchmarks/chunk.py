@@ -45,7 +45,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter, TextSplitte
 from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Fast
 
-from datagen.executors import pin_threads, pool
+from datagen.executors.local import pin_threads, pool
 from datagen.text.splitter import SEPARATORS, split
 from datagen.text.tokenizers import EMBEDDED_FILE, EMBEDDED_PATTERN, Tokenizer, from_encoding, load, read_ranks
 

@@ -42,9 +42,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import reach, unit
+from datagen.config.sections import Cluster, Embed, Input
 from datagen.embed import encoder, models
 from datagen.records import Document
-from datagen.sections import Cluster, Embed, Input
 from datagen.stages import chunk, cluster
 from datagen.text import documents, sources, tokenizers
 from datagen.text.quickstart import write_corpus

@@ -35,9 +35,9 @@ from typing import Any
 
 import numpy as np
 
-from datagen import executors
+from datagen.config.sections import Embed
 from datagen.embed import encoder, models
-from datagen.sections import Embed
+from datagen.executors import local as executors
 
 SIZES, QUICK = {512: 64, 200: 160}, {512: 32, 200: 80}  # chunks by their limit
 AT_ONCE = 4096

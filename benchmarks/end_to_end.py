@@ -41,9 +41,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from datagen import resources
+from datagen.config.sections import Input
 from datagen.errors import MissingExtra
 from datagen.records import Document
-from datagen.sections import Input
 from datagen.stages import COMMANDS, STAGES
 from datagen.text import documents, sources
 from datagen.text.quickstart import write_corpus

@@ -33,9 +33,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from datagen.engines.base import Request
-from datagen.engines.openai import OpenAIEngine
-from datagen.sections import Endpoint, Engine
+from datagen.config.sections import Endpoint, Engine
+from datagen.llm.base import Request
+from datagen.llm.openai import OpenAIEngine
 
 ROOT = Path(__file__).parents[1]
 SLOTS, LATENCY, SPREAD = 256, 2.0, 0.5

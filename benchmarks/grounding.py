@@ -48,7 +48,7 @@ import pyarrow.parquet as pq
 import yaml
 from transformers.utils import logging
 
-from datagen import tags
+from datagen.grounding import tags
 from datagen.train import tiny
 
 CHUNKS = {"fixed": 16, "read": 10}

@@ -46,10 +46,10 @@ from labels_world.measures import Outcome, label
 from labels_world.model import Model
 from labels_world.rates import LEVELS, Rates
 
-from datagen import config as configs
 from datagen import shards
+from datagen.config import model as configs
+from datagen.config.sections import Judge
 from datagen.records import Candidate, Dropped, Selection
-from datagen.sections import Judge
 from datagen.stages import generate, judge, select
 
 FULL, QUICK = 200, 60  # documents

@@ -42,10 +42,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from datagen import config as configs
-from datagen import identity, records, shards, stage
+from datagen import records, shards
+from datagen.config import model as configs
 from datagen.records import Candidate, Chunk, Cluster, Embedding, Judgement
-from datagen.stages import STAGES
+from datagen.run import identity
+from datagen.stages import STAGES, stage
 from datagen.stages.chunk import SHARD_CHARS
 from datagen.text import splitter, tokenizers
 

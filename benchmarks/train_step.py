@@ -46,13 +46,13 @@ import torch
 from embed import peak
 from torch import Tensor
 
-from datagen import executors
+from datagen.config.train import Optimizer, Rollout, Train
+from datagen.executors import local as executors
 from datagen.train import parallel, policy, tiny, update
 from datagen.train.loop import optimizer_for
 from datagen.train.loss import group_advantages
 from datagen.train.rollout import Response
 from datagen.train.scoring import Scored
-from datagen.train_sections import Optimizer, Rollout, Train
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {

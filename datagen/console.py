@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from datagen.ledger import Ledger, StageStatus
+from datagen.run.ledger import Ledger, StageStatus
 
 PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
 

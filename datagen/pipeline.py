@@ -17,19 +17,21 @@ from typing import Any
 
 import yaml
 
-from datagen import config as configs
-from datagen import engines, executors, resources, shards, stage
-from datagen import ledger as ledgers
-from datagen.config import Config
+from datagen import llm as engines
+from datagen import resources, shards
+from datagen.config import model as configs
+from datagen.config.model import Config
 from datagen.console import Reporter, funnel
-from datagen.engines import paid
-from datagen.engines.endpoint import payload
 from datagen.errors import ConfigError, InputError, StaleStage, UserError
-from datagen.ledger import Ledger, StageStatus
+from datagen.executors import local as executors
+from datagen.llm import usage as paid
+from datagen.llm.endpoint import payload
 from datagen.records import Dropped
+from datagen.run import ledger as ledgers
+from datagen.run.ledger import Ledger, StageStatus
 from datagen.selection import benchmarks
-from datagen.stage import Stage
-from datagen.stages import COMMANDS, STAGES
+from datagen.stages import COMMANDS, STAGES, stage
+from datagen.stages.stage import Stage
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
 SHOWN_REQUESTS = 3  # by --dry-run
@@ -132,7 +134,7 @@ def _run(command: str, options: Options, reporter: Reporter) -> int:
             raise
         _save_config(run, config)
         if todo[-1] is STAGES[-1]:
-            from datagen.export import dataset
+            from datagen.dataset import write as dataset
 
             counts = dataset.write(run, config)
     failed = sum(map(ledgers.failures, total.values()))
@@ -251,7 +253,7 @@ def _inspect(run: str, config: Config, options: Options, reporter: Reporter) -> 
     """The clusters of one document."""
     from rich.console import Console
 
-    from datagen.report import clusters
+    from datagen.inspect import clusters
 
     try:
         stage.check_upstream(STAGES[:1], run, config, options.resume)
@@ -271,7 +273,7 @@ def _explain(run: str, wanted: str, as_json: bool) -> int:
     """What became of one candidate or cluster, and why."""
     from rich.console import Console
 
-    from datagen.report import story, story_text
+    from datagen.inspect import story, story_text
 
     told = story.tell(run, wanted)
     if as_json:

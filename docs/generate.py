@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from datagen.config import Config
-from datagen.sections import Endpoint, Price, Sampling, Section
-from datagen.train_sections import Lora, Train
+from datagen.config.model import Config
+from datagen.config.sections import Endpoint, Price, Sampling, Section
+from datagen.config.train import Lora, Train
 
 HERE = Path(__file__).parent
 PARTS: dict[str, type[Section]] = {

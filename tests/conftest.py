@@ -11,6 +11,8 @@ from hypothesis import settings
 # A shell starts what runs in the background with Ctrl-C ignored, and that is inherited by what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["tests.stages.fixtures"]
+
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datagen import config as configs
 from datagen import shards
+from datagen.config import model as configs
 from datagen.errors import ConfigError
 from datagen.records import UNIT_COLUMNS, Chunk, Document, Dropped
 
@@ -30,9 +30,13 @@ PROSE = "It was a bright cold day in April, and the clocks were striking thirtee
 FRENCH = "Le garçon mangeait une crème brûlée à côté de la fenêtre, déjà très tard dans l'été. "
 GOOD = b'{"id": "good", "text": "One good document."}\n'
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # what lets root read everything
-HOLD = (
-    "import sys, time\nfrom datagen import stage\nwith stage.locked(sys.argv[1]):\n print(flush=True)\n time.sleep(60)"
-)
+HOLD = """
+import sys, time
+from datagen.stages import stage
+with stage.locked(sys.argv[1]):
+    print(flush=True)
+    time.sleep(60)
+"""
 
 Done = subprocess.CompletedProcess[str]
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from datagen import __version__, shards, stage
+from datagen import __version__, shards
 from datagen.cli import app
 from datagen.records import Chunk
-from datagen.stages import COMMANDS, STAGES
+from datagen.stages import COMMANDS, STAGES, stage
 
 COMMAND_NAMES = ["run", *COMMANDS, "status", "quickstart-corpus"]
 HEAVY = {"datasets", "faiss", "numpy", "pandas", "pyarrow", "sentence_transformers", "sklearn", "torch", "transformers"}

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from datagen import console
-from datagen.ledger import Ledger, StageStatus
+from datagen.run.ledger import Ledger, StageStatus
 
 LEDGER: Ledger = {
     "cluster": {"in": 2000, "kept": 1500, "rejected": {"oversized": 400, "not drawn": 100}, "failed": {}},

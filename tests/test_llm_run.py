@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from servers.openai_server import Server, Settings, serve
-from test_crashes import gone, leftovers, results, said
 
-from datagen.engines import journal
+from datagen.llm import journal
 from datagen.text.quickstart import write_corpus
+from tests.servers.openai_server import Server, Settings, serve
+from tests.test_crashes import gone, leftovers, results, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 

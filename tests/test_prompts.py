@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen import prompts, resources, tags
+from datagen import prompts, resources
 from datagen.errors import ConfigError
+from datagen.grounding import tags
 
 hostile = st.lists(
     st.sampled_from(

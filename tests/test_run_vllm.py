@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from servers import tiny_model
 
 from datagen import shards
 from datagen.records import Candidate, Chunk, Cluster, Judgement
 from datagen.text.quickstart import write_corpus
+from tests.servers import tiny_model
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed", allow_module_level=True)

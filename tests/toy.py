@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datagen import config as configs
-from datagen import executors, shards, stage
-from datagen.config import Config
-from datagen.ledger import Ledger
+from datagen import shards
+from datagen.config import model as configs
+from datagen.config.model import Config
+from datagen.executors import local as executors
 from datagen.records import Chunk, Cluster, Document, Dropped
-from datagen.stage import Output, Shard, Stage
+from datagen.run.ledger import Ledger
+from datagen.run.shard import Output, Shard
+from datagen.stages import stage
+from datagen.stages.stage import Stage
 
 TEXTS = ["one two three", "alone", "red green", "?", "", "a b c d", "x y", "last of all"]
 DELAY = "TOY_DELAY"  # seconds that a shard takes

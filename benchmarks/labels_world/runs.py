@@ -12,20 +12,24 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from datagen import executors, identity, shards
-from datagen import ledger as ledgers
-from datagen import stage as stages
-from datagen.config import Config
-from datagen.engines import journal, paid
-from datagen.engines.base import Completion, Request, draw
-from datagen.engines.converse import Driver, Talk
-from datagen.engines.cost import Budget
-from datagen.engines.journal import Journal
-from datagen.ledger import Ledger
+from datagen import shards
+from datagen.config.model import Config
+from datagen.config.sections import Price
+from datagen.executors import local as executors
+from datagen.llm import journal
+from datagen.llm import usage as paid
+from datagen.llm.base import Completion, Request, draw
+from datagen.llm.converse import Driver, Talk
+from datagen.llm.cost import Budget
+from datagen.llm.journal import Journal
 from datagen.records import Chunk, Cluster, Dropped
-from datagen.sections import Price
-from datagen.stage import Shard, Stage
+from datagen.run import identity
+from datagen.run import ledger as ledgers
+from datagen.run.ledger import Ledger
+from datagen.run.shard import Shard
 from datagen.stages import embed
+from datagen.stages import stage as stages
+from datagen.stages.stage import Stage
 from datagen.text import tokenizers
 
 from .documents import Document, World

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datagen.engines.base import Conversation, Request
-from datagen.engines.converse import Driver, Talk, hold
-from datagen.engines.cost import Budget
-from datagen.engines.journal import Journal
-from datagen.engines.openai import OpenAIEngine
-from datagen.sections import Endpoint, Engine, Price
+from datagen.config.sections import Endpoint, Engine, Price
+from datagen.llm.base import Conversation, Request
+from datagen.llm.converse import Driver, Talk, hold
+from datagen.llm.cost import Budget
+from datagen.llm.journal import Journal
+from datagen.llm.openai import OpenAIEngine
 
 SHARD = 64
 

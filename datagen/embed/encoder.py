@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from datagen.config.sections import Embed
 from datagen.embed import models
 from datagen.errors import UserError
-from datagen.sections import Embed
 
 
 def identity(settings: Embed) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datagen.config.sections import Embed
 from datagen.embed import models, windows
 from datagen.errors import UserError
-from datagen.sections import Embed
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -20,14 +20,14 @@ import numpy as np
 import openai
 import tenacity
 
+from datagen.config.sections import Embed, Endpoint
 from datagen.embed.vectors import BadVectors, read
-from datagen.engines import replies
-from datagen.engines.dispatch import Dispatcher, Lane
-from datagen.engines.endpoint import NO_KEY, api_key, client_arguments
-from datagen.engines.openai import BACK_OFF, CHARS_PER_TOKEN, REFUSALS_PER_ATTEMPT, Failed, retry_after
-from datagen.engines.replies import Failure
 from datagen.errors import ConfigError, EngineError, UserError
-from datagen.sections import Embed, Endpoint
+from datagen.llm import http_errors as replies
+from datagen.llm.dispatch import Dispatcher, Lane
+from datagen.llm.endpoint import NO_KEY, api_key, client_arguments
+from datagen.llm.http_errors import Failure
+from datagen.llm.openai import BACK_OFF, CHARS_PER_TOKEN, REFUSALS_PER_ATTEMPT, Failed, retry_after
 
 TEXTS, CHARS = 16, 200_000  # in a request, at most: few enough for any server, and for a shard to keep several busy
 ATTEMPTS, ATTEMPTS_AT_FIRST = 8, 5  # fewer where no server has ever answered: more likely a wrong address

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from datagen.engines.replies import Unusable, clipped
+from datagen.llm.http_errors import Unusable, clipped
 
 
 class BadVectors(ValueError):

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datagen import executors
-from datagen.config import Config
-from datagen.sections import Select
-from datagen.selection import contamination, duplicates, turns, window
+from datagen.config.model import Config
+from datagen.config.sections import Select
+from datagen.executors import local as executors
+from datagen.selection import contamination, window
+from datagen.selection import near_duplicates as duplicates
+from datagen.selection import ranking as turns
 from datagen.selection.rows import Documents, Rows, codes
 from datagen.text import tokenizers
 

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from datagen import executors, records, shards
+from datagen import records, shards
+from datagen.executors import local as executors
 from datagen.records import Candidate, Chunk, Judgement
 
 VECTOR = "question_vector"

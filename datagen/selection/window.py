@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from datagen import prompts, tags
+from datagen import prompts
+from datagen.grounding import tags
 from datagen.text.tokenizers import Tokenizer
 
 

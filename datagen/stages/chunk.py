@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from datagen import shards
-from datagen.config import Config
+from datagen.config.model import Config
 from datagen.errors import InputError
 from datagen.records import Chunk, Document, Dropped
-from datagen.stage import Output, Shard, Stage
+from datagen.run.shard import Output, Shard
+from datagen.stages.stage import Stage
 from datagen.text import documents, sources, splitter, tokenizers
 
 SHARD_CHARS = 500_000  # a book or two: few enough to spread over workers, enough to be worth a file

@@ -16,9 +16,10 @@ import numpy as np
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
+from datagen.config.sections import Cluster as Settings
 from datagen.records import Cluster, Dropped, Embedding
-from datagen.sections import Cluster as Settings
-from datagen.stage import Output, Shard, Stage
+from datagen.run.shard import Output, Shard
+from datagen.stages.stage import Stage
 
 
 def process(shard: Shard) -> Output:

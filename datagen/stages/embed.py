@@ -5,11 +5,12 @@ Its own stage, run by the `cluster` command, so that another similarity threshol
 
 from typing import Any
 
-from datagen import executors
-from datagen.config import Config
+from datagen.config.model import Config
 from datagen.embed import encoder
+from datagen.executors import local as executors
 from datagen.records import Chunk, Embedding
-from datagen.stage import Output, Shard, Stage
+from datagen.run.shard import Output, Shard
+from datagen.stages.stage import Stage
 
 
 def process(shard: Shard) -> Output:

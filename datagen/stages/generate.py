@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from datagen import prompts
-from datagen.config import Config, engine_of
-from datagen.extractive import cloze
-from datagen.extractive.document import DocumentIndex
+from datagen.config.model import Config, engine_of
+from datagen.config.sections import Engine
 from datagen.records import Candidate, Cluster, Dropped
-from datagen.sections import Engine
-from datagen.stage import Output, Shard, Stage
-from datagen.stages import generate_llm
+from datagen.run.shard import Output, Shard
+from datagen.stages.stage import Stage
+from datagen.tasks import question as generate_llm
+from datagen.tasks.cloze import compose as cloze
+from datagen.tasks.cloze.document import DocumentIndex
 
 
 def process(shard: Shard) -> Output:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from datagen import prompts
-from datagen.config import Config, engine_of
+from datagen.checks import judging as judge_llm
+from datagen.checks.judging import Findings
+from datagen.config.model import Config, engine_of
+from datagen.config.sections import Engine
 from datagen.embed import encoder
-from datagen.extractive import rules
-from datagen.extractive.document import DocumentIndex
 from datagen.records import Candidate, Dropped, Judgement
-from datagen.sections import Engine
-from datagen.stage import Output, Shard, Stage
-from datagen.stages import judge_llm
-from datagen.stages.judge_llm import Findings
+from datagen.run.shard import Output, Shard
+from datagen.stages.stage import Stage
+from datagen.tasks.cloze import rules
+from datagen.tasks.cloze.document import DocumentIndex
 
 
 def process(shard: Shard) -> Output:

@@ -26,13 +26,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from datagen import prompts, shards
-from datagen.config import Config
+from datagen.config.model import Config
 from datagen.records import Dropped, Selection
+from datagen.run.shard import Output, Shard
 from datagen.selection import benchmarks
 from datagen.selection import rows as judged
 from datagen.selection.choice import Texts, choose
 from datagen.selection.rows import Documents, Rows
-from datagen.stage import Output, Shard, Stage
+from datagen.stages.stage import Stage
 
 TRAIN, VALIDATION = "train", "validation"
 APPLIED = ["qa_id", "cluster_id", "doc_id", "rating", "ref_chunks", "alt_chunks", "pass_rate"]

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from datagen.config.sections import Input
 from datagen.errors import InputError
 from datagen.records import Document, Dropped
-from datagen.sections import Input
 from datagen.text import decode, sources
 from datagen.text.decode import BadDocument
 from datagen.text.sources import File

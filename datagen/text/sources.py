@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from datagen import shards
+from datagen.config.sections import Input
 from datagen.errors import InputError, MissingExtra
-from datagen.sections import Input
 
 if TYPE_CHECKING:
     from datasets import Dataset

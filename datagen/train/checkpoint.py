@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint import state_dict as states
 
-from datagen import train_sections
+from datagen.config import train as train_sections
 from datagen.errors import UserError
 from datagen.train import lora
 from datagen.train.parallel import World

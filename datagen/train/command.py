@@ -14,11 +14,14 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from datagen import config as configs
-from datagen import identity, resources, shards, stage
-from datagen.config import Config, engine_of, settings_of
+from datagen import resources, shards
+from datagen.config import model as configs
+from datagen.config.model import Config, engine_of, settings_of
 from datagen.errors import ConfigError, StaleStage, UserError
-from datagen.train import boards, checkpoint, data, loop, models, parallel, rollout, rollout_vllm, tiny
+from datagen.run import identity
+from datagen.stages import stage
+from datagen.train import checkpoint, data, loop, models, parallel, rollout, rollout_vllm, tiny
+from datagen.train import trackers as boards
 from datagen.train.checkpoint import State
 from datagen.train.data import Tasks
 from datagen.train.log import Log

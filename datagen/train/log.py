@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from datagen import shards, tags
-from datagen.train.boards import Board
+from datagen import shards
+from datagen.grounding import tags
 from datagen.train.checkpoint import State
 from datagen.train.data import Tasks
+from datagen.train.trackers import Board
 from datagen.train.update import Group
 
 METRICS = "metrics.jsonl"

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datagen.config.train import Activations
 from datagen.train.policy import Past
-from datagen.train_sections import Activations
 
 Loss = Callable[[Tensor, Tensor, slice, slice], Tensor]  # log-probs, entropies (T,), which responses, which tokens
 

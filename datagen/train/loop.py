@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from datagen import train_sections
+from datagen.config import train as train_sections
 from datagen.train import checkpoint, collect, sft, update
 from datagen.train.checkpoint import State
 from datagen.train.log import Log, write_samples

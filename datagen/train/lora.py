@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datagen.config.train import Lora
 from datagen.errors import MissingExtra
-from datagen.train_sections import Lora
 
 Weights = dict[str, Tensor]
 _BASE, _A, _B = ".base_layer.weight", ".lora_A.default.weight", ".lora_B.default.weight"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datagen.train_sections import Loss
+from datagen.config.train import Loss
 
 
 def group_advantages(rewards_G: Tensor, by_std: bool = True) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from datagen import train_sections
+from datagen.config import train as train_sections
 from datagen.errors import ConfigError
 from datagen.train import lora, policy, rollout_vllm
 from datagen.train.parallel import World

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen import train_sections
+from datagen.config import train as train_sections
 from datagen.train import rollout, rollout_vllm
 from datagen.train.data import Tasks
 from datagen.train.parallel import World

@@ -27,9 +27,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from datagen.config.train import Activations
 from datagen.errors import ConfigError
 from datagen.train import attention
-from datagen.train_sections import Activations
 
 Past = list[tuple[Tensor, Tensor]]  # keys and values (1, H_kv, P, D) of every layer
 Attend = Callable[[int, Tensor, Tensor, Tensor, float], Tensor]  # layer, q, k, v, scale → (B, H, T, D)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datagen import train_sections
+from datagen.config import train as train_sections
 from datagen.train import parallel
 from datagen.train.policy import Own
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datagen import train_sections
-from datagen.engines import vllm
+from datagen.config import train as train_sections
 from datagen.errors import ConfigError, EngineError
+from datagen.llm import vllm
 from datagen.train import lora, parallel
 from datagen.train.rollout import CLOSING, Response
 

@@ -1,4 +1,4 @@
-"""The reward of sampled responses: the answer held against the reference by a verifier, then `datagen.rewards`."""
+"""The reward of sampled responses: the answer held against the reference by a verifier, then `grounding.rewards`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datagen import engines, prompts, rewards, sections, tags, train_sections, verify
-from datagen.engines import readers
-from datagen.engines.base import Completion, Request
+from datagen import llm as engines
+from datagen import prompts
+from datagen.config import sections
+from datagen.config import train as train_sections
 from datagen.errors import ConfigError
-from datagen.rewards import Reward
+from datagen.grounding import rewards, tags, verify
+from datagen.grounding.rewards import Reward
+from datagen.llm import parsing as readers
+from datagen.llm.base import Completion, Request
 from datagen.train.data import Task
 from datagen.train.loss import overlong_penalty
 from datagen.train.rollout import Response

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen import tags, train_sections
+from datagen.config import train as train_sections
+from datagen.grounding import tags
 from datagen.train import update
 from datagen.train.data import Task
 from datagen.train.parallel import World

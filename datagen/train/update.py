@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen import train_sections
+from datagen.config import train as train_sections
 from datagen.errors import UserError
 from datagen.train import logprobs, parallel
 from datagen.train.loss import Batch, group_advantages, policy_loss, token_weights

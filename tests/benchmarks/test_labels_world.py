@@ -19,7 +19,8 @@ from benchmarks.labels_world.kinds import KINDS, Question
 from benchmarks.labels_world.measures import EXTRA, MISSING, OTHER, VAGUE, WRONG, label
 from benchmarks.labels_world.model import Model
 from benchmarks.labels_world.rates import LEVELS, Rates
-from datagen import prompts, tags
+from datagen import prompts
+from datagen.grounding import tags
 
 # Small enough to try all sets of chunks, and all that makes labels hard happens often.
 SMALL = Odds((16, 18), 1, (5, 8), 2, repeat_inside=0.4, repeat_outside=0.4, shortcut=0.4, beyond=0.3)

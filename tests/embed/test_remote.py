@@ -6,12 +6,12 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from servers import embeddings
-from servers.openai_server import Server, Settings, serve
 
+from datagen.config.sections import Embed, Endpoint
 from datagen.embed import encoder, remote
 from datagen.errors import ConfigError, EngineError, UserError
-from datagen.sections import Embed, Endpoint
+from tests.servers import embeddings
+from tests.servers.openai_server import Server, Settings, serve
 
 TEXTS = [f"chunk {i} about theme {i % 7} and {i * i}" for i in range(100)]
 

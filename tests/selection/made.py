@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from datagen import config as configs
-from datagen import identity, ledger, records, shards, stage
-from datagen.config import Config
+from datagen import records, shards
+from datagen.config import model as configs
+from datagen.config.model import Config
 from datagen.records import Candidate, Chunk, Cluster, Document, Dropped, Embedding, Judgement
+from datagen.run import identity, ledger
 from datagen.selection.rows import COUNTED, JUDGED, MADE, Documents, Rows, gather, number
-from datagen.stages import STAGES, select
+from datagen.stages import STAGES, select, stage
 from datagen.stages.select import Fates
 
 Tokens = dict[str, list[int]]  # by document, of each of its chunks

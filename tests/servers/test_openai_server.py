@@ -14,9 +14,9 @@ import httpx2 as httpx
 import openai
 import pytest
 
-from servers.faults import BROKEN, ERRORS, MARRED
-from servers.model import chunks, question, reply
-from servers.openai_server import Settings, payload_hash, serve
+from tests.servers.faults import BROKEN, ERRORS, MARRED
+from tests.servers.model import chunks, question, reply
+from tests.servers.openai_server import Settings, payload_hash, serve
 
 ROOT = Path(__file__).parents[2]
 BODY = {"model": "scripted", "messages": [{"role": "user", "content": "Hello."}]}

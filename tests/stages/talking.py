@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers.openai_server import Server, Settings, serve
-
-from datagen import config as configs
-from datagen import executors, shards
-from datagen import stage as stages
-from datagen.config import Config
+from datagen import shards
+from datagen.config import model as configs
+from datagen.config.model import Config
 from datagen.console import Reporter
-from datagen.ledger import Ledger
-from datagen.stage import Stage
+from datagen.executors import local as executors
+from datagen.run.ledger import Ledger
+from datagen.stages import stage as stages
+from datagen.stages.stage import Stage
+from tests.servers.openai_server import Server, Settings, serve
 
 
 @dataclass

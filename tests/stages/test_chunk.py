@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from datagen import identity, shards
+from datagen import shards
 from datagen.errors import InputError
 from datagen.records import Chunk, Document, Dropped
+from datagen.run import identity
 from datagen.stages import chunk
 from datagen.text import tokenizers
 

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen import records
+from datagen.config.sections import Cluster as Settings
 from datagen.records import Cluster, Dropped
-from datagen.sections import Cluster as Settings
 from datagen.stages import cluster
 from tests.clustering.made import as_lists, half, reference, themed
 

@@ -2,16 +2,17 @@ import shutil
 
 import numpy as np
 import pytest
-from servers import embeddings
-from servers.openai_server import Settings, serve
 
-from datagen import config as configs
-from datagen import identity, shards
+from datagen import shards
+from datagen.config import model as configs
 from datagen.embed import encoder
 from datagen.errors import StaleStage, UserError
 from datagen.records import Chunk, Embedding, Judgement
-from datagen.stage import Shard
+from datagen.run import identity
+from datagen.run.shard import Shard
 from datagen.stages import embed
+from tests.servers import embeddings
+from tests.servers.openai_server import Settings, serve
 
 
 def test_every_chunk_has_its_vector(run):

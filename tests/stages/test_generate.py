@@ -1,11 +1,11 @@
 import pytest
 
-from datagen import config as configs
 from datagen import prompts, shards
-from datagen.extractive.blanks import without_blanks
+from datagen.config import model as configs
 from datagen.records import Candidate, Chunk, Cluster
-from datagen.stage import Shard
+from datagen.run.shard import Shard
 from datagen.stages import generate
+from datagen.tasks.cloze.blanks import without_blanks
 
 NAME = "shard-00000"
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datagen import config as configs
 from datagen import shards
+from datagen.config import model as configs
 from datagen.embed import encoder
-from datagen.extractive import rules
 from datagen.records import Candidate, Judgement
-from datagen.stage import Shard
+from datagen.run.shard import Shard
 from datagen.stages import judge
+from datagen.tasks.cloze import rules
 
 NAME = "shard-00000"
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen import config as configs
-from datagen import executors, shards, stage
-from datagen.config import Config
+from datagen import shards
+from datagen.config import model as configs
+from datagen.config.model import Config
 from datagen.console import Reporter
+from datagen.executors import local as executors
 from datagen.records import Candidate, Dropped, Judgement, Selection
 from datagen.selection import window
-from datagen.stages import select
+from datagen.stages import select, stage
 from datagen.text import tokenizers
 from tests.selection.made import Draft, decide, kept, settings, spread, why, write_run
 

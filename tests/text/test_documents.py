@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.config.sections import Input
 from datagen.errors import InputError
 from datagen.records import Document, Dropped, from_table, to_table
-from datagen.sections import Input
 from datagen.text import documents, sources
 
 BOOKS = Path(__file__).resolve().parents[3] / "shared" / "data" / "books"

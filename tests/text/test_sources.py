@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from datagen.config.sections import Input
 from datagen.errors import InputError, MissingExtra
-from datagen.sections import Input
 from datagen.text import sources
 from datagen.text.sources import File
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from servers import tiny_model
-from train_worlds import row
 
+from datagen.config.train import Train
 from datagen.train import checkpoint, models, rollout, tiny
 from datagen.train.parallel import World
-from datagen.train_sections import Train
+from tests.servers import tiny_model
+from tests.train.train_worlds import row
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed", allow_module_level=True)

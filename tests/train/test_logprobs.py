@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from train_worlds import KINDS, ids, model_of
 
 from datagen.errors import ConfigError
 from datagen.train import logprobs, policy
+from tests.train.train_worlds import KINDS, ids, model_of
 
 PROMPT = ids(11)
 RESPONSES = [ids(n, seed=n) for n in (4, 1, 7, 2)]

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.config.train import Loss
 from datagen.train.loss import Batch, group_advantages, k3, overlong_penalty, policy_loss, token_weights
-from datagen.train_sections import Loss
 
 lengths_of = st.lists(st.integers(1, 50), min_size=1, max_size=9)
 

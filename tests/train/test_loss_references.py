@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from datagen.config.train import Loss
 from datagen.train.loss import Batch, group_advantages, k3, policy_loss, token_weights
-from datagen.train_sections import Loss
 
 THERE = json.loads(Path(__file__).with_name("references.json").read_text())
 NEVER = 1e6  # a dual clip that does not bind

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from train_worlds import dataset, row
 from transformers import LlamaConfig, Qwen2Config
 from typer.testing import CliRunner
 
 from datagen.cli import app
 from datagen.train import tiny
+from tests.train.train_worlds import dataset, row
 
 
 def refused(*args: str | Path, code: int = 2) -> str:

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from train_worlds import ids, model_of
 
 from datagen.train import logprobs, rollout
+from tests.train.train_worlds import ids, model_of
 
 PROMPTS = [ids(9, 1), ids(5, 2), ids(14, 3)]
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from servers import tiny_model
 from torch import Tensor
-from train_worlds import dataset, row
 from typer.testing import CliRunner
 
 from datagen.cli import app
+from datagen.config.train import Train
 from datagen.train import logprobs, models, rollout_vllm, tiny
 from datagen.train.parallel import World
-from datagen.train_sections import Train
+from tests.servers import tiny_model
+from tests.train.train_worlds import dataset, row
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed", allow_module_level=True)

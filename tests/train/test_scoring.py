@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from servers.openai_server import Settings, serve
 
-from datagen import rewards, tags
-from datagen.sections import Endpoint, Engine
+from datagen.config.sections import Endpoint, Engine
+from datagen.config.train import Reward
+from datagen.grounding import rewards, tags
 from datagen.train.data import Task
 from datagen.train.rollout import Response
 from datagen.train.scoring import Scorer, token_f1
-from datagen.train_sections import Reward
+from tests.servers.openai_server import Settings, serve
 
 TASK = Task("q1", "What trees?", "the red oak", (1, 3), 0, 0)
 

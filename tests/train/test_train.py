@@ -15,7 +15,8 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from train_worlds import dataset
+
+from tests.train.train_worlds import dataset
 
 # Nothing that rests on what the model can do: the length of a response is rewarded, too, so that rewards differ.
 SETTINGS: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
-from datagen import tags
+from datagen.grounding import tags
 from datagen.train import policy
 
 SHAPE: dict[str, Any] = {

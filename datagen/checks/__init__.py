@@ -1,0 +1,1 @@
+"""What the judge finds out about a candidate, a module a check."""

@@ -1,0 +1,72 @@
+"""Which chunks of a document are most likely to say what a cited one says: the nearest to it and to the question.
+
+Two rankings are fused by their ranks (Cormack, Clarke & Büttcher 2009, "Reciprocal Rank Fusion"): by the vectors, which
+find other words for the same, and by the words in common, each counted by how rare it is in the document (Spärck Jones
+1972), which find the names and numbers that vectors blur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+
+import numpy as np
+
+from datagen.embed import encoder
+from datagen.grounding import verify
+from datagen.records import Candidate, Embedding
+from datagen.run.shard import Shard
+
+FUSION = 10  # the k of reciprocal rank fusion: the smaller, the more the first ranks count
+COMMON = 4, 0.1  # chunks that a word may be in, or a share of them: many common words would drown the few names
+
+
+class Neighbours:
+    """Of the chunks that a shard's candidates cite. Vectors are read, and questions embedded, when first asked for."""
+
+    def __init__(self, shard: Shard, candidates: list[Candidate], texts: dict[str, list[str]]) -> None:
+        self.shard, self.candidates, self.texts = shard, candidates, texts
+        self._words: dict[str, dict[str, np.ndarray]] = {}
+
+    def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
+        """At most `n` chunks besides the cited ones, the most likely first."""
+        texts, vectors = self.texts[candidate.doc_id], self._vectors[candidate.doc_id]
+        by_vectors = vectors @ (vectors[chunk] + self._questions[candidate.qa_id])
+        by_words = np.zeros(len(texts))
+        index = self._index(candidate.doc_id)
+        for word in {w for text in (texts[chunk], candidate.question, candidate.answer) for w in verify.words(text)}:
+            if (holders := index.get(word)) is not None:
+                by_words[holders] += np.log(len(texts) / len(holders))
+        fused = 1 / (FUSION + _ranks(by_vectors)) + 1 / (FUSION + _ranks(by_words))
+        return [i for i in np.argsort(-fused, kind="stable").tolist() if i not in cited][:n]
+
+    def _index(self, doc_id: str) -> dict[str, np.ndarray]:
+        """The chunks of a document that hold each word, but for the words that are common in it."""
+        if doc_id not in self._words:
+            holders: dict[str, list[int]] = {}
+            for i, text in enumerate(self.texts[doc_id]):
+                for word in set(verify.words(text)):
+                    holders.setdefault(word, []).append(i)
+            rare = max(COMMON[0], COMMON[1] * len(self.texts[doc_id]))
+            self._words[doc_id] = {w: np.array(chunks) for w, chunks in holders.items() if len(chunks) <= rare}
+        return self._words[doc_id]
+
+    @cached_property
+    def _vectors(self) -> dict[str, np.ndarray]:
+        """(n_chunks, dim) float32 unit vectors of each document."""
+        vectors: dict[str, list[np.ndarray]] = {}
+        for row in self.shard.rows("embed", Embedding):
+            vectors.setdefault(row.doc_id, []).append(row.vector)
+        return {doc_id: np.stack(rows).astype(np.float32) for doc_id, rows in vectors.items()}
+
+    @cached_property
+    def _questions(self) -> dict[str, np.ndarray]:
+        vectors = encoder.encode([c.question for c in self.candidates], self.shard.config.embed)
+        return {c.qa_id: v for c, v in zip(self.candidates, vectors.astype(np.float32), strict=True)}
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """(n,) 1 for the highest score, equal scores in order."""
+    ranks = np.empty(len(scores))
+    ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    return ranks

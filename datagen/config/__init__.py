@@ -1,0 +1,1 @@
+"""The configuration: one strict YAML model, a module a group of sections."""

@@ -1,0 +1,173 @@
+"""The one strict YAML model: a section per stage (see sections), an unknown key is an error."""
+
+from __future__ import annotations
+
+import difflib
+from functools import reduce
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from datagen.config import strict_yaml
+from datagen.config.sections import (
+    RUNTIME,
+    Chunk,
+    Cluster,
+    Dataset,
+    Embed,
+    Engine,
+    Generate,
+    Input,
+    Judge,
+    Section,
+    Select,
+)
+from datagen.config.strict_yaml import clipped
+from datagen.config.train import Train
+from datagen.errors import ConfigError
+
+
+class Config(Section):
+    seed: int = Field(default=0, ge=0, description="for every draw")
+    workers: int | None = Field(
+        default=None, ge=1, description="processes; default: one per core", json_schema_extra=RUNTIME
+    )
+    max_cost: float | None = Field(
+        default=None, gt=0, description="US dollars a run may spend, by the engines' prices", json_schema_extra=RUNTIME
+    )
+    input: Input = Input()
+    chunk: Chunk = Chunk()
+    embed: Embed = Embed()
+    cluster: Cluster = Cluster()
+    engine: Engine = Engine()
+    generate: Generate = Generate()
+    judge: Judge = Judge()
+    select: Select = Select()
+    dataset: Dataset = Dataset()
+    train: Train = Train()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Config:
+        if self.judge.method == "llm" and "quality" not in self.judge.checks:
+            raise ValueError("judge.checks must have quality: it gives the rating that select goes by")
+        if (self.generate.method, self.judge.method) == ("llm", "rules"):
+            raise ValueError(
+                "judge.method must be llm when generate.method is: the rules prove extractive questions only"
+            )
+        for name in ("generate", "judge"):
+            section = getattr(self, name)
+            price = engine_of(self, name).price
+            if section.method == "llm" and self.max_cost and not price.prompt + price.completion:
+                raise ValueError(f"max_cost needs the prices of the model that {name} asks: set engine.price")
+        return self
+
+
+def engine_of(config: Config, stage: str) -> Engine:
+    """The engine that a stage asks: its own, else the one for all."""
+    return getattr(config, stage).engine or config.engine
+
+
+def load(path: str | Path | None, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a YAML file (None: the defaults) and put the overrides over it. Raises ConfigError, as `parse` does."""
+    return parse("", "the defaults", overrides) if path is None else parse(_read(path), str(path), overrides)
+
+
+def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Config:
+    """Check YAML text, with overrides (dotted name → value, None is skipped) over it.
+
+    Raises ConfigError naming the source, the line and the setting.
+    """
+    data, node = strict_yaml.read(text, source)
+    return _validated(_overlaid(data, overrides or {}), source, node)
+
+
+def merge(config: Config, overrides: dict[str, Any]) -> Config:
+    """A copy of a configuration with some settings replaced, checked again."""
+    return _validated(_overlaid(config.model_dump(), overrides), "the command line", None)
+
+
+def _overlaid(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    for dotted, value in overrides.items():
+        if value is not None:
+            *sections, leaf = dotted.split(".")
+            target = data
+            for section in sections:
+                if target.get(section) is None:
+                    target[section] = {}
+                target = target[section]
+            if isinstance(target, dict):
+                target[leaf] = value
+    return data
+
+
+def _validated(data: dict[str, Any], source: str, node: yaml.Node | None) -> Config:
+    try:
+        return Config.model_validate(data)
+    except ValidationError as e:
+        lines = [f"{strict_yaml.where(source, node, err['loc'])}: {_sentence(err)}" for err in e.errors()]
+        raise ConfigError("\n".join(lines)) from e
+
+
+def settings_of(config: Config, *sections: str) -> dict[str, Any]:
+    """The settings of these sections (or single fields) that can change bytes, by dotted name."""
+    flat: dict[str, Any] = {}
+    for name in sections:
+        value = getattr(config, name)
+        if not isinstance(value, Section):
+            flat[name] = value
+            continue
+        flat |= _flattened(name, value)
+        if f"{name}.engine" in flat:
+            del flat[f"{name}.engine"]
+            flat |= _flattened("engine", engine_of(config, name))
+    return flat
+
+
+def _flattened(name: str, section: Section) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, info in type(section).model_fields.items():
+        marks: Any = info.json_schema_extra or {}
+        if marks.get("runtime") or marks.get("method", getattr(section, "method", None)) != getattr(
+            section, "method", None
+        ):
+            continue
+        value = getattr(section, key)
+        if isinstance(value, Section) and key != "engine":
+            flat |= _flattened(f"{name}.{key}", value)
+        else:
+            flat[f"{name}.{key}"] = value
+    return flat
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as e:
+        raise ConfigError(f"{path}: no such configuration file") from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: cannot be read as a configuration file: {e}") from e
+
+
+def _within(section: Any, part: int | str) -> Any:
+    """The section under a name, which may be optional, or one of a list."""
+    annotation = section if isinstance(part, int) else section.model_fields[part].annotation
+    candidates = (annotation, *get_args(annotation))
+    return next((a for a in candidates if isinstance(a, type) and issubclass(a, Section)), annotation)
+
+
+def _sentence(err: Any) -> str:
+    name = ".".join(clipped(str(p)) for p in err["loc"])
+    if err["type"] == "extra_forbidden":
+        section = reduce(_within, err["loc"][:-1], Config)
+        near = difflib.get_close_matches(str(err["loc"][-1]), section.model_fields, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(section.model_fields)}"
+        return f"{name}: unknown setting; {hint}"
+    message, got = err["msg"].removeprefix("Value error, ").replace("valid tuple", "list"), err["input"]
+    if err["type"] == "model_type":
+        section = reduce(_within, err["loc"], Config)
+        message = f"a section holds settings, such as '{next(iter(section.model_fields))}:'"
+    if name and not isinstance(got, dict):
+        message += f", got {'nothing' if got is None else clipped(repr(got))}"
+    return f"{name}: {message[0].lower()}{message[1:]}" if name else message

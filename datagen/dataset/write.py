@@ -1,0 +1,169 @@
+"""RUN/dataset: train and validation parquet in the shape verl reads, with a card, loadable by `datasets.load_dataset`.
+
+The folder is written beside its place and renamed into it when whole; `provenance.json` says what it was made from.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from datagen import __version__, prompts, records, shards
+from datagen.config.model import Config, settings_of
+from datagen.dataset.card import card
+from datagen.errors import UserError
+from datagen.grounding import tags
+from datagen.records import Candidate, Chunk, Selection
+from datagen.run import identity
+from datagen.run import ledger as ledgers
+from datagen.stages import STAGES
+from datagen.stages.select import TRAIN, VALIDATION
+
+SPLITS = (TRAIN, VALIDATION)
+ABILITY = "long-context-grounded-qa"
+GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
+
+SCHEMA = pa.schema(
+    [
+        ("data_source", pa.string()),
+        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("ability", pa.string()),
+        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+        (
+            "extra_info",
+            pa.struct(
+                [
+                    ("index", pa.int64()),
+                    ("split", pa.string()),
+                    ("qa_id", pa.string()),
+                    ("doc_id", pa.string()),
+                    ("cluster_id", pa.string()),
+                    ("question", pa.string()),
+                    ("answer", pa.string()),
+                    ("ref_chunks", pa.list_(pa.int32())),  # as numbered in the prompt
+                    ("ref_chunks_text", pa.list_(pa.string())),
+                    ("alt_chunks", pa.list_(pa.int32())),  # as good as one of the evidence, as far as they are shown
+                    ("first_chunk", pa.int32()),  # the document's chunk that the prompt shows as number 0
+                    ("n_chunks", pa.int32()),
+                    ("n_tokens", pa.int32()),
+                    ("rating", pa.float32()),
+                    ("pass_rate", pa.float32()),  # of the policy; null where it was not asked
+                    ("generator", pa.string()),
+                ]
+            ),
+        ),
+    ]
+)
+
+
+def write(run: str, config: Config) -> dict[str, int]:
+    """Write RUN/dataset unless it is there already; returns the number of rows per split. Raises UserError if none."""
+    target = shards.join(run, "dataset")
+    made_from = provenance(run, config)
+    stored = shards.read_json(shards.join(target, "provenance.json"))
+    counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
+    names = shards.names(shards.join(run, "select"))
+    for name in names:
+        selected = shards.read_table(shards.join(run, "select", name + shards.SUFFIX), ["split"])
+        for row in selected.to_pylist():
+            counts[row["split"]] += 1
+    if not sum(counts.values()):
+        raise UserError(f"{run}: no row is left for a dataset; `longrlvr-data status {run}` shows where they went")
+    building = shards.join(run, ".dataset")
+    shards.remove(building)  # left by a write that was killed
+    if stored == made_from and all(shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)):
+        return counts
+    lengths = array("i")
+    for split in SPLITS:
+        rows = _rows(run, names, split, config)
+        for file in _files({split: counts[split]}, config):
+            groups = _groups(islice(rows, config.dataset.rows_per_file), lengths)
+            shards.write_groups(shards.join(building, "data", file), SCHEMA, groups)
+    shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
+    shards.write_json(shards.join(building, "provenance.json"), made_from)
+    shards.replace_folder(building, target)
+    return counts
+
+
+def _files(counts: dict[str, int], config: Config) -> list[str]:
+    files = {split: -(-n // config.dataset.rows_per_file) for split, n in counts.items()}
+    return [f"{split}-{i:05d}-of-{n:05d}.parquet" for split, n in files.items() for i in range(n)]
+
+
+def provenance(run: str, config: Config) -> dict[str, Any]:
+    """What the dataset was made from: every stage's identity and ledger, every setting that changes a byte."""
+    stages = {}
+    for stage in STAGES:
+        stored = identity.load(shards.join(run, stage.name))
+        status = ledgers.stage_status(run, stage.name, stage.takes, stage.reads[0] if stage.reads else None)
+        assert stored is not None, "the dataset is written after all stages"
+        stages[stage.name] = {
+            "identity": stored.digest,
+            "settings": stored.settings,
+            "facts": stored.facts,
+            "mixed": bool(stored.mixed),
+            "ledger": status.ledger,
+        }
+    return {"made_by": f"longrlvr-data {__version__}", "dataset": settings_of(config, "dataset"), "stages": stages}
+
+
+def _rows(run: str, names: list[str], split: str, config: Config) -> Iterator[dict[str, Any]]:
+    task = prompts.load("task")
+    index = 0
+    for name in names:
+        selected = [s for s in _read(run, "select", name, Selection) if s.split == split]
+        if not selected:
+            continue
+        candidates = {c.qa_id: c for c in _read(run, "generate", name, Candidate)}
+        texts = records.texts_by_document(_read(run, "chunk", name, Chunk))
+        for row in selected:
+            yield _row(index, row, candidates[row.qa_id], texts[row.doc_id], task, config.dataset.name)
+            index += 1
+
+
+def _row(
+    index: int, selected: Selection, candidate: Candidate, texts: list[str], task: prompts.Prompt, name: str
+) -> dict[str, Any]:
+    first = selected.first_chunk
+    shown = texts[first : selected.last_chunk + 1]
+    context = tags.render_context(shown)
+    content = prompts.render(task, context=context, question=tags.neutralise(candidate.question))
+    return {
+        "data_source": name,
+        "prompt": [{"role": "user", "content": content}],
+        "ability": ABILITY,
+        "reward_model": {"style": "rule", "ground_truth": candidate.answer},
+        "extra_info": {
+            "index": index,
+            "split": selected.split,
+            "qa_id": selected.qa_id,
+            "doc_id": selected.doc_id,
+            "cluster_id": selected.cluster_id,
+            "question": candidate.question,
+            "answer": candidate.answer,
+            "ref_chunks": [i - first for i in selected.ref_chunks],
+            "ref_chunks_text": [texts[i] for i in selected.ref_chunks],
+            "alt_chunks": [i - first for i in selected.alt_chunks if 0 <= i - first < len(shown)],
+            "first_chunk": first,
+            "n_chunks": len(shown),
+            "n_tokens": selected.n_tokens,
+            "rating": selected.rating,
+            "pass_rate": selected.pass_rate,
+            "generator": candidate.generator,
+        },
+    }
+
+
+def _read(run: str, stage: str, name: str, record: type) -> list[Any]:
+    return shards.read_rows(shards.join(run, stage, name + shards.SUFFIX), record)
+
+
+def _groups(rows: Iterator[dict[str, Any]], lengths: array[int]) -> Iterator[pa.Table]:
+    """The rows as row groups; `lengths` takes down the prompts' tokens."""
+    while group := list(islice(rows, GROUP)):
+        lengths.extend(row["extra_info"]["n_tokens"] for row in group)
+        yield pa.Table.from_pylist(group, SCHEMA)

@@ -1,0 +1,1 @@
+"""Tags, answers and rewards: the contract with a trainer, by the standard library alone."""

@@ -1,0 +1,187 @@
+"""`cluster --inspect DOC`: the clusters of one document, and what other values of `min_similarity` would give."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from datagen import shards
+from datagen.clustering import cut
+from datagen.clustering.reachability import unit
+from datagen.config import model as configs
+from datagen.config.model import Config
+from datagen.embed import encoder
+from datagen.errors import UserError
+from datagen.records import Chunk, Cluster, Embedding
+from datagen.stages import cluster, embed, stage
+
+STEPS = (-0.15, -0.1, -0.05, 0.05, 0.1, 0.15)  # from the current min_similarity
+WORDS = 7  # of a cluster
+LINES = 32  # of a cluster: an oversized one can be the whole document
+KEPT = "kept"
+WIDTH = 160  # columns where there is no terminal to be as wide as
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What one value of `min_similarity` gives in a document; means are over its usable clusters."""
+
+    min_similarity: float
+    clusters: int  # usable
+    oversized: int
+    chunks_used: float  # share of the document's
+    cohesion: float | None  # None where there are none
+    spread: float | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    doc_id: str
+    chunks: list[Chunk]
+    cohesion: float  # of the document
+    clusters: list[Cluster]
+    words: list[list[str]]  # of each cluster
+    fates: list[str]  # of each cluster: kept, or the reason why not
+    left_out: str  # why the document has none that is kept, or nothing
+    current: float
+    thresholds: list[Threshold]
+
+
+def inspect(run: str, wanted: str, config: Config, progress: stage.Progress) -> Inspection:
+    """Cluster one document as the configuration says. Raises UserError if the run has no such document."""
+    shard, doc_id = _find(run, wanted)
+    chunks = [c for c in shards.read_rows(shard.path("chunk"), Chunk) if c.doc_id == doc_id]
+    vectors = _vectors(shard, doc_id, chunks, config, progress)
+    kept, dropped = cluster.cluster_document(doc_id, vectors, config.cluster, config.seed)
+    current = config.cluster.min_similarity
+    values = sorted({current} | {round(current + step, 6) for step in STEPS if 0 <= current + step <= 1})
+    found = {value: cluster.describe(doc_id, vectors, _settings(config, value)) for value in values}
+    fates = {c.cluster_id: KEPT for c in kept} | {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
+    return Inspection(
+        doc_id,
+        chunks,
+        cut.cohesion(unit(vectors)),
+        found[current],
+        shared_words([c.text for c in chunks], [c.chunk_indices for c in found[current]]),
+        [fates[c.cluster_id] for c in found[current]],
+        next((d.detail for d in dropped if d.unit == "document"), ""),
+        current,
+        [_summary(value, found[value], len(chunks), config) for value in values],
+    )
+
+
+def _find(run: str, wanted: str) -> tuple[stage.Shard, str]:
+    """The shard that holds a document: by its id, or by a part that only one id has."""
+    place: dict[str, str] = {}
+    for name in shards.names(shards.join(run, "chunk")):
+        for doc_id in shards.read_table(shards.join(run, "chunk", name + shards.SUFFIX), ["doc_id"])["doc_id"].unique():
+            place[doc_id.as_py()] = name
+    matches = [wanted] if wanted in place else [doc_id for doc_id in place if wanted in doc_id]
+    if len(matches) != 1:
+        some = random.Random(0).sample(sorted(matches or place), min(5, len(matches or place)))
+        what = f"{len(matches):,} documents have it in their id" if matches else "no document of the run has that id"
+        raise UserError(f"--inspect {wanted}: {what}. Such as: {', '.join(some) or 'the run has no documents'}")
+    return stage.Shard(run, place[matches[0]], configs.Config()), matches[0]
+
+
+def _vectors(
+    shard: stage.Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: stage.Progress
+) -> np.ndarray:
+    """(n_chunks, dim): from the run if they are there and fit the settings, else this document is embedded."""
+    if shards.exists(shard.path("embed")) and stage.fits(embed.STAGE, shard.run, config):
+        return np.stack([row.vector for row in shard.rows("embed", Embedding) if row.doc_id == doc_id])
+    progress.start("embed", "chunk", len(chunks), 0, True)
+    return encoder.encode([c.text for c in chunks], config.embed, progress.advance)
+
+
+def _settings(config: Config, value: float) -> configs.Cluster:
+    return configs.merge(config, {"cluster.min_similarity": value}).cluster
+
+
+def _summary(value: float, found: list[Cluster], n_chunks: int, config: Config) -> Threshold:
+    usable = [c for c in found if len(c.chunk_indices) <= config.cluster.max_cluster_size]
+    return Threshold(
+        value,
+        len(usable),
+        len(found) - len(usable),
+        sum(len(c.chunk_indices) for c in usable) / n_chunks,
+        float(np.mean([c.cohesion for c in usable])) if usable else None,
+        float(np.mean([c.spread for c in usable])) if usable else None,
+    )
+
+
+def shared_words(texts: list[str], clusters: list[list[int]]) -> list[list[str]]:
+    """The words that tell each cluster from its document: those in most of its chunks and in few others, by tf-idf."""
+    words = [set(re.findall(r"[^\W\d_]{4,}", text.lower())) for text in texts]
+    everywhere = Counter(word for of_chunk in words for word in of_chunk)
+    found = []
+    for chunks in clusters:
+        inside = Counter(word for i in chunks for word in words[i])
+        weight = {word: n * math.log(len(texts) / everywhere[word]) for word, n in inside.items() if n > 1}
+        found.append(sorted((w for w in weight if weight[w]), key=lambda word: (-weight[word], word))[:WORDS])
+    return found
+
+
+def as_json(found: Inspection) -> dict[str, Any]:
+    return {
+        "doc_id": found.doc_id,
+        "n_chunks": len(found.chunks),
+        "cohesion": found.cohesion,
+        "min_similarity": found.current,
+        "clusters": [
+            asdict(c) | {"words": words, "fate": fate}
+            for c, words, fate in zip(found.clusters, found.words, found.fates, strict=True)
+        ],
+        "thresholds": [asdict(t) for t in found.thresholds],
+    }
+
+
+def show(found: Inspection, console: Console) -> None:
+    """A line for every chunk, cut where the terminal ends; a table of other thresholds at the end."""
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH)
+
+    def line(text: str, style: str = "") -> None:
+        plain = "".join(c if c.isprintable() else " " for c in text)
+        console.print(plain, style=style, markup=False, emoji=False, no_wrap=True, overflow="ellipsis")
+
+    names = [c.cluster_id.removeprefix(found.doc_id + "/") for c in found.clusters]
+    kept = ", ".join(name for name, fate in zip(names, found.fates, strict=True) if fate == KEPT)
+    line(f"{found.doc_id}: {len(found.chunks):,} chunks, cohesion {found.cohesion:.2f}")
+    line(f"{len(names)} clusters at min_similarity {found.current:g}; kept: {kept or f'none ({found.left_out})'}")
+    for name, c, words, fate in zip(names, found.clusters, found.words, found.fates, strict=True):
+        size = f"{len(c.chunk_indices)} chunks, cohesion {c.cohesion:.2f}, spread {c.spread:.2f}"
+        console.print()
+        line(f"{name}: {size}, {fate}", "bold")
+        if words:
+            line(f"{'':8}{', '.join(words)}", "italic")
+        for i in c.chunk_indices[:LINES]:
+            line(f"{i:>6}  {' '.join(found.chunks[i].text.split())}")
+        if len(c.chunk_indices) > LINES:
+            line(f"{'':8}… and {len(c.chunk_indices) - LINES:,} more")
+    console.print()
+    console.print(_table(found))
+
+
+def _table(found: Inspection) -> Table:
+    oversized = any(t.oversized for t in found.thresholds)
+    names = ["min_similarity", "clusters", *(["oversized"] * oversized), "chunks used", "cohesion", "spread", ""]
+    table = Table(*names, box=None, pad_edge=False)
+    for column in table.columns:
+        column.justify = "right"
+        column.no_wrap = True
+    for t in found.thresholds:
+        now = t.min_similarity == found.current
+        means = ("" if mean is None else f"{mean:.2f}" for mean in (t.cohesion, t.spread))
+        counts = (str(t.clusters), *([str(t.oversized)] * oversized), f"{t.chunks_used:.0%}")
+        value = f"{t.min_similarity:.3f}".removesuffix("0")
+        table.add_row(value, *counts, *means, "now" if now else "", style="bold" if now else "")
+    return table

@@ -1,0 +1,74 @@
+"""A story as text for a person."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from datagen.inspect.story import Line, Step, Story
+
+SHOWN = 240  # characters of a passage or a question
+SHARES = {
+    "closed_book": "answered without the document",
+    "sufficiency": "answered from the evidence alone",
+    "pass_rate": "answered by the policy",
+}
+
+
+def show(story: Story, console: Console) -> None:
+    def say(text: str, style: str = "") -> None:
+        console.print(text, style=style, markup=False, soft_wrap=True)
+
+    made = story.candidate
+    say(f"{story.id}", "bold")
+    if made:
+        say(f"{made['question_type']} question {made['sample']} of {made['cluster_id']}, by {made['generator']}")
+        say(f"\n{made['question']}\n")
+        say(f"answer    {made['answer']}")
+    if story.cluster:
+        cluster = story.cluster
+        chunks = ", ".join(map(str, cluster["chunk_indices"]))
+        say(f"cluster   chunks {chunks}; cohesion {cluster['cohesion']:.2f}, spread {cluster['spread']:.2f}")
+    for passage in story.evidence:
+        say(f"chunk {passage.chunk:<4}{passage.role and f'{passage.role}: '}{_short(passage.text)}")
+    say("")
+    for step in story.steps:
+        say(f"{step.stage:10}{_outcome(step)}")
+        for line in _findings(story, step.stage):
+            say(f"{'':10}{line}")
+    if story.other:
+        say(f"{'':10}{_line(story.other)}")
+    if story.others:
+        say(f"\n{'its candidates' if story.unit == 'cluster' else 'the other candidates of the document'}")
+        width = max(len(line.qa_id) for line in story.others)
+        for line in sorted(story.others, key=lambda line: (-(line.rating or 0), line.qa_id)):
+            say(f"{line.qa_id:{width}}  {_rated(line):10}  {line.fate}")
+
+
+def _outcome(step: Step) -> str:
+    if step.outcome is None:
+        return "did not come to it"
+    return f"{step.outcome}{step.reason and f': {step.reason}'}{step.detail and f' ({step.detail})'}"
+
+
+def _findings(story: Story, stage: str) -> list[str]:
+    if stage == "judge" and (found := story.judgement):
+        shares = [f"{what}: {found[share]:.0%}" for share, what in SHARES.items() if found[share] is not None]
+        rated = f"rated {found['rating']:.1f}" + (found["rating_reason"] and f": {found['rating_reason']}")
+        return [rated, f"passed {', '.join(found['checks'])}", *shares]
+    if stage == "select" and (found := story.selection):
+        shown = f"chunks {found['first_chunk']} to {found['last_chunk']}, {found['n_tokens']:,} tokens"
+        return [f"in {found['split']}, from a prompt of {shown}"]
+    return []
+
+
+def _line(line: Line) -> str:
+    return f"{line.qa_id}, {_rated(line)}, {line.fate}: {_short(line.question)}"
+
+
+def _rated(line: Line) -> str:
+    return "not rated" if line.rating is None else f"rated {line.rating:.1f}"
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= SHOWN else words[: SHOWN - 1] + "…"

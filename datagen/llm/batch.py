@@ -1,0 +1,355 @@
+"""OpenAI's batch API: half the price, within a day.
+
+Requests travel in parcels, one a batch. What is in a parcel is on disk before its batch is created, and until the last
+of its answers was taken. So an interrupt leaves the batches running at the server, paid for, and the same command finds
+them again, though the kill came before the server's reply: each is looked for by the key in its metadata. To call a
+batch off, cancel it at the server; what it had not done is submitted again by the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from operator import length_hint
+from typing import Any
+
+from openai.types import Batch
+
+from datagen import shards
+from datagen.config import sections
+from datagen.errors import EngineError
+from datagen.llm import http_errors as replies
+from datagen.llm.base import Closed, Completion, Request
+from datagen.llm.batch_api import BatchAPI
+from datagen.llm.endpoint import payload
+from datagen.llm.http_errors import Failure
+
+MOST_REQUESTS, MOST_BYTES = 50_000, 200_000_000  # in a batch, as OpenAI has it
+MOST_BATCHES = 16  # on their way at once: their prompts are kept in memory, to be sent again if need be
+POLLS = (5.0, 60.0)  # seconds: the first and the longest pause between two looks; it grows by half each time
+SETTLED = 60.0  # seconds until a created batch is in the server's list for certain
+KEPT = 30 * 86_400.0  # seconds that results stay at the server
+ENOUGH = 20  # requests until their error rate tells something
+ENDED = {"completed", "failed", "expired", "cancelled"}
+CROWDED = "token_limit_exceeded"  # too much is in batches already: no room until one of them ends
+NOBODYS_FAULT = {"model_not_found", "insufficient_quota", "billing_hard_limit_reached"}  # no batch will fare better
+
+
+@dataclass
+class Parcel:
+    """Requests sent together. `attempts`, by request key, counts this one."""
+
+    key: str
+    url: str
+    sent: float
+    attempts: dict[str, int]
+    lacks: list[str]
+    file: str = ""  # the server's ids, once they are known; without a file there is no batch either
+    batch: str = ""
+
+    def path(self, folder: str) -> str:
+        return shards.join(folder, f"{self.key}.json")
+
+    def save(self, folder: str) -> None:
+        shards.write_json(self.path(folder), vars(self))
+
+    @classmethod
+    def load(cls, path: str) -> Parcel:
+        stored: Any = shards.read_json(path)
+        return cls(**stored)
+
+
+@dataclass
+class Draft:
+    """A parcel being packed. Its lines go to a file, as a batch may be larger than memory likes."""
+
+    lines: Any = field(default_factory=tempfile.TemporaryFile)
+    size: int = 0
+    wanted: dict[str, Request] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+
+
+class BatchEngine:
+    """Raises ConfigError at once for a missing key or more than one endpoint. `folder` is on a local disk.
+
+    The other arguments are limits and seconds, as the constants say.
+    """
+
+    def __init__(
+        self,
+        settings: sections.Engine,
+        folder: str,
+        *,
+        most_requests: int = MOST_REQUESTS,
+        most_bytes: int = MOST_BYTES,
+        most_batches: int = MOST_BATCHES,
+        polls: tuple[float, float] = POLLS,
+        settled: float = SETTLED,
+    ) -> None:
+        self.settings = settings
+        self.folder = shards.join(folder, "batches")
+        self.most_requests, self.most_bytes, self.most_batches = most_requests, most_bytes, most_batches
+        self.polls, self.settled = polls, settled
+        self.api = BatchAPI(settings, self.pause)
+        self.closed = threading.Event()
+
+    def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
+        session, ended = _Session(self), False
+        while True:
+            ended = ended or session.draw(requests)
+            session.send()
+            if session.waiting:
+                if done := session.collect():
+                    yield done
+                session.settle()
+            elif ended:
+                return
+            else:
+                yield []
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def pause(self, seconds: float) -> None:
+        if self.closed.wait(seconds):
+            raise Closed
+
+
+class _Session:
+    """`waiting` has the parcels on their way, each with the requests that somebody waits for."""
+
+    def __init__(self, engine: BatchEngine) -> None:
+        self.engine, self.api, self.settings, self.folder = engine, engine.api, engine.settings, engine.folder
+        self.waiting: dict[str, tuple[Parcel, dict[str, Request]]] = {}  # by the parcel's key
+        self.drafts: dict[str, Draft] = {}  # by model: a batch has one
+        self.again: list[tuple[Request, int]] = []  # with the attempt that it will be
+        self.opened: list[tuple[Parcel, set[str]]] = []  # with the request keys that are done with
+        self.lacks: set[str] = set()  # what of the API the server does not take, as it turned out
+        self.proven: set[str] = set()
+        self.crowded = self.refused = False
+        self.outcomes: Counter[str] = Counter()  # errors, "" for a reply
+        self.last_error = ""
+        self.fatal = ""
+        self.known = self._remembered()  # request key → parcel
+
+    def draw(self, requests: Iterator[Request | None]) -> bool:
+        """Take what there is, as far as there is room for it. Whether that was all there will be."""
+        while len(self.waiting) < self.engine.most_batches:
+            hint = length_hint(requests, -1)
+            try:
+                request = next(requests)
+            except StopIteration:
+                return True
+            if request is not None:
+                if parcel := self.known.get(request.key):
+                    self.waiting.setdefault(parcel.key, (parcel, {}))[1][request.key] = request
+                else:
+                    self._pack(request, 1)
+            elif length_hint(requests, -1) == hint:  # else a shard was opened that had nothing to ask
+                return False
+        return False
+
+    def send(self) -> None:
+        """Submit all that is to be sent, unless there is no room for it yet."""
+        if self.waiting and (self.crowded or len(self.waiting) >= self.engine.most_batches):
+            return
+        if self.refused and self.again:
+            self.engine.pause(self.engine.polls[1])
+        self.crowded = self.refused = False
+        again, self.again = self.again, []
+        for request, attempt in again:
+            self._pack(request, attempt)
+        for model in list(self.drafts):
+            self._submit(self.drafts.pop(model))
+
+    def collect(self) -> list[Completion]:
+        """Wait until a batch has ended, and open all that have. Nothing comes of one that is all sent again."""
+        pause, longest = self.engine.polls
+        while True:
+            done: list[Completion] = []
+            ended: set[str] = set()
+            for parcel, wanted in list(self.waiting.values()):
+                batch = self.api.retrieve(parcel.batch)
+                if batch is None:
+                    raise EngineError(
+                        f"{self.api.url} knows nothing of {parcel.batch}, which has {len(wanted):,} of the requests. "
+                        f"Was it sent with another key? Delete {parcel.path(self.folder)} to submit it anew"
+                    )
+                if batch.status in ENDED:
+                    ended.add(batch.status)
+                    del self.waiting[parcel.key]
+                    done += self._open(parcel, wanted, batch)
+            if ended:
+                self.crowded &= ended == {"failed"}
+                return done
+            self.engine.pause(pause)
+            pause = min(pause * 1.5, longest)
+
+    def settle(self) -> None:
+        """What was collected has been taken. Raises EngineError when there is no point in going on."""
+        for parcel, done in self.opened:
+            self._strike(parcel, done)
+        self.opened = []
+        n, failed = self.outcomes.total(), self.outcomes.total() - self.outcomes[""]
+        if not self.fatal and n >= ENOUGH and failed > self.settings.max_error_rate * n:
+            self.fatal = (
+                f"{failed:,} of {n:,} requests failed (engine.max_error_rate is {self.settings.max_error_rate}). "
+                f"The last: {self.last_error}\n"
+                "What was answered is kept: put it right and run the same command again."
+            )
+        if self.fatal:
+            raise EngineError(self.fatal)
+
+    def _open(self, parcel: Parcel, wanted: dict[str, Request], batch: Batch) -> list[Completion]:
+        done: dict[str, Completion] = {}
+        failures = dict.fromkeys(wanted, self._why_missing(batch))
+        seconds = max(0, (batch.completed_at or batch.created_at) - batch.created_at)
+        for file in filter(None, (batch.output_file_id, batch.error_file_id)):
+            for row in self.api.rows(file):
+                key = str(row.get("custom_id"))
+                if key not in wanted:
+                    continue
+                outcome = self._read(key, row, batch, parcel.attempts[key], seconds)
+                if isinstance(outcome, Completion):
+                    done[key] = outcome
+                    if wanted[key].schema and "json_schema" not in parcel.lacks:
+                        self.proven.add("json_schema")
+                else:
+                    failures[key] = outcome
+        self.opened.append((parcel, set(wanted)))
+        self.outcomes[""] += len(done)
+        if batch.status == "failed":
+            self._refuse(batch)
+        left = [(wanted[key], failure) for key, failure in failures.items() if key not in done]
+        failed = [found for request, failure in left if (found := self._fail(parcel, request, failure))]
+        self.outcomes.update(completion.error for completion in failed)
+        return [*done.values(), *failed]
+
+    def _read(self, key: str, row: dict[str, Any], batch: Batch, attempts: int, seconds: float) -> Completion | Failure:
+        response, error = row.get("response"), row.get("error")
+        if not isinstance(response, dict):
+            code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", error)
+            reason = f"batch {batch.status}" if batch.status != "completed" else "server error"
+            return Failure(reason, self.api.clean(replies.clipped(f"{code}: {message}")), retryable=True)
+        status, body = response.get("status_code"), response.get("body")
+        try:
+            if isinstance(status, int) and status >= 400:
+                failure = replies.failure(status, body)
+                return Failure(
+                    failure.reason,
+                    self.api.clean(failure.detail),
+                    failure.retryable,
+                    failure.about_endpoint,
+                    failure.lacks,
+                )
+            return replies.completion(key, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)
+        except replies.Unusable as e:
+            return Failure("garbled reply", self.api.clean(str(e)), retryable=True)
+
+    def _fail(self, parcel: Parcel, request: Request, failure: Failure) -> Completion | None:
+        """A request that got no reply: it is sent again, or this is its completion, or none will fare better."""
+        attempts = parcel.attempts[request.key]
+        if failure.about_endpoint and (failure.reason == replies.NO_QUOTA or not self.outcomes[""]):
+            self.fatal = f"{self.api.url} refuses every request: {failure.detail}"
+        elif failure.lacks and failure.lacks not in {*parcel.lacks, *self.proven}:
+            self.lacks.add(failure.lacks)
+            self.again.append((request, attempts))
+        elif failure.reason == CROWDED:
+            self.again.append((request, attempts))
+        elif failure.retryable and attempts < self.settings.max_attempts:
+            self.again.append((request, attempts + 1))
+        else:
+            self.last_error = f"{failure.reason}: {failure.detail}"
+            return Completion(request.key, error=failure.reason, detail=failure.detail, attempts=attempts)
+        return None
+
+    def _refuse(self, batch: Batch) -> None:
+        """A batch that was not even begun: the next should not follow at once."""
+        codes = _codes(batch)
+        self.refused = True
+        self.crowded |= CROWDED in codes and bool(self.waiting)
+        if codes & NOBODYS_FAULT:
+            self.fatal = f"{self.api.url} refuses every batch: {self._why_missing(batch).detail}"
+
+    def _why_missing(self, batch: Batch) -> Failure:
+        if batch.status == "failed":
+            if CROWDED in _codes(batch) and self.waiting:
+                return Failure(CROWDED, "", retryable=True)
+            errors = (batch.errors.data if batch.errors else None) or []
+            said = "; ".join(f"{e.code}: {e.message}" for e in errors[:3])
+            return Failure("batch failed", self.api.clean(replies.clipped(said)), retryable=True)
+        detail = f"{batch.id} holds no answer"
+        return Failure("no reply" if batch.status == "completed" else f"batch {batch.status}", detail, retryable=True)
+
+    def _pack(self, request: Request, attempt: int) -> None:
+        body = payload(request, self.lacks)
+        line = {"custom_id": request.key, "method": "POST", "url": "/v1/chat/completions", "body": body}
+        data = json.dumps(line).encode() + b"\n"
+        draft = self.drafts.setdefault(request.model, Draft())
+        if draft.wanted and (
+            len(draft.wanted) >= self.engine.most_requests or draft.size + len(data) > self.engine.most_bytes
+        ):
+            self._submit(draft)
+            draft = self.drafts[request.model] = Draft()
+        draft.lines.write(data)
+        draft.size += len(data)
+        draft.wanted[request.key] = request
+        draft.attempts[request.key] = attempt
+
+    def _submit(self, draft: Draft) -> None:
+        self.api.greet()
+        parcel = Parcel(uuid.uuid4().hex, self.api.url, time.time(), draft.attempts, sorted(self.lacks))
+        parcel.save(self.folder)
+        with draft.lines:
+            parcel.file = self.api.upload(draft.lines)
+        parcel.sent = time.time()
+        parcel.save(self.folder)
+        parcel.batch = self.api.create(parcel.file, parcel.key)
+        parcel.save(self.folder)
+        self.waiting[parcel.key] = parcel, draft.wanted
+        self.known |= dict.fromkeys(draft.wanted, parcel)
+
+    def _remembered(self) -> dict[str, Parcel]:
+        """The request keys in parcels of earlier runs, and where they are. Later parcels have what was sent again."""
+        names = [name for name in shards.listing(self.folder) if name.endswith(".json")]
+        stored = [Parcel.load(shards.join(self.folder, name)) for name in names]
+        here = sorted((parcel for parcel in stored if parcel.url == self.api.url), key=lambda parcel: parcel.sent)
+        unsure: dict[str, Parcel] = {}
+        for parcel in here:
+            if not parcel.file or time.time() - parcel.sent > KEPT:
+                shards.remove(parcel.path(self.folder))
+            elif not parcel.batch:
+                unsure[parcel.key] = parcel
+        while unsure:
+            for key, id in self.api.find(set(unsure)).items():
+                parcel = unsure.pop(key)
+                parcel.batch = id
+                parcel.save(self.folder)
+            for key in [key for key, parcel in unsure.items() if time.time() - parcel.sent >= self.engine.settled]:
+                shards.remove(unsure.pop(key).path(self.folder))
+            if unsure:
+                self.engine.pause(self.engine.polls[0])
+        self.lacks.update(*(parcel.lacks for parcel in here))
+        found = [parcel for parcel in here if parcel.batch and time.time() - parcel.sent <= KEPT]
+        return {key: parcel for parcel in found for key in parcel.attempts}
+
+    def _strike(self, parcel: Parcel, done: set[str]) -> None:
+        """Strike out requests, and the parcel with its last: others may still be asked for under other settings."""
+        for key in done & parcel.attempts.keys():
+            del parcel.attempts[key]
+            if self.known.get(key) is parcel:
+                del self.known[key]
+        if parcel.attempts:
+            parcel.save(self.folder)
+        else:
+            shards.remove(parcel.path(self.folder))
+
+
+def _codes(batch: Batch) -> set[str]:
+    return {error.code or "" for error in (batch.errors.data if batch.errors else None) or []}

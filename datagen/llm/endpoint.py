@@ -1,0 +1,67 @@
+"""The way to one server: its key, its client, and one request sent to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set
+from typing import Any
+
+from datagen.config.sections import Endpoint
+from datagen.errors import ConfigError
+from datagen.llm.base import Request
+
+OPENAI = "https://api.openai.com/v1"
+ABOUT_THE_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project")
+NO_KEY = "none"  # the client wants one even where the server does not
+
+
+def address(endpoint: Endpoint) -> str:
+    return (endpoint.base_url or OPENAI).rstrip("/")
+
+
+def api_key(endpoint: Endpoint) -> str:
+    """The key, from the environment variable that the configuration names. Raises ConfigError when it is not set.
+
+    OpenAI's own key is never sent to an address that did not ask for it by name.
+    """
+    name = endpoint.api_key_env or ("OPENAI_API_KEY" if endpoint.base_url is None else None)
+    if name is None:
+        return NO_KEY
+    if not (key := os.environ.get(name, "").strip()):
+        raise ConfigError(
+            f"{address(endpoint)} needs a key: the environment variable {name} (endpoints.api_key_env) is not set. "
+            "For a server of your own, give --base-url"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(
+            f"the environment variable {name} holds something that is no key: it has characters no key has"
+        )
+    return key
+
+
+def client_arguments(endpoint: Endpoint) -> dict[str, Any]:
+    """For the official client, sync or async. What it would add from OPENAI_ORG_ID and OPENAI_PROJECT_ID concerns
+    OpenAI alone; retrying is the engines' own.
+    """
+    import openai
+
+    blank = {} if endpoint.base_url is None else dict.fromkeys(ABOUT_THE_ACCOUNT, openai.Omit())
+    return {
+        "base_url": address(endpoint),
+        "api_key": api_key(endpoint),
+        "max_retries": 0,
+        "default_headers": blank,
+    }
+
+
+def payload(request: Request, lacks: Set[str] = frozenset()) -> dict[str, Any]:
+    """The body of a chat completions request, without what the server is known to lack."""
+    body = {"model": request.model, "messages": request.messages, **request.sampling}
+    if "max_tokens" in lacks and "max_tokens" in body:
+        body["max_completion_tokens"] = body.pop("max_tokens")
+    if request.schema and "json_schema" not in lacks:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "schema": request.schema, "strict": True},
+        }
+    return body

@@ -1,0 +1,126 @@
+"""The journal of a shard's paid work: every reply, on disk before it is used, under its request's key.
+
+A line is a completion as JSON. A last line that a kill cut short is dropped: it was not acknowledged. Requests that got
+no reply are noted too, but only a rebuild without any engine reads those: for all else they were never answered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from datagen import shards
+from datagen.errors import UserError
+from datagen.llm.base import Completion
+
+SUFFIX = ".jsonl"
+_COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
+_DEFAULTS = {f.name: f.default for f in fields(Completion)}
+
+
+class Journal:
+    """`answers` and `errors` by request key. Opened for one process at a time (the run is locked)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers: dict[str, Completion] = {}
+        self.errors: dict[str, Completion] = {}
+        self._file: Any = None
+        for completion in read(path):
+            self._note(completion)
+
+    def append(self, completions: list[Completion]) -> None:
+        """Write and fsync; they are answers from here on. Raises UserError when the disk is full."""
+        with shards.writing(str(self.path)):
+            if self._file is None:
+                self._file = _opened(self.path)
+            self._file.write(b"".join(map(_line, completions)))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        for completion in completions:
+            self._note(completion)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _note(self, completion: Completion) -> None:
+        if completion.error:
+            self.errors[completion.key] = completion
+        else:
+            self.answers.setdefault(completion.key, completion)
+
+
+def read(path: Path) -> Iterator[Completion]:
+    """The completions in a journal that may not be there. Raises UserError at a damaged line."""
+    if not path.exists():
+        return
+    with open(path, "rb") as f:
+        for number, line in enumerate(f, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield Completion(**json.loads(line))
+            except (ValueError, TypeError) as e:
+                raise UserError(
+                    f"{path}:{number} is damaged: delete that line, and its request is asked for again"
+                ) from e
+
+
+def usage(journals: Iterable[Path]) -> dict[str, Any]:
+    """What all replies took: requests, tokens, seconds, the requests each endpoint answered; the same by check."""
+    sums: dict[str, Counter[str]] = {}
+    endpoints: Counter[str] = Counter()
+    for path in journals:
+        for completion in read(path):
+            if completion.error:
+                continue
+            endpoints[completion.endpoint] += 1
+            of_check = sums.setdefault(completion.check, Counter())
+            of_check["requests"] += 1
+            for name in (*_COUNTED, "seconds"):
+                of_check[name] += getattr(completion, name)
+    total = _totals(sum(sums.values(), Counter()))
+    checks = {check: _totals(counts) for check, counts in sorted(sums.items()) if check}
+    return total | {"endpoints": dict(sorted(endpoints.items()))} | ({"checks": checks} if checks else {})
+
+
+def _totals(sums: Counter[str]) -> dict[str, Any]:
+    totals: dict[str, Any] = {name: int(sums[name]) for name in ("requests", *_COUNTED)}
+    return totals | {"mean_seconds": round(sums["seconds"] / sums["requests"], 3) if sums["requests"] else 0.0}
+
+
+def _line(completion: Completion) -> bytes:
+    value = {k: v for k, v in asdict(completion).items() if k == "key" or v != _DEFAULTS[k]}
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def _opened(path: Path) -> Any:
+    """Open for appending, after what a kill left of a last line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "a+b")  # noqa: SIM115  # kept open: it is appended to as answers come
+    end = file.seek(0, os.SEEK_END)
+    at = end
+    while at > 0:
+        start = max(0, at - 65536)
+        file.seek(start)
+        newline = file.read(at - start).rfind(b"\n")
+        if newline >= 0:
+            at = start + newline + 1
+            break
+        at = start
+    if at < end:
+        file.truncate(at)
+    if end == 0:
+        folder = os.open(path.parent, os.O_RDONLY)  # a file that is not in its folder is lost with the power
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return file

@@ -1,0 +1,72 @@
+"""What a run paid for: where its journals are, what their replies took and cost, and what may still be spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from datagen import shards
+from datagen.config.model import Config, engine_of
+from datagen.config.sections import Price
+from datagen.errors import ConfigError
+from datagen.llm import cost, journal
+from datagen.llm.cost import Budget
+
+STAGES = ("generate", "judge")  # those with an engine of their own in the configuration
+
+
+def folder(run: str, stage: str) -> Path:
+    """Where a stage's journals are. They stay when its shards are made anew. Raises ConfigError for a remote run."""
+    if not shards.is_local(run):
+        raise ConfigError(
+            f"{run}: a stage that asks a language model keeps a journal, which needs a local run directory"
+        )
+    return Path(run.removeprefix("file://")) / "journal" / stage
+
+
+def usage(run: str, stage: str, config: Config) -> dict[str, Any]:
+    """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices); by check,
+    too, where a stage has several.
+    """
+    found = journal.usage(sorted(folder(run, stage).glob(f"*{journal.SUFFIX}")))
+    price, others = prices(config, stage)
+    for check, part in found.get("checks", {}).items():
+        part["dollars"] = _dollars(others.get(check, price), part)
+    parts = [part["dollars"] for part in found.get("checks", {}).values()] or [_dollars(price, found)]
+    priced = [dollars for dollars in parts if dollars is not None]
+    return found | {"dollars": round(sum(priced), 6) if priced else None}
+
+
+def prices(config: Config, stage: str) -> tuple[Price, dict[str, Price]]:
+    """What a stage's requests cost, and those for certain checks."""
+    policy = config.judge.policy_engine
+    return engine_of(config, stage).price, {"policy": policy.price} if stage == "judge" and policy else {}
+
+
+def budget(run: str, config: Config, stage: str) -> Budget:
+    """What a stage may still spend, after what this run's journals hold."""
+    price, others = prices(config, stage)
+    if config.max_cost is None:
+        return Budget(price, other_prices=others)
+    spent = sum(usage(run, name, config)["dollars"] or 0.0 for name in STAGES)
+    return Budget(price, config.max_cost, spent, other_prices=others)
+
+
+def sentences(name: str, usage: dict[str, Any]) -> list[str]:
+    """What a stage took, and each of its checks."""
+    checks = usage.get("checks", {}).items()
+    return [f"{name:10}{sentence(usage)}", *(f"{'':10}{check}: {sentence(part)}" for check, part in checks)]
+
+
+def _dollars(price: Price, usage: dict[str, Any]) -> float | None:
+    return round(cost.of(price, usage), 6) if price.prompt + price.completion else None
+
+
+def sentence(usage: dict[str, Any]) -> str:
+    words = [f"{usage['requests']:,} replies", f"{usage['prompt_tokens']:,} prompt tokens"]
+    if usage["cached_tokens"]:
+        words[-1] += f" ({usage['cached_tokens'] / usage['prompt_tokens']:.0%} cached)"
+    words += [f"{usage['completion_tokens']:,} completion tokens", f"{usage['mean_seconds']:.1f} s each"]
+    if usage["dollars"] is not None:
+        words.append(f"${usage['dollars']:,.2f}")
+    return ", ".join(words)

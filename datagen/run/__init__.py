@@ -1,0 +1,1 @@
+"""A run directory: its identity, its ledger, its shards."""

@@ -1,0 +1,1 @@
+"""Kinds of questions: how candidates are made, what proves them."""

@@ -1,0 +1,7 @@
+"""The embedded, model-free generator (`cloze`) and verifier (`rules`) of multi-evidence cloze questions."""
+
+from datagen.tasks.cloze.compose import Cloze, Shortage, candidates, numbered
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.rules import Limits, Verdict, check
+
+__all__ = ["Cloze", "DocumentIndex", "Limits", "Shortage", "Verdict", "candidates", "check", "numbered"]

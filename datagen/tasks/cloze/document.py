@@ -1,0 +1,99 @@
+"""What the generator and the verifier need to know about a whole document, gathered once, in linear time."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from datagen.tasks.cloze.words import is_unspaced, spelled_words
+from datagen.text.lexicon import DETERMINERS
+
+_COUNTED_PLACES = 40  # a phrase standing more often is no rare one
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentIndex:
+    """A document's chunks, and its words as one stream.
+
+    The stream is every word of the document, casefolded, between single spaces: a phrase is found in it whatever its
+    case, line breaks, markup and punctuation, also where it crosses from one chunk into the next.
+    """
+
+    chunks: tuple[str, ...]
+    stream: str
+    starts: tuple[int, ...]  # where each chunk's words begin in the stream
+    chunk_counts: Mapping[str, int]  # in how many chunks each word stands
+    lower_case: frozenset[str]  # the words seen in lower case
+    common: frozenset[str]  # the words of a fifth of the chunks: the language's function words, by and large
+    articles: frozenset[str]  # the articles and possessives of its language, where the lexicon knows them
+
+    @classmethod
+    def build(cls, chunks: Sequence[str]) -> DocumentIndex:
+        counts: Counter[str] = Counter()
+        lower_case: set[str] = set()
+        starts: list[int] = []
+        parts: list[str] = []
+        at = 0
+        for chunk in chunks:
+            spelled = spelled_words(chunk)
+            folded = [w.casefold() for w in spelled]
+            counts.update(set(folded))
+            lower_case.update(w for w in spelled if w.islower())
+            parts.append("".join(f" {w}" for w in folded))
+            starts.append(at)
+            at += len(parts[-1])
+        often = max(min(3, len(parts)), 0.2 * len(parts))
+        common = frozenset(w for w, n in counts.items() if n >= often and not w.isdigit())
+        stream = "".join(parts) + " "
+        articles = frozenset(word for sign, known in DETERMINERS.items() if sign in common for word in known.split())
+        return cls(tuple(chunks), stream, tuple(starts), dict(counts), frozenset(lower_case), common, articles)
+
+    def neighbours(self, index: int) -> tuple[str, str]:
+        """The texts before and after a chunk; empty at the document's ends."""
+        after = self.chunks[index + 1] if index + 1 < len(self.chunks) else ""
+        return (self.chunks[index - 1] if index else ""), after
+
+    def reads_like_language(self, phrase: Sequence[str]) -> bool:
+        """Whether enough of the words are the document's function words; a bare list of names or terms has few."""
+        share = 0.1 if phrase and is_unspaced(phrase[0]) else 0.2
+        return sum(w in self.common for w in phrase) >= max(2, share * len(phrase))
+
+    def places(self, phrase: Sequence[str]) -> Iterator[int]:
+        """Positions in the stream where these words stand in a row, each on the space before the first."""
+        needle = f" {' '.join(phrase)} "
+        at = self.stream.find(needle) if phrase else -1
+        while at >= 0:
+            yield at
+            at = self.stream.find(needle, at + 1)
+
+    def chunk_at(self, place: int) -> int:
+        """The chunk that the stream's position belongs to."""
+        return bisect_right(self.starts, place) - 1
+
+    def chunks_with(self, phrase: Sequence[str]) -> int:
+        """In how many chunks these words stand in a row (a phrase found very often is only counted in part)."""
+        rarest = min((self.chunk_counts.get(w, 0) for w in phrase), default=0)
+        if len(phrase) < 2 or rarest < 2:
+            return rarest
+        return len({self.chunk_at(place) for place in islice(self.places(phrase), _COUNTED_PLACES)})
+
+    def fills(self, left: list[str], right: list[str], width: int) -> Iterator[tuple[list[str], int]]:
+        """What stands between the words `left` and `right`, wherever both stand, and in which chunk.
+
+        `width` is how many words are expected between them; where `right` or `left` is empty, just so many are taken.
+        """
+        onward = len(left) >= len(right)
+        anchor, other = (left, right) if onward else (right, left[::-1])
+        for place in self.places(anchor):
+            if onward:
+                start = place + len(" ".join(anchor)) + 1
+                beyond = self.stream[start : start + 600].split()
+            else:
+                beyond = self.stream[max(0, place - 600) : place].split()[::-1]
+            for n in range(1 if other else width, width + 3):
+                if beyond[n : n + len(other)] == other:
+                    yield (beyond[:n] if onward else beyond[:n][::-1]), self.chunk_at(place)
+                    break

@@ -1,0 +1,249 @@
+"""The verifier of cloze questions: proves each one again from the document, and rates it from 0 to 10.
+
+It knows nothing of how a question was made. The rules run in order and the first that fails names the reason; a rule
+may rely on what the ones before it proved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from datagen.tasks.cloze import prose, sentences
+from datagen.tasks.cloze.blanks import BLANK, blanked, context, given_away, without_blanks
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.words import is_unspaced, length, show, words
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WINDOW = 8  # words around a blank that must not stand elsewhere around another term
+
+
+class Question(Protocol):
+    """What is checked; a `records.Candidate` and a `cloze.Cloze` both fit."""
+
+    @property
+    def question(self) -> str: ...
+    @property
+    def answer(self) -> str: ...
+    @property
+    def ref_chunks(self) -> Sequence[int]: ...
+    @property
+    def terms(self) -> Sequence[str]: ...
+    @property
+    def quotes(self) -> Sequence[str]: ...
+    @property
+    def quote_chunks(self) -> Sequence[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    min_evidence: int = 2
+    max_question_chars: int = 2000
+    max_answer_chars: int = 200
+    max_term_chunks: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Passed: a rating and the names of the checks. Rejected: a reason, and what was seen."""
+
+    rating: float
+    checks: tuple[str, ...]
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.reason
+
+
+class Rule(NamedTuple):
+    name: str
+    reason: str
+    fails: Callable[[Question, DocumentIndex, Limits], str | None]  # what is wrong, or None
+
+
+def check(item: Question, doc: DocumentIndex, limits: Limits = Limits()) -> Verdict:
+    """Run every rule; rate what passes them all."""
+    for i, rule in enumerate(RULES):
+        if (detail := rule.fails(item, doc, limits)) is not None:
+            return Verdict(0.0, tuple(r.name for r in RULES[:i]), rule.reason, detail)
+    return Verdict(rating(item, doc), tuple(r.name for r in RULES))
+
+
+def _evidence(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    if not len(item.terms) == len(item.quotes) == len(item.quote_chunks):
+        return f"{len(item.terms)} terms, {len(item.quotes)} quotes, {len(item.quote_chunks)} quote chunks"
+    if list(item.ref_chunks) != sorted(set(item.quote_chunks)):
+        return f"evidence {list(item.ref_chunks)}, quotes from {list(item.quote_chunks)}"
+    if len(item.ref_chunks) < limits.min_evidence or not item.ref_chunks:
+        return f"{len(item.ref_chunks)} evidence chunks"
+    if item.ref_chunks[0] < 0 or item.ref_chunks[-1] >= len(doc.chunks):
+        return f"evidence {list(item.ref_chunks)} in a document of {len(doc.chunks)} chunks"
+    return None
+
+
+def _answer(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    if any(";" in term or not term.strip() or term != term.strip() for term in item.terms):
+        return f"terms {list(item.terms)}"
+    return None if item.answer == "; ".join(item.terms) else f"answer {item.answer!r}, terms {list(item.terms)}"
+
+
+def _different(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for i, term in enumerate(item.terms):
+        for other in item.terms[:i]:
+            if given_away(term, words(other)) or given_away(other, words(term)):
+                return f"{other!r} and {term!r}"
+    return None
+
+
+def _verbatim(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for term, quote, chunk in zip(item.terms, item.quotes, item.quote_chunks, strict=True):
+        if quote not in doc.chunks[chunk]:
+            return f"not in chunk {chunk}: {quote[:80]!r}"
+        if blanked(show(quote), term) is None or term not in quote:
+            return f"{term!r} does not stand once, as a whole word, in {quote[:80]!r}"
+    return None
+
+
+def _lengths(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    if len(item.question) > limits.max_question_chars:
+        return f"question of {len(item.question)} characters"
+    if len(item.answer) > limits.max_answer_chars:
+        return f"answer of {len(item.answer)} characters"
+    for quote in item.quotes:
+        if len(quote) > prose.MAX_CHARS or not prose.MIN_WORDS <= length(quote) <= prose.MAX_WORDS:
+            return f"sentence of {length(quote):g} words"
+    return None
+
+
+def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
+        text, phrase = doc.chunks[chunk], words(quote)
+        at = text.index(quote)
+        fault = prose.fault(quote) or sentences.misplaced(text, at, at + len(quote), *doc.neighbours(chunk))
+        if fault is None and not doc.reads_like_language(phrase):
+            fault = "few function words"
+        if fault:
+            return f"{fault}: {quote[:80]!r}"
+    return None
+
+
+def _unique(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
+        chunks = [doc.chunk_at(place) for place in islice(doc.places(words(quote)), 9)]
+        if chunks != [chunk]:
+            return f"also in chunks {chunks}: {quote[:80]!r}"
+    return None
+
+
+def _unambiguous(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for term, quote in zip(item.terms, item.quotes, strict=True):
+        asked = words(term)
+        for fill, chunk in doc.fills(*_around(quote, term), len(asked)):
+            if fill != asked:
+                return f"{' '.join(fill)!r} for {term!r} in chunk {chunk}"
+    return None
+
+
+def _around(quote: str, term: str) -> tuple[list[str], list[str]]:
+    """The words next to the blank on both sides, a window of them in all."""
+    left, right = (words(side) for side in (blanked(show(quote), term) or BLANK).split(BLANK))
+    right = right[: max(_WINDOW // 2, _WINDOW - len(left))]
+    return left[max(0, len(left) + len(right) - _WINDOW) :], right
+
+
+def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for term in item.terms:
+        phrase = words(term)
+        if len(term) < 2 or not 1 <= doc.chunks_with(phrase) <= limits.max_term_chunks:
+            return f"{term!r} stands in {doc.chunks_with(phrase)} chunks"
+        if all(w in doc.common for w in phrase):
+            return f"{term!r} is made of function words"
+    return None
+
+
+def _hidden(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    visible, _ = without_blanks(item.question)
+    shown = words(visible)
+    digits = {re.sub(r"\D", "", n) for n in _NUMBER.findall(visible)}
+    for term in item.terms:
+        if any(re.sub(r"\D", "", n) in digits for n in _NUMBER.findall(term)):
+            return f"the digits of {term!r}"
+        if (word := given_away(term, shown)) is not None:
+            return f"{word!r} tells {term!r}"
+    return None
+
+
+def _blanks(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    if (found := without_blanks(item.question)[1]) != len(item.terms):
+        return f"{found} blanks, {len(item.terms)} terms"
+    at = 0
+    for term, quote in zip(item.terms, item.quotes, strict=True):
+        expected = blanked(show(quote), term) or ""
+        at = item.question.find(expected, at)
+        if at < 0:
+            return f"missing or out of order: {expected[:80]!r}"
+        at += len(expected)
+    return None
+
+
+RULES = (
+    Rule("evidence", "the evidence does not fit the quotes", _evidence),
+    Rule("answer", "the answer is not its terms", _answer),
+    Rule("different terms", "two terms are alike", _different),
+    Rule("verbatim", "a quote or term is not verbatim", _verbatim),
+    Rule("blanks", "the question does not hold the blanked sentences", _blanks),
+    Rule("lengths", "too long or too short", _lengths),
+    Rule("whole prose", "a sentence is not whole prose", _prose),
+    Rule("unique sentence", "a sentence stands elsewhere too", _unique),
+    Rule("distinctive term", "a term is not distinctive", _distinctive),
+    Rule("unambiguous", "another term fits a blank elsewhere", _unambiguous),
+    Rule("hidden term", "a term can be read off the question", _hidden),
+)
+
+
+def rating(item: Question, doc: DocumentIndex) -> float:
+    """0 to 10, as the sum of `rating_parts`; from 5 a row is worth keeping."""
+    return round(sum(rating_parts(item, doc).values()), 2)
+
+
+def rating_parts(item: Question, doc: DocumentIndex) -> dict[str, float]:
+    """The rating's parts, each with its highest value first in its line.
+
+    Of the parts about single blanks the worst blank counts as much as the mean: all are needed for the answer.
+    """
+    shown = [show(q) for q in item.quotes]
+    spreads = [doc.chunks_with(words(t)) for t in item.terms]
+    kinds = {"name": 1.0, "number": 1.0, "identifier": 1.0, "word": 0.45}
+    telling = [context(s, doc) for s in shown]
+    widest = (item.ref_chunks[-1] - item.ref_chunks[0]) / max(1, len(doc.chunks) - 1)
+    return {
+        "rarity": 2.5 * _mean_and_worst([max(0.0, 1.4 - 0.4 * n) for n in spreads]),
+        "kind": 2.5 * _mean_and_worst([kinds[_kind(t)] for t in item.terms]),
+        "context": 2.0 * _mean_and_worst([min(1.0, (n - 2) / 10) for n in telling]),
+        "comfort": 1.0 * _mean_and_worst([_comfort(length(s)) for s in shown]),
+        "evidence": 1.0 * min(1.0, (len(item.ref_chunks) - 1) / 3),
+        "spread": 1.0 * min(1.0, 2 * widest),
+    }
+
+
+def _mean_and_worst(values: Sequence[float]) -> float:
+    return max(0.0, (sum(values) / len(values) + min(values)) / 2)
+
+
+def _comfort(words: float) -> float:
+    """1 from 14 to 34 words, falling to 0 at the lengths that are only just allowed."""
+    return max(0.0, min(1.0, (words - 6) / 8, (62 - words) / 28))
+
+
+def _kind(term: str) -> str:
+    """The kind of a term as far as its spelling tells: number, identifier, name or word."""
+    if not any(c.isalpha() for c in term):
+        return "number"
+    if re.search(r"[_()]|[a-z][A-Z]|\w\.\w{2}", term):
+        return "identifier"
+    return "name" if term[0].isupper() or is_unspaced(term) else "word"

@@ -1,0 +1,154 @@
+"""generate by a language model: each candidate is a conversation of its own.
+
+Source: LongRLVR (arXiv 2603.02146), data synthesis: one question over several chunks of a cluster, a short verifiable
+answer, the evidence named, leave to skip. Departures: kinds of questions are drawn, so that candidates of a cluster
+differ; the reply is checked strictly and asked for again with the error told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from typing import Any, get_args
+
+from datagen import prompts
+from datagen.config.model import Config, engine_of
+from datagen.config.sections import QuestionType
+from datagen.grounding import tags
+from datagen.llm import parsing as readers
+from datagen.llm.base import Conversation, Request
+from datagen.llm.parsing import Unreadable
+from datagen.records import Candidate, Cluster, Dropped
+from datagen.run.shard import Output, Shard
+
+KEYS = {"question", "answer", "evidence"}
+QUESTION_TYPES: dict[str, str] = {
+    "multi-hop": "multi-hop. One passage leads to something (a person, a thing, a term) that another one tells more "
+    "about; the answer is found at the end of that chain.",
+    "comparison": "comparison. Two or more things that different passages describe are compared in one respect that "
+    "the passages settle.",
+    "aggregation": "aggregation. Facts scattered over the passages are put together into one short result, such as a "
+    "list of a few names or a sum.",
+    "temporal": "order in time. When something happens, or what comes before or after what, follows only from several "
+    "passages together.",
+    "cause": "cause. Something in one passage is the reason for something in another; the question asks for the one or "
+    "the other.",
+    "counting": "counting. How many things of one kind the passages mention or imply, which are spread over them.",
+}
+SKIPPED, NO_CANDIDATE = "skipped by the model", "no candidate"
+_NUMBERED = re.compile(r"\b(?:chunk|passage)s?[\s_#]*\d", re.IGNORECASE)
+assert QUESTION_TYPES.keys() == set(get_args(QuestionType))
+
+
+def talk(shard: Shard) -> list[Conversation]:
+    """One conversation for each sample of each cluster; it ends with a Candidate, or a Dropped that tells why not."""
+    texts, config = shard.texts(), shard.config
+    clusters: list[Cluster] = shard.rows("cluster", Cluster)
+    return [
+        _write(c, sample, texts[c.doc_id], config) for c in clusters for sample in range(config.generate.candidates)
+    ]
+
+
+def output(shard: Shard) -> Output:
+    """The candidates, and clusters that none came of."""
+    found = Output([])
+    for result in shard.payload:
+        (found.dropped if isinstance(result, Dropped) else found.rows).append(result)
+    alive = {candidate.cluster_id for candidate in found.rows}
+    failed = {d.row_id.rpartition("/")[0] for d in found.dropped if d.status == "failed"}
+    for cluster in shard.rows("cluster", Cluster):
+        if cluster.cluster_id not in alive:
+            status = "failed" if cluster.cluster_id in failed else "rejected"
+            found.dropped.append(Dropped("cluster", cluster.cluster_id, cluster.doc_id, status, NO_CANDIDATE, ""))
+    return found
+
+
+def request(cluster: Cluster, sample: int, texts: list[str], config: Config) -> tuple[Request, str]:
+    """The request for a candidate, and the kind of question it asks for."""
+    settings, n = config.generate, len(cluster.chunk_indices)
+    kind = question_type(cluster.cluster_id, sample, config)
+    content = prompts.render(
+        prompts.load(settings.prompt),
+        passages=tags.render_context([texts[i] for i in cluster.chunk_indices]),
+        question_type=QUESTION_TYPES[kind],
+        min_evidence=settings.min_evidence,
+        max_evidence=min(settings.max_evidence, n),
+        last=n - 1,
+    )
+    messages = [{"role": "user", "content": content}]
+    model = engine_of(config, "generate").model or ""
+    return Request(model, messages, settings.sampling.sent(), schema(n), sample, cluster.cluster_id), kind
+
+
+def question_type(cluster_id: str, sample: int, config: Config) -> str:
+    """A seeded draw without repeats, as long as there are kinds left: the candidates of a cluster differ."""
+    kinds = list(config.generate.question_types)
+    random.Random(hashlib.sha256(f"{config.seed}:{cluster_id}:kinds".encode()).digest()).shuffle(kinds)
+    return kinds[sample % len(kinds)]
+
+
+def schema(n: int) -> dict[str, Any]:
+    """Of the reply about `n` passages."""
+    evidence = {"type": "array", "items": {"type": "integer", "enum": list(range(n))}, "maxItems": n}
+    text = {"type": "string"}
+    properties = {"skip": {"type": "boolean"}, "question": text, "answer": text, "evidence": evidence}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _write(cluster: Cluster, sample: int, texts: list[str], config: Config) -> Conversation[Candidate | Dropped]:
+    qa_id = f"{cluster.cluster_id}/q{sample}"
+    asked, kind = request(cluster, sample, texts, config)
+    settings = config.generate
+    try:
+        made = yield from readers.ask(
+            asked, lambda text: read(text, len(cluster.chunk_indices), settings.min_evidence), settings.max_rereads
+        )
+    except readers.Gone as e:
+        return Dropped("candidate", qa_id, cluster.doc_id, "failed", e.reason, e.detail)
+    if made is None:
+        return Dropped("candidate", qa_id, cluster.doc_id, "rejected", SKIPPED, f"asked for: {kind}")
+    question, answer, evidence = made
+    return Candidate(
+        qa_id=qa_id,
+        cluster_id=cluster.cluster_id,
+        doc_id=cluster.doc_id,
+        sample=sample,
+        generator=asked.model,
+        question_type=kind,
+        question=question,
+        answer=answer,
+        ref_chunks=sorted(cluster.chunk_indices[i] for i in evidence),  # from the cluster's numbering to the document's
+        terms=[],
+        quotes=[],
+        quote_chunks=[],
+    )
+
+
+def read(text: str, n: int, min_evidence: int) -> tuple[str, str, list[int]] | None:
+    """(question, answer, evidence as numbers of the `n` passages shown); None: the model skips. Raises Unreadable."""
+    reply = readers.read_object(text, KEYS if '"skip"' not in text else {"skip"})
+    if reply.get("skip") is True:
+        return None
+    question, answer, evidence = _text(reply, "question"), _text(reply, "answer"), reply.get("evidence")
+    if not isinstance(evidence, list) or any(type(i) is not int for i in evidence):
+        raise Unreadable("unusable evidence", '"evidence" must be a list of whole numbers')
+    if outside := [i for i in evidence if not 0 <= i < n]:
+        raise Unreadable("unusable evidence", f"there is no passage {outside[0]}: they are numbered from 0 to {n - 1}")
+    if len(set(evidence)) < min_evidence:
+        raise Unreadable("too little evidence", f"a question must need at least {min_evidence} different passages")
+    if _NUMBERED.search(question) or _NUMBERED.search(answer):
+        raise Unreadable("names a chunk", "neither question nor answer may name a passage by its number")
+    return question, answer, sorted(set(evidence))
+
+
+def _text(reply: dict[str, Any], key: str) -> str:
+    value = reply.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise Unreadable(f"no {key}", f'"{key}" must be a text that is not empty')
+    return " ".join(value.split())

@@ -1,0 +1,61 @@
+"""Where metrics go besides metrics.jsonl, on request: TensorBoard, Weights & Biases."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datagen import shards
+from datagen.config.train import Train
+from datagen.errors import ConfigError, MissingExtra
+
+Row = dict[str, float]  # its numbers, with `step`
+Board = tuple[Callable[[Row], Any], Callable[[bool], Any]]  # takes a row; is closed, and told whether the run failed
+RUN = "wandb-run"  # the file with its name, by which it goes on when the training does
+
+
+def asked_for(settings: Train, folder: Path) -> list[Board]:
+    """Raises MissingExtra, and ConfigError where there is no account to write to."""
+    found = [tensorboard(folder)] if settings.tensorboard else []
+    return [*found, wandb(settings, folder)] if settings.wandb else found
+
+
+def tensorboard(folder: Path) -> Board:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as e:
+        raise MissingExtra("train.tensorboard needs its package: pip install 'longrlvr-data[train]'") from e
+    writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(row: Row) -> None:
+        for name, value in row.items():
+            if name != "step":
+                writer.add_scalar(name, value, int(row["step"]))
+
+    return write, lambda failed: writer.close()
+
+
+def wandb(settings: Train, folder: Path) -> Board:
+    try:
+        import wandb as api
+    except ImportError as e:
+        raise MissingExtra("train.wandb needs its package: pip install 'longrlvr-data[wandb]'") from e
+    name = folder / RUN
+    if not name.exists():
+        shards.write_bytes(str(name), uuid.uuid4().hex.encode())
+    quiet = api.Settings(silent=True, console="off")
+    config = settings.model_dump(mode="json")
+    how: dict[str, Any] = {"id": name.read_text(), "resume": "allow", "dir": str(folder), "settings": quiet}
+    try:
+        run = api.init(project=settings.wandb, name=os.path.basename(folder.resolve()), config=config, **how)
+    except api.Error as e:
+        raise ConfigError(
+            f"train.wandb: {str(e).splitlines()[0]} With WANDB_MODE=offline it is written to {folder}/wandb, for "
+            "`wandb sync`"
+        ) from e
+    run.define_metric("*", step_metric="step")
+    run.define_metric("sft/*", step_metric="sft/step")
+    return run.log, lambda failed: run.finish(exit_code=int(failed))

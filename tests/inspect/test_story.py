@@ -1,0 +1,186 @@
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from datagen import pipeline, shards
+from datagen.config.model import Config
+from datagen.console import Reporter
+from datagen.errors import UserError
+from datagen.executors import local as executors
+from datagen.inspect import story, story_text
+from datagen.records import Dropped
+from datagen.stages import select, stage
+from tests.selection.made import Draft, settings, write_run
+
+DRAFTS = [
+    Draft("a.txt", 0, 0, 9.5, refs=[1, 3], alternatives=[5], shares={"closed_book": 0.0, "sufficiency": 1.0}),
+    Draft("a.txt", 0, 1, 9.0),
+    Draft("a.txt", 1, 0, 8.0),
+    Draft("b [1].txt", 0, 0, 9.0, question="What of a.txt/c0/q0?"),
+    Draft("b [1].txt", 1, 0, -1, question="Which of the two is older?"),
+]
+TOKENS = {"a.txt": [50] * 9, "b [1].txt": [50] * 9}
+LEFT = {
+    "cluster": [
+        Dropped("document", "a.txt", "a.txt", "rejected", "none", ""),
+        Dropped("cluster", "a.txt/c7", "a.txt", "rejected", "oversized", "20 chunks, cluster.max_cluster_size is 16"),
+    ],
+    "generate": [
+        Dropped("candidate", "a.txt/c1/q1", "a.txt", "failed", "no JSON", "the reply ends in the middle"),
+        Dropped("cluster", "b [1].txt/c2", "b [1].txt", "rejected", "no candidate", ""),
+    ],
+    "judge": [
+        Dropped("candidate", "b [1].txt/c1/q0", "b [1].txt", "rejected", "rated too low", "rated 4, the least is 7")
+    ],
+}
+
+
+def selected(run: Path, config: Config) -> None:
+    with executors.pool(1) as pool:
+        stage.run(select.STAGE, str(run), config, "never", pool, Reporter(quiet=True))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("story") / "run"
+    config = settings(per_cluster=1, min_rating=8.5)
+    write_run(folder, DRAFTS, TOKENS, config, LEFT)
+    selected(folder, config)
+    return str(folder)
+
+
+def shown(told: story.Story) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        story_text.show(told, console)
+    return capture.get()
+
+
+def test_a_row_that_was_selected(run):
+    told = story.tell(run, "a.txt/c0/q0")
+    assert [(s.stage, s.outcome) for s in told.steps] == [("generate", "kept"), ("judge", "kept"), ("select", "kept")]
+    assert told.candidate
+    assert told.candidate["question"] == "What of a.txt/c0/q0?"
+    assert [(p.chunk, p.role) for p in told.evidence] == [(1, "needed"), (3, "needed"), (5, "as good as a needed one")]
+    assert {line.qa_id: line.fate for line in told.others} == {
+        "a.txt/c0/q1": "rejected by select: not the best of its cluster",
+        "a.txt/c1/q0": "rejected by select: rating too low",
+        "a.txt/c1/q1": "failed by generate: no JSON",
+    }
+    text = shown(told)
+    for part in (
+        "What of a.txt/c0/q0?",
+        "answer    this",
+        "multi-hop question 0 of a.txt/c0, by model",
+        "chunk 5   as good as a needed one: word word",
+        "rated 9.5: It says so.",
+        "answered without the document: 0%",
+        "answered from the evidence alone: 100%",
+        "chunks 0 to 8, ",
+        "a.txt/c1/q1  not rated   failed by generate: no JSON",
+    ):
+        assert part in text
+    assert "policy" not in text
+
+
+def test_the_one_that_was_taken_before_it(run):
+    told = story.tell(run, "a.txt/c0/q1")
+    assert told.steps[-1] == story.Step(
+        "select",
+        "rejected",
+        "not the best of its cluster",
+        "rated 9.0, evidence early; select.per_cluster is 1, taken before it: a.txt/c0/q0",
+    )
+    assert told.other
+    assert (told.other.qa_id, told.other.rating) == ("a.txt/c0/q0", 9.5)
+    assert f"a.txt/c0/q0, rated 9.5, {told.other.fate}: What of a.txt/c0/q0?" in shown(told)
+
+
+def test_the_one_that_it_repeats_in_another_document(run):
+    told = story.tell(run, "b [1].txt/c0/q0")
+    assert told.steps[-1].reason == "duplicate question"
+    assert told.other
+    assert told.other.qa_id == "a.txt/c0/q0"
+    assert "b [1].txt/c1/q0" in shown(told)  # brackets are no markup
+
+
+def test_a_near_duplicate_names_its_twin(tmp_path):
+    pair = [Draft("a", vector=[1, 0]), Draft("b", rating=9.0, vector=[0.98, 0.2])]
+    write_run(tmp_path, pair, {"a": [50] * 5, "b": [50] * 5}, settings())
+    selected(tmp_path, settings())
+    told = story.tell(str(tmp_path), "b/c0/q0")
+    assert told.steps[-1].reason == "near-duplicate question"
+    assert told.other
+    assert told.other.qa_id == "a/c0/q0"
+
+
+def test_a_row_that_left_before(run):
+    told = story.tell(run, "b [1].txt/c1/q0")
+    assert [s.outcome for s in told.steps] == ["kept", "rejected", None]
+    assert "judge     rejected: rated too low (rated 4, the least is 7)" in shown(told)
+    assert "select    did not come to it" in shown(told)
+    told = story.tell(run, "a.txt/c1/q1")
+    assert [s.outcome for s in told.steps] == ["failed", None, None]
+    assert told.candidate is None
+    assert "generate  failed: no JSON (the reply ends in the middle)" in shown(told)
+
+
+def test_clusters(run):
+    told = story.tell(run, "a.txt/c1")
+    assert (told.unit, [s.outcome for s in told.steps]) == ("cluster", ["kept", "kept"])
+    assert [line.qa_id for line in told.others] == ["a.txt/c1/q0", "a.txt/c1/q1"]
+    assert [p.chunk for p in told.evidence] == [0, 1, 2, 3]
+    assert "its candidates" in shown(told)
+    assert [s.reason for s in story.tell(run, "a.txt/c7").steps] == ["oversized"]
+    assert story.tell(run, "b [1].txt/c2").steps[-1].reason == "no candidate"
+
+
+def test_a_part_of_an_id_is_enough_where_one_has_it(run):
+    assert story.tell(run, "].txt/c1/q").id == "b [1].txt/c1/q0"
+    with pytest.raises(
+        UserError, match=r"^--explain a\.txt/c0/: 2 ids have it in them\. Such as: a.txt/c0/q0, a.txt/c0/q1$"
+    ):
+        story.tell(run, "a.txt/c0/")
+
+
+def test_an_unknown_id(run, tmp_path):
+    with pytest.raises(
+        UserError, match=r"no candidate or cluster of the run has that id\. Such as: .*a\.txt/c7, b \[1\]"
+    ):
+        story.tell(run, "a.txt/c8/q0")
+    with pytest.raises(UserError, match="has no clusters and no candidates yet"):
+        story.tell(str(tmp_path), "a")
+
+
+def test_before_select_and_before_judge(tmp_path):
+    write_run(tmp_path, DRAFTS, TOKENS, settings(), LEFT)
+    assert [s.outcome for s in story.tell(str(tmp_path), "a.txt/c0/q0").steps] == ["kept", "kept", None]
+    shards.remove(str(tmp_path / "judge"))
+    told = story.tell(str(tmp_path), "a.txt/c0/q0")
+    assert [s.outcome for s in told.steps] == ["kept", None, None]
+    assert {p.role for p in told.evidence} == {"cited"}
+
+
+def command(run: str, wanted: str, as_json: bool, capsys) -> tuple[int, str, str]:
+    plain = dict.fromkeys(("config", "input", "limit", "seed", "workers"))
+    options = pipeline.Options(
+        **plain, output_dir=run, resume="if-possible", strict=False, json=as_json, verbose=False, explain=wanted
+    )
+    code = pipeline.main("select", options)
+    return code, *capsys.readouterr()
+
+
+def test_the_command(run, capsys):
+    code, out, err = command(run, "a.txt/c0/q1", True, capsys)
+    told = json.loads(out)
+    assert (code, err, told["id"], told["other"]["qa_id"]) == (0, "", "a.txt/c0/q1", "a.txt/c0/q0")
+    assert told["judgement"]["rating_reason"] == "It says so."
+    code, out, err = command(run, "a.txt/c0/q1", False, capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("a.txt/c0/q1\n")
+    code, out, err = command(run, "zzz", False, capsys)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: --explain zzz: no candidate or cluster of the run has that id. Such as: ")
+    assert err.count("\n") == 1

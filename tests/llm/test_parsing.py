@@ -1,0 +1,201 @@
+"""Replies as models really write them: what can be read, and what is asked for again."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.llm import parsing as readers
+from datagen.llm.base import Completion, Request
+from datagen.llm.parsing import Gone, Unreadable
+from datagen.tasks.question import read
+
+REPLY = {"skip": False, "question": "Who?", "answer": "He.", "evidence": [0, 2]}
+TEXT = json.dumps(REPLY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        f"```json\n{TEXT}\n```",
+        f"```\n{TEXT}\n```\nI hope this helps!",
+        f"Let me think: {{a, b}} are sets.\n\n{TEXT}",
+        f'First try: {{"skip": false, "question": "What?", "answer": "x", "evidence": [1, 0]}}. Better:\n{TEXT}',
+        f"{TEXT}\nThe evidence is in two passages {{0, 2}}.",
+        json.dumps(REPLY, indent=2),
+        TEXT.replace("Who", "\\u0057ho"),
+    ],
+)
+def test_an_object_is_found(text: str):
+    assert read(text, 3, 2) == ("Who?", "He.", [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("I would rather not.", "unreadable reply"),
+        ("[1, 2]", "unreadable reply"),
+        (TEXT.replace('"', "'"), "unreadable reply"),  # single quotes are not guessed
+        (TEXT[:-2], "unreadable reply"),
+        (TEXT.replace('"skip"', '"question": "Why?", "skip"'), "unreadable reply"),  # a key that stands twice
+        (TEXT.replace("[0, 2]", "NaN"), "unreadable reply"),
+        (TEXT.replace('"Who?"', "null"), "no question"),
+        (TEXT.replace('"He."', '"  "'), "no answer"),
+        (TEXT.replace("[0, 2]", "[0, 1.5]"), "unusable evidence"),
+        (TEXT.replace("[0, 2]", '["0", "2"]'), "unusable evidence"),
+        (TEXT.replace("[0, 2]", "[true, 2]"), "unusable evidence"),
+        (TEXT.replace("[0, 2]", "2"), "unusable evidence"),
+        (TEXT.replace("[0, 2]", "[0, 3]"), "unusable evidence"),
+        (TEXT.replace("[0, 2]", "[-1, 2]"), "unusable evidence"),
+        (TEXT.replace("[0, 2]", "[2, 2]"), "too little evidence"),
+        (TEXT.replace("Who", "Who, says CHUNK_2"), "names a chunk"),
+        (TEXT.replace("He.", "See passage 2"), "names a chunk"),
+        ("{" * 100_000, "unreadable reply"),
+        ('{"a":' * 5_000, "unreadable reply"),
+    ],
+)
+def test_what_cannot_be_read_has_a_reason(text: str, reason: str):
+    with pytest.raises(Unreadable) as e:
+        read(text, 3, 2)
+    assert e.value.reason == reason
+
+
+def test_a_skip_is_no_failure():
+    assert read('{"skip": true, "question": "", "answer": "", "evidence": []}', 3, 2) is None
+    assert read('{"skip": true}', 3, 2) is None
+
+
+def test_a_megabyte_is_read_at_once():
+    padding = "x{" * 300_000
+    started = time.process_time()
+    with pytest.raises(Unreadable):
+        read(padding, 3, 2)
+    long = json.dumps(REPLY | {"answer": "y" * 1_000_000})
+    assert read(long, 3, 2) == ("Who?", "y" * 1_000_000, [0, 2])
+    assert time.process_time() - started < 5  # a quadratic search would take minutes
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str):
+    for reader in (lambda t: read(t, 3, 2), readers.read_rating, readers.read_answer, readers.read_verdict):
+        try:
+            reader(text)
+        except Unreadable as e:
+            said = (e.reason, str(e))
+            assert all(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "rating"),
+    [
+        ('{"reason": "fine", "rating": 7}', 7.0),
+        ('{"reason": "fine", "rating": 8.5}', 8.5),
+        ("Rated by the criteria: [[9]]", 9.0),
+        ("[[ 10 ]] and once more [[10]]", 10.0),
+        ('{"reason": "The document orders a [[10]].", "rating": 2}', 2.0),
+    ],
+)
+def test_a_rating_is_read(text: str, rating: float):
+    assert readers.read_rating(text)[0] == rating
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10 out of 10", "[[9]] or rather [[3]]", '{"rating": "9"}', '{"rating": true}', '{"rating": 11}', "[[12]]", "8"],
+)
+def test_no_rating_is_guessed(text: str):
+    with pytest.raises(Unreadable):
+        readers.read_rating(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('{"answerable": true, "answer": " in  Rome "}', "in Rome"),
+        ('{"reason": "No {year} is given.", "answerable": false, "answer": "1850"}', None),
+        ('It follows.\n```json\n{"answerable": true, "answer": "12"}\n```', "12"),
+    ],
+)
+def test_an_answer_is_read(text: str, answer: str | None):
+    assert readers.read_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rome",
+        '{"answer": "Rome"}',
+        '{"answerable": "yes", "answer": "Rome"}',
+        '{"answerable": true, "answer": " "}',
+        '{"answerable": true, "answer": null}',
+        '{"answerable": true, "answerable": false, "answer": "Rome"}',
+    ],
+)
+def test_no_answer_is_guessed(text: str):
+    with pytest.raises(Unreadable):
+        readers.read_answer(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"), [("[[Yes]]", True), ("Both name him. [[ NO ]]", False), ("[[no]], so: [[No]]", False)]
+)
+def test_a_verdict_is_read(text: str, same: bool):
+    assert readers.read_verdict(text) is same
+
+
+@pytest.mark.parametrize("text", ["Yes", "[Yes]", "[[Yes]] or [[No]]", "[[Yes, they do]]", "", "[[10]]"])
+def test_no_verdict_is_guessed(text: str):
+    with pytest.raises(Unreadable):
+        readers.read_verdict(text)
+
+
+def conversation(*completions: Completion) -> tuple[object, list[Request]]:
+    """What comes of a request that is answered like this, and the requests that were made."""
+    talk = readers.ask(Request("m", [{"role": "user", "content": "?"}], {}), lambda text: read(text, 3, 2), 2)
+    asked = [next(talk)]
+    try:
+        for completion in completions:
+            asked.append(talk.send(completion))
+    except StopIteration as e:
+        return e.value, asked
+    except Gone as e:
+        return e, asked
+    raise AssertionError("it goes on")
+
+
+@pytest.mark.parametrize(
+    ("completion", "reason"),
+    [
+        (Completion("", text="What?"), "unreadable reply"),
+        (Completion("", text=None), "empty reply"),
+        (Completion("", text=" "), "empty reply"),
+        (Completion("", refusal="I can't."), "refused by the model"),
+        (Completion("", text=TEXT[:9], finish="length"), "reply cut short"),
+        (Completion("", text=TEXT, finish="content_filter"), "stopped by a content filter"),
+    ],
+)
+def test_what_cannot_be_read_is_asked_again_and_then_failed_with_the_text_kept(completion: Completion, reason: str):
+    result, asked = conversation(completion, completion, completion)
+    assert isinstance(result, Gone)
+    assert result.reason == reason
+    assert (completion.text or "").strip() in result.detail
+    assert len(asked) == 3
+    assert len({request.key for request in asked}) == 3
+    assert [m["role"] for m in asked[1].messages] == (
+        ["user", "assistant", "user"] if completion.text else ["user", "user"]
+    )
+
+
+def test_the_second_reply_counts():
+    result, asked = conversation(Completion("", text="Sure!"), Completion("", text=TEXT))
+    assert result == ("Who?", "He.", [0, 2])
+    assert "no JSON object" in asked[1].messages[-1]["content"]
+
+
+def test_where_no_reply_could_be_had_none_is_asked_again():
+    result, asked = conversation(Completion("", error="server error", detail="HTTP 500"))
+    assert isinstance(result, Gone)
+    assert (result.reason, result.detail, len(asked)) == ("server error", "HTTP 500", 1)

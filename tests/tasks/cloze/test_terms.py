@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+
+from datagen.tasks.cloze import DocumentIndex
+from datagen.tasks.cloze.blanks import blanked, given_away, variants
+from datagen.tasks.cloze.terms import find
+
+FILLER = {
+    "en": "The house of the man was in the town, and it was old. A boat of the town lay in the bay, and it was new.",
+    "fr": "La maison de la ville est grande et les enfants de la ville sont dans la cour de l’école avec les autres.",
+}
+
+
+def terms(sentence: str, language: str = "en") -> dict[str, str]:
+    """The terms found in a sentence of a document of that language, with their kinds."""
+    doc = DocumentIndex.build([FILLER[language]] * 6 + [sentence])
+    return {t.text: t.kind for t in find(sentence, doc)}
+
+
+def test_names_are_runs_of_capitals_inside_a_sentence():
+    assert terms("Then the man from Bergen met Martin Chuzzlewit in the town.") == {
+        "Bergen": "name",
+        "Martin Chuzzlewit": "name",
+    }
+    assert terms("Yesterday it was said of Charles H. Kelly that he was old.") == {"Charles H. Kelly": "name"}
+
+
+def test_a_pronoun_after_an_initial_is_no_name():
+    found = terms("The boat of Milford, N.H. It was in the town, and the man was in Milton.")
+    assert found == {"Milford": "name", "Milton": "name"}
+
+
+def test_a_capital_that_any_word_would_have_makes_no_name():
+    assert "Whenever" not in terms('Whenever it was late, he said: "Perhaps the town is in the bay."')
+    assert "Perhaps" not in terms('Whenever it was late, he said: "Perhaps the town is in the bay."')
+
+
+def test_titles_articles_and_possessives_stay_outside_the_blank():
+    assert terms("It was the boat of Captain Cuttle and of Mrs. Todgers in the bay.") == {
+        "Cuttle": "name",
+        "Todgers": "name",
+    }
+    assert terms("It was in Micawber's house that the man of the town was.") == {"Micawber": "name"}
+    assert terms("Les enfants de la ville sont avec l’instituteur d’Amsterdam dans la cour.", "fr") == {
+        "Amsterdam": "name",
+        "instituteur": "noun",
+    }
+
+
+def test_titles_stand_between_marks():
+    found = terms("He sang 'Yankee Doodle' and _Love Laughs at Locksmiths_ in the house of the town.")
+    assert found == {"Yankee Doodle": "title", "Love Laughs at Locksmiths": "title"}
+    assert terms("その町の図書館には《紅楼夢》と「夜明け前」という古い本がある。") == {
+        "紅楼夢": "title",
+        "夜明け前": "title",
+    }
+
+
+def test_numbers_of_two_digits_that_count_or_date():
+    found = terms("It was built in 1834 for 2,500 pounds, see page 12 and [34] of it, and 7 men or the 1780-1840 lot.")
+    assert found == {"1834": "number", "2,500": "number"}
+    assert terms("その橋は1987年に町の人々によって作られたという。") == {"1987": "number"}
+
+
+def test_identifiers_of_technical_text():
+    found = terms(
+        'The method "__getattr__()" is called and "StopIteration" or `sys.last_traceback` is the value of it.'
+    )
+    assert found == {"__getattr__": "identifier", "StopIteration": "identifier", "sys.last_traceback": "identifier"}
+
+
+def test_nouns_follow_an_article():
+    assert terms("The man of the town was in the cathedral, and quickly wandered to the old bay.") == {
+        "cathedral": "noun"
+    }
+    assert terms("Il est dans la boutique de la ville et il la regardait avec les autres.", "fr") == {
+        "boutique": "noun"
+    }
+
+
+def test_what_stands_all_over_the_document_is_no_term():
+    doc = DocumentIndex.build(["The cathedral of Bergen was in the town."] * 5)
+    assert find("The man of the town was in the cathedral of Bergen.", doc) == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "term", "expected"),
+    [
+        ("He met Winkle.", "Winkle", "He met _____."),
+        ("In _Hard Times_ he says so.", "Hard Times", "In _____ he says so."),
+        ('"__getattr__()" is called.', "__getattr__", '"_____()" is called.'),
+        ('"__getattr__()" is called.', "getattr", None),
+        ("Winkle met Winkle.", "Winkle", None),
+        ("The Winkles came.", "Winkle", None),
+        ("橋は1987年に作られた。", "1987", "橋は_____年に作られた。"),
+        ("The form has _____ and Winkle.", "Winkle", None),
+    ],
+)
+def test_a_blank_takes_a_whole_word_that_stands_once(sentence: str, term: str, expected: str | None):
+    assert blanked(sentence, term) == expected
+
+
+def test_variants_of_a_word():
+    assert variants("instrument", "instruments")
+    assert variants("assembly", "assemble")
+    assert variants("box", "boxes")
+    assert not variants("station", "statue")
+    assert not variants("car", "carpet")
+
+
+def test_what_gives_a_term_away():
+    assert given_away("Martin Chuzzlewit", ["young", "chuzzlewit"]) == "chuzzlewit"
+    assert given_away("Court of Justice", ["of"]) is None
+    assert given_away("紅楼夢", ["夢", "楼"]) is None
+
+
+def test_english_nouns_may_have_a_modifier():
+    assert terms("The man of the town was in a neat uniform and it was new.") == {"uniform": "noun"}
+    assert terms("The man of the town saw that the import exists and it was new.") == {}
+    assert terms("The important old man of the town was in the interactive new house.") == {}
+    assert terms("Then two boys in a row terminate the boat of the town.") == {}
