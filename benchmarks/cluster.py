@@ -42,7 +42,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import reach, unit
-from datagen.config.sections import Cluster, Embed, Input
+from datagen.config.sections import ClusterConfig, EmbedConfig, InputConfig
 from datagen.embed import encoder, models
 from datagen.records import Document
 from datagen.stages import chunk, cluster
@@ -88,7 +88,7 @@ PEERS: dict[str, Callable[[np.ndarray], Clusters]] = {"ours": ours, "sklearn": s
 
 
 def read(folder: Path) -> list[Document]:
-    return [row for row in documents.read(sources.find(str(folder))[0], Input()) if isinstance(row, Document)]
+    return [row for row in documents.read(sources.find(str(folder))[0], InputConfig()) if isinstance(row, Document)]
 
 
 def reference() -> list[Document]:
@@ -103,7 +103,7 @@ def embed(books: list[Document], tokenizer: str, max_tokens: int, most: int) -> 
     load = tokenizers.load(tokenizer)
     texts = {book.doc_id: [c.text for c in chunk.cut(book, load, max_tokens)][:most] for book in books}
     start = time.perf_counter()
-    vectors = {name: encoder.encode(of_book, Embed(device="cpu")) for name, of_book in texts.items()}
+    vectors = {name: encoder.encode(of_book, EmbedConfig(device="cpu")) for name, of_book in texts.items()}
     print(f"embedded {sum(map(len, texts.values())):,} chunks in {time.perf_counter() - start:.0f} s", flush=True)
     return vectors
 
@@ -251,7 +251,7 @@ class Yield:
 
 
 def published(vectors: np.ndarray) -> Clusters:
-    return cluster.find_clusters(vectors, Cluster(published=True))
+    return cluster.find_clusters(vectors, ClusterConfig(published=True))
 
 
 def split(vectors: np.ndarray) -> Clusters:

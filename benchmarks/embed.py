@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from datagen.config.sections import Embed
+from datagen.config.sections import EmbedConfig
 from datagen.embed import encoder, models
 from datagen.executors import local as executors
 
@@ -108,7 +108,7 @@ def _peer_model(loaded: list[Any] = []) -> Any:  # noqa: B006 - one for the proc
 def ours(job: tuple[int, list[str], str]) -> tuple[int, int, float, np.ndarray]:
     """(shard, process, its peak MB, vectors)"""
     number, texts, dtype = job
-    vectors = encoder.encode(texts, Embed(device="cpu", dtype=dtype))  # pyright: ignore[reportArgumentType]
+    vectors = encoder.encode(texts, EmbedConfig(device="cpu", dtype=dtype))  # pyright: ignore[reportArgumentType]
     return number, os.getpid(), peak(), vectors
 
 

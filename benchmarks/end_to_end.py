@@ -41,7 +41,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from datagen import resources
-from datagen.config.sections import Input
+from datagen.config.sections import InputConfig
 from datagen.errors import MissingExtra
 from datagen.records import Document
 from datagen.stages import COMMANDS, STAGES
@@ -69,7 +69,7 @@ class Phase:
 
 
 def read_books(folder: Path) -> list[str]:
-    rows = documents.read(sources.find(str(folder))[0], Input())
+    rows = documents.read(sources.find(str(folder))[0], InputConfig())
     return [row.text for row in rows if isinstance(row, Document)]
 
 

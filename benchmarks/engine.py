@@ -33,7 +33,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from datagen.config.sections import Endpoint, Engine
+from datagen.config.sections import EndpointConfig, EngineConfig
 from datagen.llm.base import Request
 from datagen.llm.openai import OpenAIEngine
 
@@ -94,8 +94,8 @@ def drive(
     urls: list[str], prompts: Prompts, *, concurrency: int = SLOTS, victim: int = 0, watch: bool = False
 ) -> dict[str, Any]:
     """Ask everything, in the process that runs this; kill the victim when half is back; print what memory it takes."""
-    endpoints = tuple(Endpoint(base_url=url, max_concurrency=concurrency) for url in urls)
-    engine = OpenAIEngine(Engine(model="model", endpoints=endpoints))
+    endpoints = tuple(EndpointConfig(base_url=url, max_concurrency=concurrency) for url in urls)
+    engine = OpenAIEngine(EngineConfig(model="model", endpoints=endpoints))
     done, errors, tokens, cached, attempts = 0, Counter[str](), 0, 0, 0
     killed_at, memory, step = 0.0, [], max(1, prompts.total // STEPS)
     cpu, start = time.process_time(), time.perf_counter()

@@ -48,13 +48,13 @@ from labels_world.rates import LEVELS, Rates
 
 from datagen import shards
 from datagen.config import model as configs
-from datagen.config.sections import Judge
+from datagen.config.sections import JudgeConfig
 from datagen.records import Candidate, Dropped, Selection
 from datagen.stages import generate, judge, select
 
 FULL, QUICK = 200, 60  # documents
 LEVEL = "moderate"  # of the ratio, the examples and the ablation
-DEFAULT = list(Judge().checks)
+DEFAULT = list(JudgeConfig().checks)
 WAYS = {"published": ["quality"], "checked": DEFAULT}
 ABLATED = {f"without {left}": [check for check in DEFAULT if check != left] for left in DEFAULT if left != "quality"}
 ABLATED |= {"with policy": [*DEFAULT, "policy"]}

@@ -46,7 +46,7 @@ import torch
 from embed import peak
 from torch import Tensor
 
-from datagen.config.train import Optimizer, Rollout, Train
+from datagen.config.train import OptimizerConfig, RolloutConfig, TrainConfig
 from datagen.executors import local as executors
 from datagen.train import parallel, policy, tiny, update
 from datagen.train.loop import optimizer_for
@@ -102,10 +102,12 @@ class Case:
     def rewards(self) -> list[float]:
         return [float(i % 3 == 0) for i in range(self.n)]
 
-    def settings(self) -> Train:
-        rollout = Rollout(n=self.n, max_tokens=self.response)
-        return Train(
-            rollout=rollout, optimizer=Optimizer(lr=1e-6), activations="recompute" if self.checkpointing else "keep"
+    def settings(self) -> TrainConfig:
+        rollout = RolloutConfig(n=self.n, max_tokens=self.response)
+        return TrainConfig(
+            rollout=rollout,
+            optimizer=OptimizerConfig(lr=1e-6),
+            activations="recompute" if self.checkpointing else "keep",
         )
 
     def model(self) -> Any:

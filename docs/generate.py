@@ -10,15 +10,15 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from datagen.config.model import Config
-from datagen.config.sections import Endpoint, Price, Sampling, Section
-from datagen.config.train import Lora, Train
+from datagen.config.sections import EndpointConfig, PriceConfig, SamplingConfig, Section
+from datagen.config.train import LoraConfig, TrainConfig
 
 HERE = Path(__file__).parent
 PARTS: dict[str, type[Section]] = {
-    "engine.endpoints, embed.endpoints, each": Endpoint,
-    "engine.price": Price,
-    "train.lora": Lora,
-    "generate.sampling, judge.sampling": Sampling,
+    "engine.endpoints, embed.endpoints, each": EndpointConfig,
+    "engine.price": PriceConfig,
+    "train.lora": LoraConfig,
+    "generate.sampling, judge.sampling": SamplingConfig,
 }
 
 CONFIGURATION = """# Configuration
@@ -42,7 +42,7 @@ def cli() -> str:
 
 def configuration() -> str:
     parts = [CONFIGURATION, "## At the top\n", _table(Config)]
-    for name, section in [*_sections(Config, ""), *_sections(Train, "train.")]:
+    for name, section in [*_sections(Config, ""), *_sections(TrainConfig, "train.")]:
         summary = (section.__doc__ or "").strip().splitlines() if section.__doc__ != Section.__doc__ else []
         parts += [f"## {name}\n", *(line + "\n" for line in summary[:1]), _table(section)]
     for title, part in PARTS.items():
@@ -59,7 +59,7 @@ def _sections(of: type[Section], prefix: str) -> list[tuple[str, type[Section]]]
 def _table(section: type[Section]) -> str:
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, info in section.model_fields.items():
-        if section in (Config, Train) and name in dict(_sections(section, "")):
+        if section in (Config, TrainConfig) and name in dict(_sections(section, "")):
             continue
         marks: Any = info.json_schema_extra or {}
         mark = " †" if "runtime" in marks else " ‡" if "method" in marks else ""

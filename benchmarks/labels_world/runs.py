@@ -14,7 +14,7 @@ from typing import Any
 
 from datagen import shards
 from datagen.config.model import Config
-from datagen.config.sections import Price
+from datagen.config.sections import PriceConfig
 from datagen.executors import local as executors
 from datagen.llm import journal
 from datagen.llm import usage as paid
@@ -67,7 +67,7 @@ class Simulated:
 
 def run(stage: Stage, folder: str, config: Config, engine: Simulated) -> None:
     """Bring a stage that asks a model to its end."""
-    driver = Driver(_talks(stage, folder, config), Budget(Price()), expected=0)
+    driver = Driver(_talks(stage, folder, config), Budget(PriceConfig()), expected=0)
     for completions in engine.ask(driver):
         driver.take(completions)
     run_offline(stage, folder, config)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datagen.config.sections import Endpoint, Engine, Price
+from datagen.config.sections import EndpointConfig, EngineConfig, PriceConfig
 from datagen.llm.base import Conversation, Request
 from datagen.llm.converse import Driver, Talk, hold
 from datagen.llm.cost import Budget
@@ -39,10 +39,10 @@ def main() -> None:
     rows = [json.loads(line) for line in Path(args.prompts).read_text().splitlines()]
 
     print("ready", flush=True)
-    endpoint = Endpoint(base_url=args.url, max_concurrency=args.concurrency)
-    driver = Driver(shards(rows, Path(args.work)), Budget(Price()), len(rows))
+    endpoint = EndpointConfig(base_url=args.url, max_concurrency=args.concurrency)
+    driver = Driver(shards(rows, Path(args.work)), Budget(PriceConfig()), len(rows))
     with Path(args.replies).open("w") as f:
-        for talk in hold(driver, OpenAIEngine(Engine(model="model", endpoints=(endpoint,)))):
+        for talk in hold(driver, OpenAIEngine(EngineConfig(model="model", endpoints=(endpoint,)))):
             f.writelines(json.dumps(result) + "\n" for result in talk.results)
     print("done", flush=True)
 

@@ -23,7 +23,7 @@ from datagen import prompts
 from datagen.checks import lint as judge_lint
 from datagen.checks.neighbours import Neighbours
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import Check, Sampling
+from datagen.config.sections import Check, SamplingConfig
 from datagen.errors import ConfigError
 from datagen.grounding import tags, verify
 from datagen.llm import parsing as readers
@@ -141,7 +141,7 @@ def _quality(case: Case, found: Findings) -> Judging:
         evidence=", ".join(str(local[i]) for i in case.candidate.ref_chunks),
     )
     settings = case.config.judge
-    found.rating, found.rating_reason = yield from readers.ask(request, readers.read_rating, settings.max_rereads)
+    found.rating, found.rating_reason = yield from readers.ask(request, readers.read_rating, settings.max_parse_retries)
     if found.rating < settings.min_rating:
         detail = f"rated {found.rating:g}, judge.min_rating is {settings.min_rating:g}"
         raise Rejected("rated too low", f"{detail}. {found.rating_reason}".strip())
@@ -246,7 +246,7 @@ def _is_right(case: Case, request: Request) -> Generator[Request, Completion, bo
 
 def _answer(case: Case, request: Request) -> Generator[Request, Completion, str | None]:
     """The answer to the question, or None: it can't be answered from what the request shows."""
-    return (yield from readers.ask(request, readers.read_answer, case.config.judge.max_rereads))
+    return (yield from readers.ask(request, readers.read_answer, case.config.judge.max_parse_retries))
 
 
 def _grade(case: Case, answer: str) -> Generator[Request, Completion, bool]:
@@ -262,7 +262,7 @@ def _grade(case: Case, answer: str) -> Generator[Request, Completion, bool]:
         answer=_plain(case.candidate.answer),
         given=_plain(answer),
     )
-    return (yield from readers.ask(request, readers.read_verdict, case.config.judge.max_rereads))
+    return (yield from readers.ask(request, readers.read_verdict, case.config.judge.max_parse_retries))
 
 
 def _from_chunks(case: Case, check: str, chunks: Iterable[int]) -> Request:
@@ -280,7 +280,7 @@ def _request(
     return Request(model, messages, sampling, schema, sample, case.cluster.cluster_id, check)
 
 
-def _sampled(sampling: Sampling, n: int) -> dict[str, Any]:
+def _sampled(sampling: SamplingConfig, n: int) -> dict[str, Any]:
     """Several answers are drawn at a temperature; where none is to be sent, none is."""
     sent = sampling.sent()
     return sent | {"temperature": SAMPLED} if n > 1 and sent.get("temperature") == 0 else sent

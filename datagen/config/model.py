@@ -13,19 +13,19 @@ from pydantic import Field, ValidationError, model_validator
 from datagen.config import strict_yaml
 from datagen.config.sections import (
     RUNTIME,
-    Chunk,
-    Cluster,
-    Dataset,
-    Embed,
-    Engine,
-    Generate,
-    Input,
-    Judge,
+    ChunkConfig,
+    ClusterConfig,
+    DatasetConfig,
+    EmbedConfig,
+    EngineConfig,
+    GenerateConfig,
+    InputConfig,
+    JudgeConfig,
     Section,
-    Select,
+    SelectConfig,
 )
 from datagen.config.strict_yaml import clipped
-from datagen.config.train import Train
+from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
 
 
@@ -37,16 +37,16 @@ class Config(Section):
     max_cost: float | None = Field(
         default=None, gt=0, description="US dollars a run may spend, by the engines' prices", json_schema_extra=RUNTIME
     )
-    input: Input = Input()
-    chunk: Chunk = Chunk()
-    embed: Embed = Embed()
-    cluster: Cluster = Cluster()
-    engine: Engine = Engine()
-    generate: Generate = Generate()
-    judge: Judge = Judge()
-    select: Select = Select()
-    dataset: Dataset = Dataset()
-    train: Train = Train()
+    input: InputConfig = InputConfig()
+    chunk: ChunkConfig = ChunkConfig()
+    embed: EmbedConfig = EmbedConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    engine: EngineConfig = EngineConfig()
+    generate: GenerateConfig = GenerateConfig()
+    judge: JudgeConfig = JudgeConfig()
+    select: SelectConfig = SelectConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    train: TrainConfig = TrainConfig()
 
     @model_validator(mode="after")
     def _fitting(self) -> Config:
@@ -64,7 +64,7 @@ class Config(Section):
         return self
 
 
-def engine_of(config: Config, stage: str) -> Engine:
+def engine_of(config: Config, stage: str) -> EngineConfig:
     """The engine that a stage asks: its own, else the one for all."""
     return getattr(config, stage).engine or config.engine
 

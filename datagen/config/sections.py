@@ -26,7 +26,7 @@ class Section(BaseModel):
         return value
 
 
-class Input(Section):
+class InputConfig(Section):
     """Where the documents are and which columns hold them."""
 
     path: str | None = Field(
@@ -47,7 +47,7 @@ class Input(Section):
     hf_revision: str | None = Field(default=None, description="of an hf:// dataset: a commit, branch or tag")
 
 
-class Chunk(Section):
+class ChunkConfig(Section):
     tokenizer: str = Field(default="embedded", description="embedded, tiktoken:<encoding> or hf:<name or path>")
     max_tokens: int = Field(default=512, ge=16, description="per chunk")
     min_document_tokens: int = Field(default=0, ge=0, description="shorter documents are rejected")
@@ -57,7 +57,7 @@ class Chunk(Section):
     )
 
 
-class Endpoint(Section):
+class EndpointConfig(Section):
     base_url: str | None = Field(default=None, description="such as http://localhost:8000/v1; default: OpenAI's own")
     api_key_env: str | None = Field(
         default=None,
@@ -69,7 +69,7 @@ class Endpoint(Section):
     tokens_per_minute: int | None = Field(default=None, ge=1, description="the account's limit, prompt and reply")
 
 
-class Embed(Section):
+class EmbedConfig(Section):
     model: str = Field(
         default="embedded",
         description="embedded, a SentenceTransformers model by name or path, or with endpoints, as the server calls it",
@@ -83,14 +83,14 @@ class Embed(Section):
         description="auto, cpu, cuda (all GPUs that are visible), cuda:1, mps",
         json_schema_extra=RUNTIME,
     )
-    endpoints: tuple[Endpoint, ...] = Field(
+    endpoints: tuple[EndpointConfig, ...] = Field(
         default=(),
         description="servers with /v1/embeddings that embed instead, `base_url` and so on each",
         json_schema_extra=RUNTIME,
     )
 
     @model_validator(mode="after")
-    def _served(self) -> Embed:
+    def _served(self) -> EmbedConfig:
         if self.endpoints and self.model == "embedded":
             raise ValueError("endpoints need embed.model: the name by which the servers know the model")
         if self.endpoints and self.dtype != "float32":
@@ -98,7 +98,7 @@ class Embed(Section):
         return self
 
 
-class Cluster(Section):
+class ClusterConfig(Section):
     published: bool = Field(
         default=False,
         description="the published rule: one HDBSCAN cut, larger clusters dropped, the rest drawn at random",
@@ -124,13 +124,13 @@ class Cluster(Section):
         return given
 
     @model_validator(mode="after")
-    def _ordered(self) -> Cluster:
+    def _ordered(self) -> ClusterConfig:
         if self.max_cluster_size < self.min_cluster_size:
             raise ValueError("max_cluster_size must not be below min_cluster_size")
         return self
 
 
-class Price(Section):
+class PriceConfig(Section):
     """US dollars per million tokens."""
 
     prompt: float = Field(default=0.0, ge=0)
@@ -138,7 +138,7 @@ class Price(Section):
     completion: float = Field(default=0.0, ge=0)
 
 
-class Engine(Section):
+class EngineConfig(Section):
     """Which language model, and where it runs."""
 
     kind: Literal["openai", "openai-batch", "vllm"] = Field(
@@ -149,8 +149,8 @@ class Engine(Section):
     )
     model: str | None = Field(default=None, description="as the server calls it; for vllm, a name on the hub or a path")
     revision: str | None = Field(default=None, description="of a model from the hub (vllm)")
-    endpoints: tuple[Endpoint, ...] = Field(
-        default=(Endpoint(),),
+    endpoints: tuple[EndpointConfig, ...] = Field(
+        default=(EndpointConfig(),),
         min_length=1,
         description="one or many, `base_url` and so on each",
         json_schema_extra=RUNTIME,
@@ -166,13 +166,13 @@ class Engine(Section):
         description="seconds without any endpoint that answers until the run stops",
         json_schema_extra=RUNTIME,
     )
-    price: Price = Field(default=Price(), description="for what a run cost", json_schema_extra=RUNTIME)
+    price: PriceConfig = Field(default=PriceConfig(), description="for what a run cost", json_schema_extra=RUNTIME)
     vllm: dict[str, Any] = Field(
         default={}, description="arguments of `vllm.LLM`, such as tensor_parallel_size", json_schema_extra=RUNTIME
     )
 
 
-class Sampling(Section):
+class SamplingConfig(Section):
     """What is null is not sent: some models take no temperature."""
 
     temperature: float | None = Field(default=0.0, ge=0)
@@ -189,17 +189,17 @@ class Sampling(Section):
 QuestionType = Literal["multi-hop", "comparison", "aggregation", "temporal", "cause", "counting"]
 
 
-class Generate(Section):
+class GenerateConfig(Section):
     method: Literal["extractive", "llm"] = Field(
         default="extractive", description="extractive: fill-in-the-blank questions, no model. llm: written by a model"
     )
     candidates: int = Field(default=3, ge=1, description="how many are made per cluster")
     min_evidence: int = Field(default=2, ge=1, description="fewest chunks a question needs")
     max_evidence: int = Field(default=4, ge=1, description="most chunks a question needs")
-    engine: Engine | None = Field(
+    engine: EngineConfig | None = Field(
         default=None, description="another model than the one of `engine`", json_schema_extra=LLM
     )
-    sampling: Sampling = Field(default=Sampling(temperature=0.8, top_p=0.95), json_schema_extra=LLM)
+    sampling: SamplingConfig = Field(default=SamplingConfig(temperature=0.8, top_p=0.95), json_schema_extra=LLM)
     prompt: str = Field(
         default="generate",
         description="a bundled prompt, or a file; what it says counts, not its name",
@@ -208,12 +208,12 @@ class Generate(Section):
     question_types: tuple[QuestionType, ...] = Field(
         default=get_args(QuestionType), min_length=1, description="drawn from for every question", json_schema_extra=LLM
     )
-    max_rereads: int = Field(
+    max_parse_retries: int = Field(
         default=2, ge=0, description="how often a reply that cannot be read is asked for again", json_schema_extra=LLM
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> Generate:
+    def _ordered(self) -> GenerateConfig:
         if self.max_evidence < self.min_evidence:
             raise ValueError("max_evidence must not be below min_evidence")
         return self
@@ -222,7 +222,7 @@ class Generate(Section):
 Check = Literal["lint", "quality", "closed_book", "sufficiency", "necessity", "completeness", "policy"]
 
 
-class Judge(Section):
+class JudgeConfig(Section):
     method: Literal["rules", "llm"] = Field(
         default="rules", description="rules: proofs for extractive questions, no model. llm: the checks of a model"
     )
@@ -247,26 +247,26 @@ class Judge(Section):
         json_schema_extra=LLM,
     )
     policy_samples: int = Field(default=4, ge=1, description="answers of the policy", json_schema_extra=LLM)
-    policy_engine: Engine | None = Field(
+    policy_engine: EngineConfig | None = Field(
         default=None, description="the model that will be trained, for the check `policy`", json_schema_extra=LLM
     )
     max_question_chars: int = Field(default=2000, ge=1, description="longer questions are rejected")
     max_answer_chars: int = Field(default=200, ge=1, description="longer answers are rejected")
-    engine: Engine | None = Field(
+    engine: EngineConfig | None = Field(
         default=None, description="another model than the one of `engine`", json_schema_extra=LLM
     )
-    sampling: Sampling = Field(default=Sampling(), json_schema_extra=LLM)
+    sampling: SamplingConfig = Field(default=SamplingConfig(), json_schema_extra=LLM)
     prompts: dict[str, str] = Field(
         default={},
         description="by check, or `grade`: another bundled prompt, or a file; what it says counts, not its name",
         json_schema_extra=RUNTIME,
     )
-    max_rereads: int = Field(
+    max_parse_retries: int = Field(
         default=2, ge=0, description="how often a reply that cannot be read is asked for again", json_schema_extra=LLM
     )
 
 
-class Select(Section):
+class SelectConfig(Section):
     min_rating: float = Field(default=9.0, ge=0, le=10, description="of 10")
     per_cluster: int = Field(default=1, ge=1, description="most rows from a cluster")
     per_document: int = Field(default=1, ge=1, description="most rows from a document")
@@ -289,7 +289,7 @@ class Select(Section):
     validation_fraction: Fraction = Field(default=0.1, description="of the documents")
 
 
-class Dataset(Section):
+class DatasetConfig(Section):
     name: str = Field(default="longrlvr-data", description="of the dataset, and the `data_source` of its rows")
     license: str = Field(default="unknown", description="the licence of the documents, for the dataset card")
     rows_per_file: int = Field(default=256, ge=1, description="a row holds a whole document")

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from datagen.config.sections import RUNTIME, Engine, Fraction, Section
+from datagen.config.sections import RUNTIME, EngineConfig, Fraction, Section
 
 Activations = Literal["keep", "recompute", "offload"]
 
 
-class Loss(Section):
+class LossConfig(Section):
     aggregation: Literal["token-mean", "seq-mean", "dr-grpo"] = Field(
         default="token-mean", description="how tokens count: all the same, all responses the same, or by longest length"
     )
@@ -26,7 +26,7 @@ class Loss(Section):
     )
 
 
-class Rollout(Section):
+class RolloutConfig(Section):
     n: int = Field(default=8, ge=2, description="responses to a prompt")
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=4096, ge=1, description="of a response")
@@ -44,7 +44,7 @@ class Rollout(Section):
     )
 
 
-class Reward(Section):
+class RewardConfig(Section):
     kind: Literal["longrlvr", "answer", "context"] = Field(
         default="longrlvr", description="answer: its correctness alone. context: the F-beta of the cited chunks alone"
     )
@@ -60,7 +60,7 @@ class Reward(Section):
     )
 
 
-class Optimizer(Section):
+class OptimizerConfig(Section):
     lr: float = Field(default=1e-6, gt=0)
     warmup: int = Field(default=5, ge=0, description="steps of rising learning rate; constant from then on")
     weight_decay: float = Field(default=0.1, ge=0)
@@ -69,7 +69,7 @@ class Optimizer(Section):
     stop_grad_norm: float = Field(default=1e4, gt=0, description="a longer gradient ends the run")
 
 
-class WarmStart(Section):
+class WarmStartConfig(Section):
     """Supervised steps on gold outputs before the first rollout: a base model never writes the tags by luck."""
 
     steps: int = Field(default=0, ge=0)
@@ -78,14 +78,14 @@ class WarmStart(Section):
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints", json_schema_extra=RUNTIME)
 
 
-class Lora(Section):
+class LoraConfig(Section):
     """Only small matrices beside every linear layer learn; a learning rate ten times higher suits them."""
 
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32.0, gt=0, description="over the rank: what their product is multiplied by")
 
 
-class Train(Section):
+class TrainConfig(Section):
     model: str | None = Field(default=None, description="a name on the hub, a path, or `tiny`: one made on the spot")
     revision: str | None = Field(default=None, description="of a model from the hub")
     steps: int = Field(
@@ -97,13 +97,13 @@ class Train(Section):
     max_redraws: int = Field(
         default=10, ge=0, description="how often prompts whose responses all got the same reward are replaced"
     )
-    rollout: Rollout = Rollout()
-    reward: Reward = Reward()
-    loss: Loss = Loss()
-    optimizer: Optimizer = Optimizer()
-    sft: WarmStart = WarmStart()
-    lora: Lora | None = Field(default=None, description="train small matrices instead of all weights, see below")
-    engine: Engine | None = Field(default=None, description="of the verifier, if another one than `engine`")
+    rollout: RolloutConfig = RolloutConfig()
+    reward: RewardConfig = RewardConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    sft: WarmStartConfig = WarmStartConfig()
+    lora: LoraConfig | None = Field(default=None, description="train small matrices instead of all weights, see below")
+    engine: EngineConfig | None = Field(default=None, description="of the verifier, if another one than `engine`")
     dtype: Literal["float32", "bfloat16"] | None = Field(
         default=None, description="what the model computes in; default: bfloat16 on a GPU, else float32"
     )
@@ -127,7 +127,7 @@ class Train(Section):
     wandb: str | None = Field(default=None, description="project of Weights & Biases", json_schema_extra=RUNTIME)
 
     @model_validator(mode="after")
-    def _fitting(self) -> Train:
+    def _fitting(self) -> TrainConfig:
         if self.batch < self.mini_batch:
             raise ValueError("batch must not be below mini_batch")
         if self.reward.overlong_buffer > self.rollout.max_tokens:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from datagen.config.sections import Embed
+from datagen.config.sections import EmbedConfig
 from datagen.embed import models
 from datagen.errors import UserError
 
 
-def identity(settings: Embed) -> str:
+def identity(settings: EmbedConfig) -> str:
     """What determines the vectors: a hash of a local model's files, or name and revision on the hub or of a server.
 
     The dtype is a setting of its own. Where a model is served from is no part of it.
@@ -25,12 +25,12 @@ def identity(settings: Embed) -> str:
     return models.identity(settings.model, settings.revision)
 
 
-def alone(settings: Embed) -> bool:
+def alone(settings: EmbedConfig) -> bool:
     """Whether one process should do all the encoding: it has the GPUs, or does nothing but wait for servers."""
     return bool(settings.endpoints) or models.devices(settings.device) != ["cpu"]
 
 
-def encode(texts: Sequence[str], settings: Embed, on_progress: Callable[[int], None] | None = None) -> np.ndarray:
+def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[int], None] | None = None) -> np.ndarray:
     """Encode texts as unit vectors, (n, dim) float16. `on_progress` hears how many more texts are done.
 
     The same texts in the same order give the same bytes, whatever the number of processes or GPUs of a kind.

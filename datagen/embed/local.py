@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datagen.config.sections import Embed
+from datagen.config.sections import EmbedConfig
 from datagen.embed import models, windows
 from datagen.errors import UserError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ON_CPU, ON_ACCELERATOR = 2_048, 32_768
 
 
-def vectors(texts: Sequence[str], settings: Embed, done: Callable[[Sequence[int]], None]) -> np.ndarray:
+def vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequence[int]], None]) -> np.ndarray:
     """A vector for every text, (n, dim) float32, not of unit length. `done` hears which texts are."""
     devices = models.devices(settings.device)
     replicas = [models.load(settings.model, settings.revision, device, settings.dtype) for device in devices]

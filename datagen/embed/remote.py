@@ -20,7 +20,7 @@ import numpy as np
 import openai
 import tenacity
 
-from datagen.config.sections import Embed, Endpoint
+from datagen.config.sections import EmbedConfig, EndpointConfig
 from datagen.embed.vectors import BadVectors, read
 from datagen.errors import ConfigError, EngineError, UserError
 from datagen.llm import http_errors as replies
@@ -34,7 +34,7 @@ ATTEMPTS, ATTEMPTS_AT_FIRST = 8, 5  # fewer where no server has ever answered: m
 TIMEOUT = 600.0  # seconds, for one attempt
 
 
-def vectors(texts: Sequence[str], settings: Embed, done: Callable[[Sequence[int]], None]) -> np.ndarray:
+def vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequence[int]], None]) -> np.ndarray:
     """A vector for every text, (n, dim) float32, as the servers send it. `done` hears which texts are.
 
     Raises ConfigError for a missing or wrong key, address or model, EngineError when no server answers, and UserError
@@ -44,13 +44,13 @@ def vectors(texts: Sequence[str], settings: Embed, done: Callable[[Sequence[int]
 
 
 @lru_cache(maxsize=1)
-def _lanes(endpoints: tuple[Endpoint, ...], model: str) -> list[Lane]:
+def _lanes(endpoints: tuple[EndpointConfig, ...], model: str) -> list[Lane]:
     """What was learned of the servers lasts from shard to shard."""
     return [Lane.to(endpoint, model) for endpoint in endpoints]
 
 
 class _Session:
-    def __init__(self, settings: Embed) -> None:
+    def __init__(self, settings: EmbedConfig) -> None:
         self.settings = settings
         self.keys = [api_key(endpoint) for endpoint in settings.endpoints]
         self.lanes = _lanes(settings.endpoints, settings.model)
@@ -216,7 +216,7 @@ def batches(texts: Sequence[str]) -> list[range]:
     return found
 
 
-def _client(endpoint: Endpoint) -> openai.AsyncOpenAI:
+def _client(endpoint: EndpointConfig) -> openai.AsyncOpenAI:
     limits = httpx.Limits(max_connections=endpoint.max_concurrency)
     timeout = openai.Timeout(TIMEOUT, connect=30.0, pool=None)
     transport = openai.DefaultAioHttpClient(limits=limits, timeout=timeout)

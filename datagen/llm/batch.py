@@ -83,7 +83,7 @@ class BatchEngine:
 
     def __init__(
         self,
-        settings: sections.Engine,
+        settings: sections.EngineConfig,
         folder: str,
         *,
         most_requests: int = MOST_REQUESTS,

@@ -34,7 +34,7 @@ class BatchAPI:
     `pause` waits so many seconds; what it raises ends whatever is being tried.
     """
 
-    def __init__(self, settings: sections.Engine, pause: Callable[[float], None]) -> None:
+    def __init__(self, settings: sections.EngineConfig, pause: Callable[[float], None]) -> None:
         endpoint, *others = settings.endpoints
         if others:
             raise ConfigError(f"engine.kind openai-batch takes one endpoint, not {len(settings.endpoints)}")

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from datagen.config.sections import Price
+from datagen.config.sections import PriceConfig
 from datagen.llm.base import Completion, Request
 
 MILLION = 1_000_000
 PER_MESSAGE = 32  # tokens that a chat template puts around a message, at most
 
 
-def of(price: Price, usage: dict[str, Any]) -> float:
+def of(price: PriceConfig, usage: dict[str, Any]) -> float:
     """US dollars for these prompt_tokens, cached_tokens (part of them) and completion_tokens."""
     cached_price = price.prompt if price.cached is None else price.cached
     fresh = usage["prompt_tokens"] - usage["cached_tokens"]
@@ -28,11 +28,11 @@ def of(price: Price, usage: dict[str, Any]) -> float:
 class Budget:
     """Counts what was spent and reserves the most that what is in flight can cost."""
 
-    price: Price
+    price: PriceConfig
     most: float | None = None  # US dollars
     spent: float = 0.0
     reserved: float = 0.0
-    other_prices: Mapping[str, Price] = field(default_factory=dict)  # of requests with these checks
+    other_prices: Mapping[str, PriceConfig] = field(default_factory=dict)  # of requests with these checks
 
     def reserve(self, request: Request) -> bool:
         """Whether a request can be paid for, at worst; if so it is counted until it is settled."""
@@ -46,7 +46,7 @@ class Budget:
         self.reserved -= self._worst(request)
         self.spent += cost_of(self._price(request), completion)
 
-    def _price(self, request: Request) -> Price:
+    def _price(self, request: Request) -> PriceConfig:
         return self.other_prices.get(request.check, self.price)
 
     def _worst(self, request: Request) -> float:
@@ -58,6 +58,6 @@ class Budget:
         return (prompt * price.prompt + completion * price.completion) / MILLION
 
 
-def cost_of(price: Price, completion: Completion) -> float:
+def cost_of(price: PriceConfig, completion: Completion) -> float:
     names = ("prompt_tokens", "cached_tokens", "completion_tokens")
     return of(price, {name: getattr(completion, name) for name in names})

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from datagen.config.sections import Endpoint
+from datagen.config.sections import EndpointConfig
 from datagen.llm.endpoint import address
 from datagen.llm.limits import Rate, Window
 
@@ -60,7 +60,7 @@ class Waiting:
 class Lane:
     """One endpoint: what waits for it, what is in flight there, and how it fares."""
 
-    endpoint: Endpoint
+    endpoint: EndpointConfig
     model: str  # it gets requests for this one alone
     window: Window
     requests: Rate
@@ -76,7 +76,7 @@ class Lane:
     retired: str = ""  # why nothing is sent there any more
 
     @classmethod
-    def to(cls, endpoint: Endpoint, model: str) -> Lane:
+    def to(cls, endpoint: EndpointConfig, model: str) -> Lane:
         rates = Rate(endpoint.requests_per_minute), Rate(endpoint.tokens_per_minute)
         return cls(endpoint, model, Window(endpoint.max_concurrency), *rates)
 

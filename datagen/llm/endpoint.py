@@ -6,7 +6,7 @@ import os
 from collections.abc import Set
 from typing import Any
 
-from datagen.config.sections import Endpoint
+from datagen.config.sections import EndpointConfig
 from datagen.errors import ConfigError
 from datagen.llm.base import Request
 
@@ -15,11 +15,11 @@ ABOUT_THE_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project")
 NO_KEY = "none"  # the client wants one even where the server does not
 
 
-def address(endpoint: Endpoint) -> str:
+def address(endpoint: EndpointConfig) -> str:
     return (endpoint.base_url or OPENAI).rstrip("/")
 
 
-def api_key(endpoint: Endpoint) -> str:
+def api_key(endpoint: EndpointConfig) -> str:
     """The key, from the environment variable that the configuration names. Raises ConfigError when it is not set.
 
     OpenAI's own key is never sent to an address that did not ask for it by name.
@@ -39,7 +39,7 @@ def api_key(endpoint: Endpoint) -> str:
     return key
 
 
-def client_arguments(endpoint: Endpoint) -> dict[str, Any]:
+def client_arguments(endpoint: EndpointConfig) -> dict[str, Any]:
     """For the official client, sync or async. What it would add from OPENAI_ORG_ID and OPENAI_PROJECT_ID concerns
     OpenAI alone; retrying is the engines' own.
     """

@@ -53,7 +53,7 @@ class OpenAIEngine:
     Raises ConfigError at once when a key is missing.
     """
 
-    def __init__(self, settings: sections.Engine, others: Sequence[sections.Engine] = ()) -> None:
+    def __init__(self, settings: sections.EngineConfig, others: Sequence[sections.EngineConfig] = ()) -> None:
         self.settings = settings
         places = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.endpoints]
         self.keys = [api_key(endpoint) for endpoint, _ in places]

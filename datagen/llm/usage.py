@@ -7,7 +7,7 @@ from typing import Any
 
 from datagen import shards
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import Price
+from datagen.config.sections import PriceConfig
 from datagen.errors import ConfigError
 from datagen.llm import cost, journal
 from datagen.llm.cost import Budget
@@ -37,7 +37,7 @@ def usage(run: str, stage: str, config: Config) -> dict[str, Any]:
     return found | {"dollars": round(sum(priced), 6) if priced else None}
 
 
-def prices(config: Config, stage: str) -> tuple[Price, dict[str, Price]]:
+def prices(config: Config, stage: str) -> tuple[PriceConfig, dict[str, PriceConfig]]:
     """What a stage's requests cost, and those for certain checks."""
     policy = config.judge.policy_engine
     return engine_of(config, stage).price, {"policy": policy.price} if stage == "judge" and policy else {}
@@ -58,7 +58,7 @@ def sentences(name: str, usage: dict[str, Any]) -> list[str]:
     return [f"{name:10}{sentence(usage)}", *(f"{'':10}{check}: {sentence(part)}" for check, part in checks)]
 
 
-def _dollars(price: Price, usage: dict[str, Any]) -> float | None:
+def _dollars(price: PriceConfig, usage: dict[str, Any]) -> float | None:
     return round(cost.of(price, usage), 6) if price.prompt + price.completion else None
 
 

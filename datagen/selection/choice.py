@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datagen.config.model import Config
-from datagen.config.sections import Select
+from datagen.config.sections import SelectConfig
 from datagen.executors import local as executors
 from datagen.selection import contamination, window
 from datagen.selection import near_duplicates as duplicates
@@ -72,7 +72,7 @@ def _in_turn(choice: Choice, documents: Documents, config: Config) -> np.ndarray
     return order
 
 
-def _within_limits(choice: Choice, settings: Select) -> None:
+def _within_limits(choice: Choice, settings: SelectConfig) -> None:
     """A share is NaN where its check was not made: it is beyond no limit."""
     rows = choice.rows
 
@@ -88,7 +88,7 @@ def _within_limits(choice: Choice, settings: Select) -> None:
     leave("max_pass_rate", rows.pass_rates, 1, "too easy", "pass rate")
 
 
-def _once(choice: Choice, order: np.ndarray, settings: Select) -> None:
+def _once(choice: Choice, order: np.ndarray, settings: SelectConfig) -> None:
     """Leave out what asks the same as a row before it in the order, whatever became of that one."""
     rows = choice.rows
     asked = np.flatnonzero(choice.open[order])
@@ -105,7 +105,7 @@ def _once(choice: Choice, order: np.ndarray, settings: Select) -> None:
     )
 
 
-def _in_no_benchmark(choice: Choice, texts: Texts, settings: Select) -> None:
+def _in_no_benchmark(choice: Choice, texts: Texts, settings: SelectConfig) -> None:
     """Documents are read a shard at a time, and only those that a question is left of."""
     rows = choice.rows
     questions = {i: rows.questions[i].as_py() for i in np.flatnonzero(choice.open).tolist()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from datagen import prompts
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import Engine
+from datagen.config.sections import EngineConfig
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import Stage
@@ -82,7 +82,7 @@ def facts(config: Config, run: str) -> dict[str, Any]:
     return {f"prompt {p.name}": p.digest for p in (prompts.load(config.generate.prompt), prompts.load("again"))}
 
 
-def engine(config: Config) -> Engine | None:
+def engine(config: Config) -> EngineConfig | None:
     return engine_of(config, "generate") if config.generate.method == "llm" else None
 
 

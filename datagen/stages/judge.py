@@ -8,7 +8,7 @@ from datagen import prompts
 from datagen.checks import judging as judge_llm
 from datagen.checks.judging import Findings
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import Engine
+from datagen.config.sections import EngineConfig
 from datagen.embed import encoder
 from datagen.records import Candidate, Dropped, Judgement
 from datagen.run.shard import Output, Shard
@@ -104,11 +104,11 @@ def facts(config: Config, run: str) -> dict[str, Any]:
     return found
 
 
-def engine(config: Config) -> Engine | None:
+def engine(config: Config) -> EngineConfig | None:
     return engine_of(config, "judge") if config.judge.method == "llm" else None
 
 
-def others(config: Config) -> list[Engine]:
+def others(config: Config) -> list[EngineConfig]:
     settings = config.judge
     asked = settings.method == "llm" and "policy" in settings.checks
     return [settings.policy_engine] if asked and settings.policy_engine else []

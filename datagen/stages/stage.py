@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from datagen import llm as engines
 from datagen import records, shards
 from datagen.config.model import Config, settings_of
-from datagen.config.sections import Engine
+from datagen.config.sections import EngineConfig
 from datagen.errors import InputError, RunLocked, StaleStage, UserError
 from datagen.executors.local import Map
 from datagen.llm import converse, journal
@@ -45,11 +45,11 @@ def _never(config: Config) -> bool:
     return False
 
 
-def _no_engine(config: Config) -> Engine | None:
+def _no_engine(config: Config) -> EngineConfig | None:
     return None
 
 
-def _no_others(config: Config) -> list[Engine]:
+def _no_others(config: Config) -> list[EngineConfig]:
     return []
 
 
@@ -73,8 +73,8 @@ class Stage:
     alone: Callable[[Config], bool] = _never  # must run in one process (it owns the GPU)
     tables: tuple[str, ...] = ()  # its side tables besides "dropped"
     ticks: bool = False  # `process` reports its progress within a shard, by `executors.tick`
-    engine: Callable[[Config], Engine | None] = _no_engine  # the language model it asks, if it does
-    others: Callable[[Config], list[Engine]] = _no_others  # those that it asks besides
+    engine: Callable[[Config], EngineConfig | None] = _no_engine  # the language model it asks, if it does
+    others: Callable[[Config], list[EngineConfig]] = _no_others  # those that it asks besides
     talk: Callable[[Shard], list[Conversation]] | None = None  # what it asks about a shard; `process` gets the results
     talks_per_row: Callable[[Config], int] = _once  # conversations for each row it takes
     version: int = 1  # raise it when the code starts to write other bytes
@@ -274,7 +274,7 @@ def _talked(
     stage: Stage,
     folder: str,
     config: Config,
-    settings: Engine,
+    settings: EngineConfig,
     jobs: Iterator[tuple[Stage, Shard]],
     expected: int,
     progress: Progress,

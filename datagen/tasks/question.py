@@ -107,7 +107,9 @@ def _write(cluster: Cluster, sample: int, texts: list[str], config: Config) -> C
     settings = config.generate
     try:
         made = yield from readers.ask(
-            asked, lambda text: read(text, len(cluster.chunk_indices), settings.min_evidence), settings.max_rereads
+            asked,
+            lambda text: read(text, len(cluster.chunk_indices), settings.min_evidence),
+            settings.max_parse_retries,
         )
     except readers.Gone as e:
         return Dropped("candidate", qa_id, cluster.doc_id, "failed", e.reason, e.detail)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from datagen.config.sections import Input
+from datagen.config.sections import InputConfig
 from datagen.errors import InputError
 from datagen.records import Document, Dropped
 from datagen.text import decode, sources
@@ -35,7 +35,7 @@ DETAIL = 200  # characters of a Dropped's detail, at most
 BATCH = 64  # rows of a parquet file held at a time
 
 
-def check(files: list[File], settings: Input) -> None:
+def check(files: list[File], settings: InputConfig) -> None:
     """Look at what can be known before any document is read.
 
     Raises InputError for a file that is not parquet, or whose text or id column is missing or of the wrong type, and
@@ -54,7 +54,7 @@ def check(files: list[File], settings: Input) -> None:
                         raise InputError(f"{file.path}: a JSON array, not JSON lines; convert it with: jq -c '.[]'")
 
 
-def read(files: list[File], settings: Input) -> Iterator[Document | Dropped]:
+def read(files: list[File], settings: InputConfig) -> Iterator[Document | Dropped]:
     """Every row of every file, in order, until `settings.limit` documents are read. Raises what `check` raises.
 
     Of what was read only the ids and their places are kept, to find duplicates: about 170 bytes a document.
@@ -77,7 +77,7 @@ def read(files: list[File], settings: Input) -> Iterator[Document | Dropped]:
             yield _dropped(BadDocument("empty file", "the file holds no document"), file.name)
 
 
-def _rows(file: File, settings: Input) -> Iterator[Document | Dropped]:
+def _rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     if file.kind == "hf":
         data = sources.load_hf(file, settings).with_format("arrow")
         return _arrow_rows(file, data.iter(batch_size=BATCH), settings)
@@ -104,7 +104,7 @@ def _text_rows(file: File) -> Iterator[Document | Dropped]:
         yield _dropped(bad, file.name)
 
 
-def _json_rows(file: File, settings: Input) -> Iterator[Document | Dropped]:
+def _json_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     number = 0
     try:
         with sources.opened(file) as stream:
@@ -162,14 +162,14 @@ def _json_row(line: bytes, codec: str) -> dict[str, Any] | None:
     return row
 
 
-def _parquet_rows(file: File, settings: Input) -> Iterator[Document | Dropped]:
+def _parquet_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     with sources.opened(file) as stream:
         if stream.peek(1):
             yield from _arrow_rows(file, _parquet(file, stream).iter_batches(BATCH), settings)
 
 
 def _arrow_rows(
-    file: File, batches: Iterable[pa.RecordBatch | pa.Table], settings: Input
+    file: File, batches: Iterable[pa.RecordBatch | pa.Table], settings: InputConfig
 ) -> Iterator[Document | Dropped]:
     import pyarrow as pa
 
@@ -199,7 +199,7 @@ def _arrow_row(batch: pa.RecordBatch | pa.Table, i: int) -> dict[str, Any]:
     return row
 
 
-def _document(row: dict[str, Any], place: str, encoding: str, settings: Input) -> Document:
+def _document(row: dict[str, Any], place: str, encoding: str, settings: InputConfig) -> Document:
     """The row as a document. Raises BadDocument."""
     key, text = row.get(settings.id_column), row.get(settings.text_column)
     if isinstance(key, bool) or not isinstance(key, str | int | None):
@@ -270,7 +270,7 @@ def _parquet(file: File, stream: sources.Stream) -> ParquetFile:
         raise InputError(f"{file.path}: not a parquet file, or cut off: {why}") from e
 
 
-def _check_columns(file: File, schema: pa.Schema, settings: Input) -> None:
+def _check_columns(file: File, schema: pa.Schema, settings: InputConfig) -> None:
     import pyarrow.types as t
 
     def plain(column: str) -> pa.DataType:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from datagen import shards
-from datagen.config.sections import Input
+from datagen.config.sections import InputConfig
 from datagen.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def opened(file: File) -> Iterator[Stream]:
             yield raw
 
 
-def fingerprint(files: list[File], cache: dict[str, Any], settings: Input | None = None) -> str:
+def fingerprint(files: list[File], cache: dict[str, Any], settings: InputConfig | None = None) -> str:
     """A sha256 over each file's name, kind and content, in order.
 
     `cache` maps a path to {size, mtime_ns, sha256} and is brought up to date in place: a file of the same size and time
@@ -171,7 +171,7 @@ def fingerprint(files: list[File], cache: dict[str, Any], settings: Input | None
     return total.hexdigest()
 
 
-def load_hf(file: File, settings: Input) -> Dataset:
+def load_hf(file: File, settings: InputConfig) -> Dataset:
     """The dataset behind an hf:// address, mapped from the disk cache of `datasets`, which downloads it if need be.
 
     Raises MissingExtra without the `datasets` package, InputError when it cannot load this subset, split or revision.

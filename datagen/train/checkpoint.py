@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint import state_dict as states
 
-from datagen.config import train as train_sections
+from datagen.config.train import LoraConfig, TrainConfig
 from datagen.errors import UserError
 from datagen.train import lora
 from datagen.train.parallel import World
@@ -48,7 +48,13 @@ class State:
 
 
 def save(
-    target: Path, model: Any, optimizer: Any, tokenizer: Any, state: State, where: World, settings: train_sections.Train
+    target: Path,
+    model: Any,
+    optimizer: Any,
+    tokenizer: Any,
+    state: State,
+    where: World,
+    settings: TrainConfig,
 ) -> None:
     """Write a checkpoint and remove all but the latest beside it. Called by all ranks."""
     weights: Any = states.get_model_state_dict(model, options=WHOLE)
@@ -71,7 +77,7 @@ def save(
     where.wait()
 
 
-def save_model(target: Path, model: Any, tokenizer: Any, where: World, settings: train_sections.Train) -> None:
+def save_model(target: Path, model: Any, tokenizer: Any, where: World, settings: TrainConfig) -> None:
     """Write the model alone. Called by all ranks."""
     weights: Any = states.get_model_state_dict(model, options=WHOLE)
     if where.first:
@@ -83,9 +89,7 @@ def save_model(target: Path, model: Any, tokenizer: Any, where: World, settings:
     where.wait()
 
 
-def write_model(
-    folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any], adapters: train_sections.Lora | None
-) -> None:
+def write_model(folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any], adapters: LoraConfig | None) -> None:
     """A model's folder in the layout of the hub."""
     from huggingface_hub import save_torch_state_dict
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from datagen.config import train as train_sections
+from datagen.config.train import OptimizerConfig
 from datagen.train import checkpoint, collect, sft, update
 from datagen.train.checkpoint import State
 from datagen.train.log import Log, write_samples
@@ -29,7 +29,7 @@ class Interrupted(Exception):
     """Ctrl-C or a polite kill; a checkpoint was written."""
 
 
-def optimizer_for(model: Any, settings: train_sections.Optimizer) -> torch.optim.AdamW:
+def optimizer_for(model: Any, settings: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW as published; no weight decay of biases and norms."""
     trained = [p for p in model.parameters() if p.requires_grad]
     wide, narrow = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim < 2]

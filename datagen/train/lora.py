@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen.config.train import Lora
+from datagen.config.train import LoraConfig
 from datagen.errors import MissingExtra
 
 Weights = dict[str, Tensor]
 _BASE, _A, _B = ".base_layer.weight", ".lora_A.default.weight", ".lora_B.default.weight"
 
 
-def add(model: Any, settings: Lora) -> None:
+def add(model: Any, settings: LoraConfig) -> None:
     """Put the matrices into a model, the same on every rank. They change nothing before the first step."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
@@ -36,7 +36,7 @@ def own(weights: Weights) -> Weights:
     return {name: x for name, x in weights.items() if ".lora_" in name}
 
 
-def merged(weights: Weights, settings: Lora) -> Iterator[tuple[str, Tensor]]:
+def merged(weights: Weights, settings: LoraConfig) -> Iterator[tuple[str, Tensor]]:
     """Weights under the names that they have without LoRA, one after the other."""
     scale = settings.alpha / settings.rank
     for name, x in weights.items():

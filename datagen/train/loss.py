@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datagen.config.train import Loss
+from datagen.config.train import LossConfig
 
 
 def group_advantages(rewards_G: Tensor, by_std: bool = True) -> Tensor:
@@ -50,7 +50,7 @@ class Batch:
     sampled_T: Tensor | None = None  # log-probs as the sampler had them, where it computes otherwise than the trainer
 
 
-def policy_loss(logp_T: Tensor, batch: Batch, settings: Loss) -> tuple[Tensor, dict[str, Tensor]]:
+def policy_loss(logp_T: Tensor, batch: Batch, settings: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss, a sum over tokens, and sums of metrics over the same tokens (to be divided by their number)."""
     lengths = torch.tensor(batch.lengths, device=logp_T.device)
     adv_T, weights_T = (x.repeat_interleave(lengths) for x in (batch.advantages_N, batch.weights_N))

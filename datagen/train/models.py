@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from datagen.config import train as train_sections
+from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
 from datagen.train import lora, policy, rollout_vllm
 from datagen.train.parallel import World
@@ -31,7 +31,7 @@ class Shape:
     vocabulary: int
 
 
-def config_of(settings: train_sections.Train, folder: str) -> Any:
+def config_of(settings: TrainConfig, folder: str) -> Any:
     """The model's configuration. Raises ConfigError when it can't be had."""
     from transformers import AutoConfig
 
@@ -44,7 +44,7 @@ def config_of(settings: train_sections.Train, folder: str) -> Any:
         ) from e
 
 
-def tokenizer_of(settings: train_sections.Train, folder: str) -> Any:
+def tokenizer_of(settings: TrainConfig, folder: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
@@ -53,7 +53,7 @@ def tokenizer_of(settings: train_sections.Train, folder: str) -> Any:
         raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {_reason(e)}") from e
 
 
-def shape_of(config: Any, settings: train_sections.Train) -> Shape:
+def shape_of(config: Any, settings: TrainConfig) -> Shape:
     """Counts without making the model: on the device "meta" it takes no memory."""
     from transformers import AutoModelForCausalLM
 
@@ -69,9 +69,7 @@ def shape_of(config: Any, settings: train_sections.Train) -> Shape:
     return Shape(n, trained, *sizes, 2 * heads * width, config.vocab_size)
 
 
-def estimate(
-    shape: Shape, settings: train_sections.Train, prompt: int, size: int, dtype: torch.dtype
-) -> dict[str, float]:
+def estimate(shape: Shape, settings: TrainConfig, prompt: int, size: int, dtype: torch.dtype) -> dict[str, float]:
     """Bytes on one device, by what they are for, with prompts of so many tokens on `size` devices. Upper bounds of
     what stands in memory at once; the kernels' own buffers are not in it.
     """
@@ -105,7 +103,7 @@ def estimate(
     }
 
 
-def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, where: World, dtype: torch.dtype) -> None:
+def check_memory(shape: Shape, settings: TrainConfig, prompt: int, where: World, dtype: torch.dtype) -> None:
     """Raise ConfigError, with the estimate and what to change, if a step with the longest prompt can't fit."""
     on_cpu = where.device.type == "cpu"
     if on_cpu and shape.parameters > CPU_LIMIT:
@@ -125,7 +123,7 @@ def check_memory(shape: Shape, settings: train_sections.Train, prompt: int, wher
         )
 
 
-def _memory(where: World, settings: train_sections.Train) -> float:
+def _memory(where: World, settings: TrainConfig) -> float:
     """Bytes that the trainer can have."""
     if where.device.type == "cuda":
         free, total = torch.cuda.mem_get_info(where.device)
@@ -133,7 +131,7 @@ def _memory(where: World, settings: train_sections.Train) -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def load(folder: str, settings: train_sections.Train, where: World, frozen: bool = False) -> Any:
+def load(folder: str, settings: TrainConfig, where: World, frozen: bool = False) -> Any:
     """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used.
 
     `frozen`: it will not be trained.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen.config import train as train_sections
+from datagen.config.train import TrainConfig
 from datagen.train import rollout, rollout_vllm
 from datagen.train.data import Tasks
 from datagen.train.parallel import World
@@ -19,7 +19,7 @@ from datagen.train.scoring import Scorer
 
 @dataclass
 class Parts:
-    settings: train_sections.Train
+    settings: TrainConfig
     seed: int
     folder: Path
     model: Any

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datagen.config import train as train_sections
+from datagen.config.train import RolloutConfig
 from datagen.train import parallel
 from datagen.train.policy import Own
 
@@ -56,7 +56,7 @@ class Stop:
 class Sampler:
     """The model as its own sampler; `rollout_vllm` has another."""
 
-    def __init__(self, model: Any, stop: Stop, settings: train_sections.Rollout) -> None:
+    def __init__(self, model: Any, stop: Stop, settings: RolloutConfig) -> None:
         self.model, self.stop, self.settings = model, stop, settings
 
     def take(self, model: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datagen.config import train as train_sections
+from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import vllm
 from datagen.train import lora, parallel
@@ -27,7 +27,7 @@ GPU_SHARE = 0.3
 HOTTEST = 2.0
 
 
-def check(settings: train_sections.Train) -> None:
+def check(settings: TrainConfig) -> None:
     """Raise MissingExtra or ConfigError for what vLLM can't be started with."""
     vllm.check("train.rollout.sampler vllm", settings.rollout.vllm)
     if settings.rollout.temperature > HOTTEST:
@@ -40,7 +40,7 @@ def check(settings: train_sections.Train) -> None:
             raise ConfigError(f"{WHERE}: {name} is {value}, but each rank has a copy of the model on its own GPU")
 
 
-def share(settings: train_sections.Train) -> float:
+def share(settings: TrainConfig) -> float:
     """Of a GPU's memory, which is vLLM's."""
     return settings.rollout.vllm.get("gpu_memory_utilization", GPU_SHARE)
 
@@ -49,7 +49,13 @@ class Sampler:
     """Raises EngineError when vLLM can't run the model."""
 
     def __init__(
-        self, settings: train_sections.Train, source: str, longest: int, dtype: torch.dtype, ends: list[int], size: int
+        self,
+        settings: TrainConfig,
+        source: str,
+        longest: int,
+        dtype: torch.dtype,
+        ends: list[int],
+        size: int,
     ) -> None:
         """`longest`: tokens of the longest prompt. `size`: of the world."""
         self.settings, self.ends = settings, ends

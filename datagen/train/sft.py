@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen.config import train as train_sections
+from datagen.config.train import TrainConfig
 from datagen.grounding import tags
 from datagen.train import update
 from datagen.train.data import Task
@@ -27,7 +27,7 @@ def step(
     optimizer: torch.optim.Optimizer,
     prompts: Sequence[Tensor],
     outputs: Sequence[list[int]],
-    settings: train_sections.Train,
+    settings: TrainConfig,
     where: World,
 ) -> dict[str, float]:
     """One optimizer step on the cross-entropy of these outputs, a mean over tokens. Raises update.Diverged."""

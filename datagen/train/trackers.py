@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import shards
-from datagen.config.train import Train
+from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError, MissingExtra
 
 Row = dict[str, float]  # its numbers, with `step`
@@ -17,7 +17,7 @@ Board = tuple[Callable[[Row], Any], Callable[[bool], Any]]  # takes a row; is cl
 RUN = "wandb-run"  # the file with its name, by which it goes on when the training does
 
 
-def asked_for(settings: Train, folder: Path) -> list[Board]:
+def asked_for(settings: TrainConfig, folder: Path) -> list[Board]:
     """Raises MissingExtra, and ConfigError where there is no account to write to."""
     found = [tensorboard(folder)] if settings.tensorboard else []
     return [*found, wandb(settings, folder)] if settings.wandb else found
@@ -38,7 +38,7 @@ def tensorboard(folder: Path) -> Board:
     return write, lambda failed: writer.close()
 
 
-def wandb(settings: Train, folder: Path) -> Board:
+def wandb(settings: TrainConfig, folder: Path) -> Board:
     try:
         import wandb as api
     except ImportError as e:

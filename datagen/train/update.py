@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen.config import train as train_sections
+from datagen.config.train import LossConfig, OptimizerConfig, TrainConfig
 from datagen.errors import UserError
 from datagen.train import logprobs, parallel
 from datagen.train.loss import Batch, group_advantages, policy_loss, token_weights
@@ -51,7 +51,12 @@ class Group:
 
 
 def note_logprobs(
-    model: Any, reference: Any, groups: list[Group], prompts: list[Tensor], settings: train_sections.Train, where: World
+    model: Any,
+    reference: Any,
+    groups: list[Group],
+    prompts: list[Tensor],
+    settings: TrainConfig,
+    where: World,
 ) -> None:
     """Write down what the model, and the reference if there is one, gives the responses before they are trained on."""
     limit, temperature = settings.tokens_per_pass, settings.rollout.temperature
@@ -72,7 +77,7 @@ def step(
     optimizer: torch.optim.Optimizer,
     groups: Sequence[Group],
     prompts: Sequence[Tensor],
-    settings: train_sections.Train,
+    settings: TrainConfig,
     where: World,
 ) -> dict[str, float]:
     """One optimizer step on all of these groups, which are shared among the ranks. Returns metrics, means over tokens.
@@ -128,7 +133,7 @@ def accumulate(model: Any, items: list[Any], work: Any, where: World) -> None:
 
 
 def finish(
-    model: Any, optimizer: torch.optim.Optimizer, metrics: dict[str, float], settings: train_sections.Optimizer
+    model: Any, optimizer: torch.optim.Optimizer, metrics: dict[str, float], settings: OptimizerConfig
 ) -> dict[str, float]:
     """Take the step that `.grad` says. Raises Diverged, with the parameters as they were."""
     length = parallel.norm(list(model.parameters()), settings.max_grad_norm)
@@ -141,7 +146,7 @@ def finish(
     return metrics | {"grad_norm": length}
 
 
-def _batch(group: Group, weights_N: list[float], settings: train_sections.Loss, device: torch.device) -> Batch:
+def _batch(group: Group, weights_N: list[float], settings: LossConfig, device: torch.device) -> Batch:
     rewards_G = torch.tensor(group.totals, dtype=torch.float64)
     advantages = group_advantages(rewards_G, settings.advantage_by_std).float().to(device)
     sampled = [logprob for response in group.responses for logprob in response.logprobs]
@@ -160,7 +165,7 @@ def _part(batch: Batch, of: slice, tokens: slice) -> Batch:
     return Batch(batch.lengths[of], batch.advantages_N[of], batch.weights_N[of], old, ref, sampled)
 
 
-def _named(sums: dict[str, float], settings: train_sections.Train) -> dict[str, float]:
+def _named(sums: dict[str, float], settings: TrainConfig) -> dict[str, float]:
     """All that every rank must have a number for, since they are added up."""
     names = ["loss", "entropy", "clip_fraction", "ratio", "kl_old", "kl_sampler"]
     return {name: sums.get(name, 0.0) for name in [*names, *(["kl_ref"] if settings.loss.kl else [])]}

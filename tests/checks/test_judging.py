@@ -285,7 +285,7 @@ def test_a_new_candidate_is_asked_about_and_no_other(copy):
         {"judge.sampling.temperature": 0.5},
         {"judge.sampling.max_tokens": 100},
         {"judge.max_answer_chars": 100},
-        {"judge.max_rereads": 0},
+        {"judge.max_parse_retries": 0},
         {"judge.engine": {"model": "another"}},
     ],
 )

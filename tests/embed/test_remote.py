@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from datagen.config.sections import Embed, Endpoint
+from datagen.config.sections import EmbedConfig, EndpointConfig
 from datagen.embed import encoder, remote
 from datagen.errors import ConfigError, EngineError, UserError
 from tests.servers import embeddings
@@ -16,10 +16,10 @@ from tests.servers.openai_server import Server, Settings, serve
 TEXTS = [f"chunk {i} about theme {i % 7} and {i * i}" for i in range(100)]
 
 
-def asking(*servers: Server | str, **given) -> Embed:
+def asking(*servers: Server | str, **given) -> EmbedConfig:
     urls = [server if isinstance(server, str) else server.url for server in servers]
-    endpoints = tuple(Endpoint(base_url=url, **given) for url in urls)
-    return Embed(model="scripted", endpoints=endpoints)
+    endpoints = tuple(EndpointConfig(base_url=url, **given) for url in urls)
+    return EmbedConfig(model="scripted", endpoints=endpoints)
 
 
 def expected(texts: list[str]) -> np.ndarray:
@@ -212,7 +212,7 @@ def test_no_thread_and_no_connection_is_left():
 def test_identity_is_the_name_and_not_the_address():
     here, there = asking("http://a/v1"), asking("http://b/v1", max_concurrency=3)
     assert encoder.identity(here) == encoder.identity(there) == "served scripted@main"
-    assert encoder.identity(here) != encoder.identity(Embed(model="scripted"))
+    assert encoder.identity(here) != encoder.identity(EmbedConfig(model="scripted"))
     assert encoder.alone(here)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tenacity
 
-from datagen.config.sections import Endpoint, Engine
+from datagen.config.sections import EndpointConfig, EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import batch_api
 from datagen.llm.base import Completion, Request
@@ -24,8 +24,8 @@ def asked(n: int, schema: dict | None = None, model: str = "m") -> list[Request]
 def engine_for(
     url: str, folder: Path, max_attempts: int = 3, max_error_rate: float = 1.0, key: str | None = None, **limits
 ) -> BatchEngine:
-    endpoint = Endpoint(base_url=url, api_key_env=key)
-    settings = Engine(
+    endpoint = EndpointConfig(base_url=url, api_key_env=key)
+    settings = EngineConfig(
         kind="openai-batch", endpoints=(endpoint,), max_attempts=max_attempts, max_error_rate=max_error_rate, patience=5
     )
     return BatchEngine(settings, str(folder), **FAST | limits)
@@ -299,7 +299,7 @@ def test_so_do_too_many_failures(tmp_path):
 
 
 def test_settings_that_make_no_sense_are_refused(tmp_path, monkeypatch):
-    two = Engine(endpoints=(Endpoint(base_url="http://a/v1"), Endpoint(base_url="http://b/v1")))
+    two = EngineConfig(endpoints=(EndpointConfig(base_url="http://a/v1"), EndpointConfig(base_url="http://b/v1")))
     with pytest.raises(ConfigError, match="one endpoint, not 2"):
         BatchEngine(two, str(tmp_path))
     monkeypatch.delenv("BATCH_KEY", raising=False)

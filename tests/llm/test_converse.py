@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.config.sections import Price
+from datagen.config.sections import PriceConfig
 from datagen.errors import EngineError, UserError
 from datagen.llm import converse, cost, journal
 from datagen.llm.base import Closed, Completion, Conversation, Request
@@ -16,7 +16,7 @@ from datagen.llm.converse import Driver, OverBudget, Talk
 from datagen.llm.cost import Budget
 from datagen.llm.journal import Journal
 
-FREE = Price()
+FREE = PriceConfig()
 
 
 @dataclass
@@ -149,7 +149,7 @@ def test_the_same_request_is_asked_once_and_kept_with_both(tmp_path):
             yield Talk(name, [chat("same", 3), chat("same", 3), chat(name, 1)], Journal(tmp_path / f"{name}.jsonl"))
 
     engine = Scripted()
-    budget = Budget(Price(prompt=1.0, completion=1.0))
+    budget = Budget(PriceConfig(prompt=1.0, completion=1.0))
     found = {talk.name: talk.results for talk in converse.hold(Driver(both(), budget, 6), engine)}
     same = "0SAME 1SAME 2SAME"
     assert found == {"one": [same, same, "0ONE"], "other": [same, same, "0OTHER"]}
@@ -246,14 +246,14 @@ def test_what_is_missing_offline_is_counted(tmp_path):
 
 # Money ----------------------------------------------------------------------------------------------------------------
 
-PRICE = Price(prompt=2.0, cached=0.5, completion=10.0)
+PRICE = PriceConfig(prompt=2.0, cached=0.5, completion=10.0)
 
 
 def test_what_a_reply_costs():
     found = Completion("k", "x", prompt_tokens=1000, cached_tokens=400, completion_tokens=50)
     assert cost.cost_of(PRICE, found) == pytest.approx((600 * 2 + 400 * 0.5 + 50 * 10) / 1e6)
-    assert cost.cost_of(Price(prompt=2.0), found) == pytest.approx(1000 * 2 / 1e6)  # cached as the others
-    assert cost.cost_of(Price(prompt=2.0, cached=0.0), found) == pytest.approx(600 * 2 / 1e6)
+    assert cost.cost_of(PriceConfig(prompt=2.0), found) == pytest.approx(1000 * 2 / 1e6)  # cached as the others
+    assert cost.cost_of(PriceConfig(prompt=2.0, cached=0.0), found) == pytest.approx(600 * 2 / 1e6)
     assert cost.cost_of(PRICE, Completion("k", error="server error")) == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config.sections import Endpoint
+from datagen.config.sections import EndpointConfig
 from datagen.llm.dispatch import (
     CLOSED,
     COOL_DOWN,
@@ -259,7 +259,7 @@ class Clock:
 
 
 def lane(most: int = 4, latency: float = 0.0, model: str = "m", **limits) -> Lane:
-    made = Lane.to(Endpoint(base_url="http://there/v1", max_concurrency=most, **limits), model)
+    made = Lane.to(EndpointConfig(base_url="http://there/v1", max_concurrency=most, **limits), model)
     made.latency = latency
     return made
 

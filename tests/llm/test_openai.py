@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from datagen.config.sections import Endpoint, Engine
+from datagen.config.sections import EndpointConfig, EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm.base import Closed, Completion, Request
 from datagen.llm.endpoint import payload
@@ -47,10 +47,10 @@ def number(body: dict) -> str:
 def engine_for(*urls: str, keys: tuple[str | None, ...] = (), max_concurrency: int = 64, **given) -> OpenAIEngine:
     keys = keys or (None,) * len(urls)
     endpoints = tuple(
-        Endpoint(base_url=url, api_key_env=key, max_concurrency=max_concurrency)
+        EndpointConfig(base_url=url, api_key_env=key, max_concurrency=max_concurrency)
         for url, key in zip(urls, keys, strict=True)
     )
-    return OpenAIEngine(Engine(endpoints=endpoints, **given))
+    return OpenAIEngine(EngineConfig(endpoints=endpoints, **given))
 
 
 def answers(engine: OpenAIEngine, requests: list[Request]) -> list[Completion]:
@@ -450,7 +450,7 @@ def test_a_missing_key_is_named(monkeypatch):
         engine_for("http://there/v1", keys=("KEY_THREE",))
     assert "sk-" not in str(e.value)
     with pytest.raises(ConfigError, match=r"^https://api\.openai\.com/v1 needs a key: .* OPENAI_API_KEY .*--base-url"):
-        OpenAIEngine(Engine(endpoints=(Endpoint(),)))
+        OpenAIEngine(EngineConfig(endpoints=(EndpointConfig(),)))
 
 
 # Asking and ending ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.config.sections import Engine
+from datagen.config.sections import EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm.base import Closed, Completion, Request
 from datagen.llm.vllm import REFUSED, VLLMEngine
@@ -52,7 +52,7 @@ def engine(folder) -> Iterator[VLLMEngine]:
 
 
 def started(folder: Path, **vllm) -> VLLMEngine:
-    return VLLMEngine(Engine(kind="vllm", model=str(folder), vllm=ARGUMENTS | vllm))
+    return VLLMEngine(EngineConfig(kind="vllm", model=str(folder), vllm=ARGUMENTS | vllm))
 
 
 def request(text: str, sample: int = 0, schema: dict | None = None, **sampling) -> Request:

@@ -269,7 +269,7 @@ def test_made_anew_with_more_candidates_only_the_new_ones_are_asked(copy):
         {"generate.sampling.extra": {"top_k": 3}},
         {"generate.candidates": 2},
         {"generate.min_evidence": 3},
-        {"generate.max_rereads": 0},
+        {"generate.max_parse_retries": 0},
         {"generate.question_types": ["cause"]},
         {"engine.model": "another"},
         {"generate.engine": {"model": "another"}},

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config.sections import Input
+from datagen.config.sections import InputConfig
 from datagen.errors import InputError
 from datagen.records import Document, Dropped, from_table, to_table
 from datagen.text import documents, sources
@@ -32,7 +32,7 @@ def zstd(data: bytes) -> bytes:
 
 
 def read(path: Path, **settings: Any) -> tuple[list[Document], list[Dropped]]:
-    rows = list(documents.read(sources.find(str(path))[0], Input(**settings)))
+    rows = list(documents.read(sources.find(str(path))[0], InputConfig(**settings)))
     good = [row for row in rows if isinstance(row, Document)]
     bad = [row for row in rows if isinstance(row, Dropped)]
     assert from_table(Document, to_table(Document, good)) == good  # every row can be written
@@ -301,7 +301,7 @@ def test_reading_holds_a_row_or_row_group_not_the_file(tmp_path, kind):
         (tmp_path / f"a.{kind}").write_bytes(pack(f'{{"text": "{text}"}}\n'.encode() * 300))
     files, _ = sources.find(str(tmp_path))
     tracemalloc.start()
-    assert sum(isinstance(row, Document) for row in documents.read(files, Input())) == 300  # 30 MB
+    assert sum(isinstance(row, Document) for row in documents.read(files, InputConfig())) == 300  # 30 MB
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
 
@@ -309,7 +309,7 @@ def test_reading_holds_a_row_or_row_group_not_the_file(tmp_path, kind):
 def test_of_what_was_read_only_the_ids_are_kept(tmp_path):
     def kept(n: int) -> int:
         (tmp_path / "a.jsonl").write_text("".join(f'{{"id": "document-{i:08d}", "text": "x"}}\n' for i in range(n)))
-        rows = documents.read(sources.find(str(tmp_path))[0], Input())
+        rows = documents.read(sources.find(str(tmp_path))[0], InputConfig())
         tracemalloc.start()
         for _ in range(n):
             next(rows)
@@ -402,11 +402,11 @@ def test_unfit_parquet_columns_are_said_before_anything_is_read(tmp_path, column
     parquet(tmp_path / "b.parquet", columns)
     files, _ = sources.find(str(tmp_path))
     with pytest.raises(InputError) as error:
-        documents.check(files, Input())
+        documents.check(files, InputConfig())
     assert str(error.value).startswith(f"{tmp_path / 'b.parquet'}: ")
     assert says in str(error.value)
     with pytest.raises(InputError):
-        next(documents.read(files, Input()))
+        next(documents.read(files, InputConfig()))
 
 
 @pytest.mark.parametrize("cut", [None, 100])
@@ -414,7 +414,7 @@ def test_a_file_that_is_not_parquet(tmp_path, cut):
     path = parquet(tmp_path / "a.parquet", {"text": ["x"] * 100})
     path.write_bytes(path.read_bytes()[:cut] if cut else b"a text that only calls itself parquet")
     with pytest.raises(InputError, match=r"a\.parquet: not a parquet file, or cut off"):
-        documents.check(sources.find(str(path))[0], Input())
+        documents.check(sources.find(str(path))[0], InputConfig())
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -422,7 +422,7 @@ def test_a_json_array_is_not_json_lines(tmp_path, pack):
     path = tmp_path / ("a.json" if pack is bytes else "a.json.gz")
     path.write_bytes(pack(b'\n[{"text": "x"}]'))
     with pytest.raises(InputError, match=r"a JSON array, not JSON lines; convert it with: jq -c"):
-        documents.check(sources.find(str(path))[0], Input())
+        documents.check(sources.find(str(path))[0], InputConfig())
 
 
 def test_hf_rows(tmp_path, monkeypatch):
@@ -431,13 +431,13 @@ def test_hf_rows(tmp_path, monkeypatch):
     (tmp_path / "set").mkdir()
     parquet(tmp_path / "set" / "test-00000-of-00001.parquet", {"text": ["a", None, "b"], "n": [1, 2, 3]})
     files, _ = sources.find(f"hf://{tmp_path / 'set'}")
-    rows = list(documents.read(files, Input(hf_split="test")))
+    rows = list(documents.read(files, InputConfig(hf_split="test")))
     assert rows[0] == Document("set:0", "set:0", "utf-8", '{"n":1}', "a")
     assert isinstance(rows[1], Dropped)
     assert (rows[1].row_id, rows[1].reason) == ("set:1", "no text")
     assert rows[2] == Document("set:2", "set:2", "utf-8", '{"n":3}', "b")
     with pytest.raises(InputError, match="no column 'body'; it has text, n"):
-        documents.check(files, Input(hf_split="test", text_column="body"))
+        documents.check(files, InputConfig(hf_split="test", text_column="body"))
 
 
 def test_details_are_short_whatever_the_names_and_values(tmp_path):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datagen.config.sections import Input
+from datagen.config.sections import InputConfig
 from datagen.errors import InputError, MissingExtra
 from datagen.text import sources
 from datagen.text.sources import File
@@ -249,7 +249,7 @@ def test_hf_addresses():
 def test_hf_without_the_datasets_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtra, match=r"pip install 'longrlvr-data\[hf\]'"):
-        sources.load_hf(sources.find("hf://owner/name")[0][0], Input())
+        sources.load_hf(sources.find("hf://owner/name")[0][0], InputConfig())
 
 
 def test_hf_loads_a_local_dataset_and_says_why_it_cannot(tmp_path, monkeypatch):
@@ -258,10 +258,12 @@ def test_hf_loads_a_local_dataset_and_says_why_it_cannot(tmp_path, monkeypatch):
     (tmp_path / "set").mkdir()
     pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "set" / "train-00000-of-00001.parquet")
     files, _ = sources.find(f"hf://{tmp_path / 'set'}")
-    assert sources.load_hf(files[0], Input())["text"][:] == ["a", "b"]
-    assert sources.fingerprint(files, {}, Input()) == sources.fingerprint(files, {}, Input())
-    assert sources.fingerprint(files, {}, Input()) != sources.fingerprint(files, {}, Input(hf_split="train[:1]"))
+    assert sources.load_hf(files[0], InputConfig())["text"][:] == ["a", "b"]
+    assert sources.fingerprint(files, {}, InputConfig()) == sources.fingerprint(files, {}, InputConfig())
+    assert sources.fingerprint(files, {}, InputConfig()) != sources.fingerprint(
+        files, {}, InputConfig(hf_split="train[:1]")
+    )
     with pytest.raises(InputError, match=r"set: cannot load subset default, split nosuch, revision newest: \w+"):
-        sources.load_hf(files[0], Input(hf_split="nosuch"))
+        sources.load_hf(files[0], InputConfig(hf_split="nosuch"))
     with pytest.raises(InputError, match=r"gone: cannot load"):
-        sources.load_hf(sources.find(f"hf://{tmp_path / 'gone'}")[0][0], Input())
+        sources.load_hf(sources.find(f"hf://{tmp_path / 'gone'}")[0][0], InputConfig())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from datagen.config.train import Train
+from datagen.config.train import TrainConfig
 from datagen.train import checkpoint, models, rollout, tiny
 from datagen.train.parallel import World
 from tests.servers import tiny_model
@@ -28,7 +28,7 @@ def test_vllm_says_the_same(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     from vllm import LLM, SamplingParams  # pyright: ignore[reportMissingImports]
 
-    settings, where = Train(), World(0, 1, torch.device("cpu"))
+    settings, where = TrainConfig(), World(0, 1, torch.device("cpu"))
     shape: dict[str, Any] = {"num_attention_heads": 2, "max_position_embeddings": 256}
     start = tiny.build(tmp_path / "start", [row(0)["prompt"][0]["content"]], 300, **shape)
     model, tokenizer = models.load(str(start), settings, where), models.tokenizer_of(settings, str(start))

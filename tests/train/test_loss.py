@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config.train import Loss
+from datagen.config.train import LossConfig
 from datagen.train.loss import Batch, group_advantages, k3, overlong_penalty, policy_loss, token_weights
 
 lengths_of = st.lists(st.integers(1, 50), min_size=1, max_size=9)
@@ -38,7 +38,7 @@ def test_the_weights_of_the_aggregations(lengths):
     assert sums("dr-grpo") == pytest.approx([n / (64 * len(lengths)) for n in lengths])
 
 
-def loss_of(ratios, advantages, settings=Loss(), lengths=None, **more):  # noqa: B008  # frozen
+def loss_of(ratios, advantages, settings=LossConfig(), lengths=None, **more):  # noqa: B008  # frozen
     logp = torch.tensor(ratios).log().requires_grad_()
     n = len(advantages)
     lengths = lengths or [1] * n
@@ -64,7 +64,7 @@ def test_the_first_step_is_the_policy_gradient():
 
 def test_a_sequence_ratio_is_the_geometric_mean():
     ratios = [1.1, 1.2, 0.9, 1.3]
-    loss, grad, _ = loss_of(ratios, [1.0, -1.0], Loss(ratio="sequence"), lengths=[3, 1])
+    loss, grad, _ = loss_of(ratios, [1.0, -1.0], LossConfig(ratio="sequence"), lengths=[3, 1])
     first = (1.1 * 1.2 * 0.9) ** (1 / 3)
     assert loss == pytest.approx(-3 * first + 1.3)
     assert grad == pytest.approx([-first] * 3 + [1.3])
@@ -78,7 +78,7 @@ def test_k3_is_zero_for_the_same_and_positive_otherwise():
 
 
 def test_the_kl_term_pulls_towards_the_reference():
-    _, grad, _ = loss_of([1.0, 1.0], [0.0, 0.0], Loss(kl=0.5), ref_T=torch.tensor([0.3, -0.3]))
+    _, grad, _ = loss_of([1.0, 1.0], [0.0, 0.0], LossConfig(kl=0.5), ref_T=torch.tensor([0.3, -0.3]))
     assert grad[0] < 0 < grad[1]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datagen.config.train import Loss
+from datagen.config.train import LossConfig
 from datagen.train.loss import Batch, group_advantages, k3, policy_loss, token_weights
 
 THERE = json.loads(Path(__file__).with_name("references.json").read_text())
@@ -38,7 +38,7 @@ def tensor(name):
 @pytest.mark.parametrize("case", THERE["cases"], ids=ids)
 def test_the_loss_and_its_gradient(case):
     own = THERE["settings"] | ({"clip_dual": NEVER} if case["peer"] == "trl" else {})
-    settings = Loss(**own, aggregation=case["aggregation"], ratio=case["ratio"], kl=case["kl"])
+    settings = LossConfig(**own, aggregation=case["aggregation"], ratio=case["ratio"], kl=case["kl"])
     lengths = THERE["lengths"]
     batch = Batch(
         lengths,

@@ -16,7 +16,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from datagen.cli import app
-from datagen.config.train import Train
+from datagen.config.train import TrainConfig
 from datagen.train import logprobs, models, rollout_vllm, tiny
 from datagen.train.parallel import World
 from tests.servers import tiny_model
@@ -75,7 +75,7 @@ def off(model: Any, groups: list[list[Any]]) -> float:
 
 @pytest.mark.parametrize("kind", ["tied", "untied", "lora"])
 def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
-    settings = Train.model_validate(HOW | ({"lora": {"rank": 4}} if kind == "lora" else {}))
+    settings = TrainConfig.model_validate(HOW | ({"lora": {"rank": 4}} if kind == "lora" else {}))
     source = built(tmp_path / "model", kind == "tied")
     model = models.load(source, settings, CPU)
     sampler = rollout_vllm.Sampler(settings, source, 65, torch.float32, [END], 1)
@@ -101,7 +101,7 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
 
 def test_responses_end_where_the_trainers_own_do(tmp_path):
     """At the token that closes the answer or ends a turn, which belongs to them; else they are cut."""
-    settings = Train.model_validate(HOW)
+    settings = TrainConfig.model_validate(HOW)
     source = built(tmp_path / "model", True)
     tokenizer = models.tokenizer_of(settings, source)
     closing = tokenizer.convert_tokens_to_ids("\n</answer>")

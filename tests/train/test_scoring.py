@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from datagen.config.sections import Endpoint, Engine
-from datagen.config.train import Reward
+from datagen.config.sections import EndpointConfig, EngineConfig
+from datagen.config.train import RewardConfig
 from datagen.grounding import rewards, tags
 from datagen.train.data import Task
 from datagen.train.rollout import Response
@@ -17,7 +17,7 @@ TASK = Task("q1", "What trees?", "the red oak", (1, 3), 0, 0)
 
 def scored(answer: str, cited=(1, 3), n=10, engine=None, **settings) -> Any:
     text = tags.render_response(cited, answer)
-    scorer = Scorer(Reward(**settings), engine or Engine(), 20)
+    scorer = Scorer(RewardConfig(**settings), engine or EngineConfig(), 20)
     try:
         [one] = scorer([(TASK, Response([5] * n, [0.0] * n, True), text)])
     finally:
@@ -47,7 +47,7 @@ def test_each_kind_of_reward_is_a_part_of_the_one_in_rewards():
 
 
 def test_what_cannot_be_parsed_is_wrong():
-    scorer = Scorer(Reward(), Engine(), 20)
+    scorer = Scorer(RewardConfig(), EngineConfig(), 20)
     [one] = scorer([(TASK, Response([5], [0.0], False), "the red oak")])
     assert (one.total, one.parsed) == (0, False)
 
@@ -59,8 +59,8 @@ def test_too_long_a_response_costs():
     )
 
 
-def judge(url: str) -> Engine:
-    return Engine(model="judge", endpoints=(Endpoint(base_url=url),), max_attempts=1)
+def judge(url: str) -> EngineConfig:
+    return EngineConfig(model="judge", endpoints=(EndpointConfig(base_url=url),), max_attempts=1)
 
 
 def test_a_model_verifies_what_strings_can_not_tell():
@@ -80,7 +80,7 @@ def test_a_failed_verifier_masks_the_response():
 
 def test_the_same_answer_is_asked_about_once():
     with serve(Settings(reply=lambda body: "[[No]]")) as server:
-        scorer = Scorer(Reward(verifier="llm"), judge(server.url), 20)
+        scorer = Scorer(RewardConfig(verifier="llm"), judge(server.url), 20)
         text = tags.render_response([1], "green elm")
         many = scorer([(TASK, Response([5], [0.0], True), text)] * 6)
         assert server.stats.requests == 2
