@@ -30,6 +30,7 @@ class Reporter:
         self.started = self.said = time.monotonic()
 
     def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool = False) -> None:
+        """Begin a stage: `done` of `total` units were made before; `ticks` if it reports from within its shards."""
         self.stage, self.unit, self.total, self.ticks = stage, unit, total or 0, ticks
         self.done = self.resumed = done
         self.started = self.said = time.monotonic()
@@ -56,6 +57,7 @@ class Reporter:
             self.advance(n)
 
     def advance(self, n: int) -> None:
+        """n more units are done."""
         self.done += n
         now = time.monotonic()
         rate = (self.done - self.resumed) / max(now - self.started, 1e-9)
@@ -68,19 +70,23 @@ class Reporter:
             self._line(f"{self.done:,}{of} {self.unit}s, {rate:,.1f}/s{left}")
 
     def finish(self, ledger: Ledger, seconds: float) -> None:
+        """End a stage with a line of what it kept and why the rest left."""
         self.close()
         if not self.quiet:
             self._line(f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger))} ({seconds:.1f} s)")
 
     def close(self) -> None:
+        """Take the bar off the terminal."""
         if self.bar:
             self.bar.stop()
             self.bar = None
 
     def say(self, message: str) -> None:
+        """Print a message to standard error."""
         self.console.print(Text(message))
 
     def error(self, message: str) -> None:
+        """Print an error to standard error."""
         self.close()
         self.console.print(Text.assemble(("error: ", "bold red"), message))
 
@@ -106,6 +112,7 @@ def funnel(statuses: list[StageStatus]) -> Table:
 
 
 def reasons(entry: dict) -> str:
+    """Why rows left, with how many of each, the most frequent first."""
     left = [*entry["rejected"].items(), *((f"failed: {reason}", n) for reason, n in entry["failed"].items())]
     return ", ".join(f"{reason} {n:,}" for reason, n in sorted(left, key=lambda item: -item[1]))
 

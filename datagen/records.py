@@ -46,6 +46,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
+    """A chunk's vector."""
+
     doc_id: str
     chunk_index: Index
     vector: Vector

@@ -32,14 +32,17 @@ _LEDGER = b"longrlvr.ledger"
 
 
 def join(*parts: str) -> str:
+    """One address of folder and file names, for local paths and fsspec addresses alike."""
     return "/".join(part.rstrip("/") if i == 0 and part != "/" else part.strip("/") for i, part in enumerate(parts))
 
 
 def is_local(path: str) -> bool:
+    """Whether an address is on this machine's disk."""
     return isinstance(_open(path)[0], LocalFileSystem)
 
 
 def exists(path: str) -> bool:
+    """Whether a file or folder is there."""
     fs, name = _open(path)
     return fs.exists(name)
 
@@ -84,6 +87,7 @@ def replace_folder(source: str, target: str) -> None:
 
 
 def read_bytes(path: str) -> bytes:
+    """A file's content. Raises FileNotFoundError where there is none."""
     fs, name = _open(path)
     data: Any = fs.cat_file(name)
     return data
@@ -123,6 +127,7 @@ def writing(path: str, size: int | None = None) -> Iterator[None]:
 
 
 def write_json(path: str, value: Any) -> None:
+    """Write a value as indented JSON with sorted keys, atomically."""
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
 
@@ -133,6 +138,7 @@ def write_rows(path: str, record: type, rows: list[Any], ledger: dict[str, Any] 
 
 
 def write_table(path: str, table: pa.Table) -> None:
+    """Write a table as parquet, atomically and durably. Raises UserError where the disk refuses."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **encoding(table.schema))
     write_bytes(path, sink.getvalue().to_pybytes())
@@ -168,11 +174,13 @@ def encoding(schema: pa.Schema) -> dict[str, Any]:
 
 
 def read_table(path: str, columns: list[str] | None = None) -> pa.Table:
+    """A parquet file's table, or some columns of it. Raises UserError where it is damaged."""
     with _opened(path) as f:
         return _table(f, columns)
 
 
 def read_rows(path: str, record: type) -> list[Any]:
+    """A parquet file's rows as records. Raises UserError where it is damaged."""
     with _opened(path) as f:
         return records.from_table(record, _table(f, None))
 

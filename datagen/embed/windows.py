@@ -33,6 +33,7 @@ class Parts:
     lengths: list[int] = field(default_factory=list)
 
     def add(self, text: str, owner: int, tokens: int, overhead: int) -> None:
+        """Add a part of text number `owner`, of so many tokens; a model adds `overhead` more."""
         self.texts.append(text)
         self.owners.append(owner)
         self.weights.append(max(tokens, 1))

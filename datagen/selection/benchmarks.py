@@ -23,6 +23,7 @@ BLOCK = 1 << 20
 
 
 def name(path: str) -> str:
+    """What a benchmark file is called in messages."""
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 

@@ -19,6 +19,8 @@ RUN = 13  # words
 
 @dataclass(frozen=True)
 class Benchmarks:
+    """Runs of words that benchmark files hold."""
+
     names: list[str]
     runs: dict[int, Sets]  # by their length; those shorter than RUN only as far as they were asked for
 
@@ -29,6 +31,7 @@ class Benchmarks:
         return shared and f"{shared[2]} has “{shared[1]}”"
 
     def document(self, text: str) -> str | None:
+        """What a document shares with the benchmarks, in words, or None."""
         found = words.read(text)
         if len(found) < RUN or not (shared := self._shared(found, RUN)):
             return None

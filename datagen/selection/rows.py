@@ -30,6 +30,7 @@ class Documents:
     n_tokens: np.ndarray  # (n_chunks,) int32
 
     def chunks(self, number: int) -> np.ndarray:
+        """(n,) the tokens of each chunk of document number `number`."""
         return self.n_tokens[self.starts[number] : self.starts[number + 1]]
 
 

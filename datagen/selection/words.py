@@ -39,6 +39,7 @@ class Words:
 
 
 def read(text: str) -> Words:
+    """The words of a text, as they are compared."""
     text = unicodedata.normalize("NFKC", text).casefold()
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds, numbers = _characters()

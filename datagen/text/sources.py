@@ -47,6 +47,8 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """An input file, or a dataset that stands for one."""
+
     path: str  # absolute: what is opened (or the hf:// address)
     name: str  # what rows are named after; the same on every machine
     kind: Kind

@@ -32,6 +32,7 @@ class DocumentIndex:
 
     @classmethod
     def build(cls, chunks: Sequence[str]) -> DocumentIndex:
+        """The index of a document, given its chunks' texts in order."""
         counts: Counter[str] = Counter()
         lower_case: set[str] = set()
         starts: list[int] = []

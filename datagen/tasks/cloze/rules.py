@@ -25,21 +25,40 @@ class Question(Protocol):
     """What is checked; a `records.Candidate` and a `cloze.Cloze` both fit."""
 
     @property
-    def question(self) -> str: ...
+    def question(self) -> str:
+        """What is asked."""
+        ...
+
     @property
-    def answer(self) -> str: ...
+    def answer(self) -> str:
+        """The terms in order, separated by semicolons."""
+        ...
+
     @property
-    def ref_chunks(self) -> Sequence[int]: ...
+    def ref_chunks(self) -> Sequence[int]:
+        """The document's chunks that hold the evidence."""
+        ...
+
     @property
-    def terms(self) -> Sequence[str]: ...
+    def terms(self) -> Sequence[str]:
+        """What each blank asks for."""
+        ...
+
     @property
-    def quotes(self) -> Sequence[str]: ...
+    def quotes(self) -> Sequence[str]:
+        """The sentence behind each term."""
+        ...
+
     @property
-    def quote_chunks(self) -> Sequence[int]: ...
+    def quote_chunks(self) -> Sequence[int]:
+        """The chunk that each sentence stands in."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """Least evidence, greatest lengths, and the most chunks of the document that a term may stand in."""
+
     min_evidence: int = 2
     max_question_chars: int = 2000
     max_answer_chars: int = 200
@@ -57,10 +76,13 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """Whether no rule failed."""
         return not self.reason
 
 
 class Rule(NamedTuple):
+    """One thing that is proven: its name, the reason it rejects with, and its test."""
+
     name: str
     reason: str
     fails: Callable[[Question, DocumentIndex, Limits], str | None]  # what is wrong, or None
