@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from datagen import llm as engines
 from datagen import resources, shards
 from datagen.config import model as configs
 from datagen.config.model import Config
+from datagen.config.renamed import RenamedSetting
 from datagen.console import Reporter, funnel
 from datagen.errors import ConfigError, InputError, StaleStage, UserError
 from datagen.executors import local as executors
@@ -349,7 +351,13 @@ def _guarded(reporter: Reporter, verbose: bool, work: Callable[[], int]) -> int:
     """Turn what went wrong into a sentence and an exit code. A bug keeps its traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return work()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", RenamedSetting)
+            shown = warnings.showwarning
+            warnings.showwarning = lambda message, category, *rest: (
+                reporter.say(str(message)) if category is RenamedSetting else shown(message, category, *rest)
+            )
+            return work()
     except KeyboardInterrupt:
         reporter.error("interrupted; what is finished is kept: run the same command again to go on")
         return INTERRUPTED

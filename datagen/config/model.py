@@ -10,7 +10,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from datagen.config import strict_yaml
+from datagen.config import renamed, strict_yaml
 from datagen.config.sections import (
     RUNTIME,
     ChunkConfig,
@@ -77,10 +77,10 @@ def load(path: str | Path | None, overrides: dict[str, Any] | None = None) -> Co
 def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Config:
     """Check YAML text, with overrides (dotted name → value, None is skipped) over it.
 
-    Raises ConfigError naming the source, the line and the setting.
+    Old names of settings are read, with a warning. Raises ConfigError naming the source, the line and the setting.
     """
     data, node = strict_yaml.read(text, source)
-    return _validated(_overlaid(data, overrides or {}), source, node)
+    return _validated(_overlaid(renamed.apply(data, source), overrides or {}), source, node)
 
 
 def merge(config: Config, overrides: dict[str, Any]) -> Config:
