@@ -42,7 +42,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import reach, unit
-from datagen.config.sections import ClusterConfig, EmbedConfig, InputConfig
+from datagen.config.data import ClusterConfig, EmbedConfig, InputConfig
 from datagen.embed import encoder, models
 from datagen.records import Document
 from datagen.stages import chunk, cluster

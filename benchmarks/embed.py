@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from datagen.config.sections import EmbedConfig
+from datagen.config.data import EmbedConfig
 from datagen.embed import encoder, models
 from datagen.executors import local as executors
 

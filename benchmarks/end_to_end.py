@@ -41,7 +41,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from datagen import resources
-from datagen.config.sections import InputConfig
+from datagen.config.data import InputConfig
 from datagen.errors import MissingExtra
 from datagen.records import Document
 from datagen.stages import COMMANDS, STAGES

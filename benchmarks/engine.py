@@ -33,7 +33,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from datagen.config.sections import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.llm.base import Request
 from datagen.llm.openai import OpenAIEngine
 

@@ -48,7 +48,7 @@ from labels_world.rates import LEVELS, Rates
 
 from datagen import shards
 from datagen.config import model as configs
-from datagen.config.sections import JudgeConfig
+from datagen.config.questions import JudgeConfig
 from datagen.records import Candidate, Dropped, Selection
 from datagen.stages import generate, judge, select
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from datagen.config.llm import EndpointConfig, PriceConfig, SamplingConfig
 from datagen.config.model import Config
-from datagen.config.sections import EndpointConfig, PriceConfig, SamplingConfig, Section
+from datagen.config.section import Section
 from datagen.config.train import LoraConfig, TrainConfig
 
 HERE = Path(__file__).parent

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datagen import shards
+from datagen.config.llm import PriceConfig
 from datagen.config.model import Config
-from datagen.config.sections import PriceConfig
 from datagen.executors import local as executors
 from datagen.llm import journal
 from datagen.llm import usage as paid

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datagen.config.sections import EndpointConfig, EngineConfig, PriceConfig
+from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
 from datagen.llm.base import Conversation, Request
 from datagen.llm.converse import Driver, Talk, hold
 from datagen.llm.cost import Budget

@@ -22,8 +22,9 @@ from typing import Any, get_args
 from datagen import prompts
 from datagen.checks import lint as judge_lint
 from datagen.checks.neighbours import Neighbours
+from datagen.config.llm import SamplingConfig
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import Check, SamplingConfig
+from datagen.config.questions import Check
 from datagen.errors import ConfigError
 from datagen.grounding import tags, verify
 from datagen.llm import parsing as readers

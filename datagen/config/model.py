@@ -1,4 +1,4 @@
-"""The one strict YAML model: a section per stage (see sections), an unknown key is an error."""
+"""The one strict YAML model: a section per stage (a module a group of sections), an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -11,31 +11,25 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from datagen.config import renamed, strict_yaml
-from datagen.config.sections import (
-    RUNTIME,
-    ChunkConfig,
-    ClusterConfig,
-    DatasetConfig,
-    EmbedConfig,
-    EngineConfig,
-    GenerateConfig,
-    InputConfig,
-    JudgeConfig,
-    Section,
-    SelectConfig,
-)
+from datagen.config.data import ChunkConfig, ClusterConfig, DatasetConfig, EmbedConfig, InputConfig, SelectConfig
+from datagen.config.llm import EngineConfig
+from datagen.config.questions import GenerateConfig, JudgeConfig
+from datagen.config.section import RUNTIME, Section
 from datagen.config.strict_yaml import clipped
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
 
 
 class Config(Section):
-    seed: int = Field(default=0, ge=0, description="for every draw")
+    seed: int = Field(default=0, ge=0, description="The seed of everything that is drawn at random.")
     workers: int | None = Field(
-        default=None, ge=1, description="processes; default: one per core", json_schema_extra=RUNTIME
+        default=None, ge=1, description="Number of worker processes. Default: one per core.", json_schema_extra=RUNTIME
     )
     max_cost: float | None = Field(
-        default=None, gt=0, description="US dollars a run may spend, by the engines' prices", json_schema_extra=RUNTIME
+        default=None,
+        gt=0,
+        description="Most US dollars that a run may spend, by the prices in `engine.price`.",
+        json_schema_extra=RUNTIME,
     )
     input: InputConfig = InputConfig()
     chunk: ChunkConfig = ChunkConfig()

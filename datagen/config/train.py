@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from datagen.config.sections import RUNTIME, EngineConfig, Fraction, Section
+from datagen.config.llm import EngineConfig
+from datagen.config.section import RUNTIME, Fraction, Section
 
 Activations = Literal["keep", "recompute", "offload"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from datagen.config.sections import EmbedConfig
+from datagen.config.data import EmbedConfig
 from datagen.embed import models
 from datagen.errors import UserError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datagen.config.sections import EmbedConfig
+from datagen.config.data import EmbedConfig
 from datagen.embed import models, windows
 from datagen.errors import UserError
 

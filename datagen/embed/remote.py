@@ -20,7 +20,8 @@ import numpy as np
 import openai
 import tenacity
 
-from datagen.config.sections import EmbedConfig, EndpointConfig
+from datagen.config.data import EmbedConfig
+from datagen.config.llm import EndpointConfig
 from datagen.embed.vectors import BadVectors, read
 from datagen.errors import ConfigError, EngineError, UserError
 from datagen.llm import http_errors as replies

@@ -17,7 +17,7 @@ from datagen import shards
 from datagen.clustering import cut
 from datagen.clustering.reachability import unit
 from datagen.config import model as configs
-from datagen.config import sections
+from datagen.config.data import ClusterConfig
 from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import UserError
@@ -103,7 +103,7 @@ def _vectors(
     return encoder.encode([c.text for c in chunks], config.embed, progress.advance)
 
 
-def _settings(config: Config, value: float) -> sections.ClusterConfig:
+def _settings(config: Config, value: float) -> ClusterConfig:
     return configs.merge(config, {"cluster.min_similarity": value}).cluster
 
 

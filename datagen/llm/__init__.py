@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from datagen.config import sections
+from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError
 from datagen.llm.base import Engine
 
 
-def check(settings: sections.EngineConfig, others: Sequence[sections.EngineConfig], asks: bool) -> None:
+def check(settings: EngineConfig, others: Sequence[EngineConfig], asks: bool) -> None:
     """Find out before any work is done what would stop it later: no model's name; and if it is asked anything, a
     missing key or package. Raises UserError.
     """
@@ -21,7 +21,7 @@ def check(settings: sections.EngineConfig, others: Sequence[sections.EngineConfi
         start(settings, "", others).close()
 
 
-def start(settings: sections.EngineConfig, folder: str, others: Sequence[sections.EngineConfig] = ()) -> Engine:
+def start(settings: EngineConfig, folder: str, others: Sequence[EngineConfig] = ()) -> Engine:
     """The engine that the settings name, for requests to its model and to those of the others (see `check`).
 
     `folder` is where it may keep what must survive a crash.

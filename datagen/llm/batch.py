@@ -22,7 +22,7 @@ from typing import Any
 from openai.types import Batch
 
 from datagen import shards
-from datagen.config import sections
+from datagen.config.llm import EngineConfig
 from datagen.errors import EngineError
 from datagen.llm import http_errors as replies
 from datagen.llm.base import Closed, Completion, Request
@@ -83,7 +83,7 @@ class BatchEngine:
 
     def __init__(
         self,
-        settings: sections.EngineConfig,
+        settings: EngineConfig,
         folder: str,
         *,
         most_requests: int = MOST_REQUESTS,

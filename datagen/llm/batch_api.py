@@ -13,7 +13,7 @@ import openai
 import tenacity
 from openai.types import Batch, FileObject
 
-from datagen.config import sections
+from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import http_errors as replies
 from datagen.llm.endpoint import NO_KEY, address, api_key, client_arguments
@@ -34,7 +34,7 @@ class BatchAPI:
     `pause` waits so many seconds; what it raises ends whatever is being tried.
     """
 
-    def __init__(self, settings: sections.EngineConfig, pause: Callable[[float], None]) -> None:
+    def __init__(self, settings: EngineConfig, pause: Callable[[float], None]) -> None:
         endpoint, *others = settings.endpoints
         if others:
             raise ConfigError(f"engine.kind openai-batch takes one endpoint, not {len(settings.endpoints)}")

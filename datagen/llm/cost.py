@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from datagen.config.sections import PriceConfig
+from datagen.config.llm import PriceConfig
 from datagen.llm.base import Completion, Request
 
 MILLION = 1_000_000

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from datagen.config.sections import EndpointConfig
+from datagen.config.llm import EndpointConfig
 from datagen.llm.endpoint import address
 from datagen.llm.limits import Rate, Window
 

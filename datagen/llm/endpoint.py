@@ -6,7 +6,7 @@ import os
 from collections.abc import Set
 from typing import Any
 
-from datagen.config.sections import EndpointConfig
+from datagen.config.llm import EndpointConfig
 from datagen.errors import ConfigError
 from datagen.llm.base import Request
 

@@ -20,7 +20,7 @@ import httpx2 as httpx
 import openai
 import tenacity
 
-from datagen.config import sections
+from datagen.config.llm import EngineConfig
 from datagen.errors import EngineError
 from datagen.llm import http_errors as replies
 from datagen.llm.base import Closed, Completion, Request, draw
@@ -53,7 +53,7 @@ class OpenAIEngine:
     Raises ConfigError at once when a key is missing.
     """
 
-    def __init__(self, settings: sections.EngineConfig, others: Sequence[sections.EngineConfig] = ()) -> None:
+    def __init__(self, settings: EngineConfig, others: Sequence[EngineConfig] = ()) -> None:
         self.settings = settings
         places = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.endpoints]
         self.keys = [api_key(endpoint) for endpoint, _ in places]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from datagen import shards
+from datagen.config.llm import PriceConfig
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import PriceConfig
 from datagen.errors import ConfigError
 from datagen.llm import cost, journal
 from datagen.llm.cost import Budget

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from datagen.config import sections
+from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError, MissingExtra
 from datagen.llm import http_errors as replies
 from datagen.llm.base import Closed, Completion, Request, draw
@@ -42,7 +42,7 @@ class VLLMEngine:
     that asks: threads and devices are bound to the one that loads.
     """
 
-    def __init__(self, settings: sections.EngineConfig) -> None:
+    def __init__(self, settings: EngineConfig) -> None:
         _installed("engine.kind vllm")
         if (n := settings.vllm.get("data_parallel_size", 1)) != 1:
             raise ConfigError(
@@ -115,7 +115,7 @@ class _Task:
 class _Model:
     """A model in memory. Raises ConfigError for arguments that vLLM does not know, EngineError when it cannot load."""
 
-    def __init__(self, settings: sections.EngineConfig) -> None:
+    def __init__(self, settings: EngineConfig) -> None:
         check("engine.vllm", settings.vllm)
         from vllm.reasoning import ReasoningParserManager  # pyright: ignore[reportMissingImports]
 

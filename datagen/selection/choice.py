@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datagen.config.data import SelectConfig
 from datagen.config.model import Config
-from datagen.config.sections import SelectConfig
 from datagen.executors import local as executors
 from datagen.selection import contamination, window
 from datagen.selection import near_duplicates as duplicates

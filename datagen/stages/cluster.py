@@ -16,7 +16,7 @@ import numpy as np
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
-from datagen.config.sections import ClusterConfig as Settings
+from datagen.config.data import ClusterConfig as Settings
 from datagen.records import Cluster, Dropped, Embedding
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import Stage

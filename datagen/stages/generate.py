@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from datagen import prompts
+from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import EngineConfig
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import Stage

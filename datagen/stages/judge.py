@@ -7,8 +7,8 @@ from typing import Any
 from datagen import prompts
 from datagen.checks import judging as judge_llm
 from datagen.checks.judging import Findings
+from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import EngineConfig
 from datagen.embed import encoder
 from datagen.records import Candidate, Dropped, Judgement
 from datagen.run.shard import Output, Shard

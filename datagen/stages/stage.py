@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 
 from datagen import llm as engines
 from datagen import records, shards
+from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, settings_of
-from datagen.config.sections import EngineConfig
 from datagen.errors import InputError, RunLocked, StaleStage, UserError
 from datagen.executors.local import Map
 from datagen.llm import converse, journal

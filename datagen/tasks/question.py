@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from datagen import prompts
 from datagen.config.model import Config, engine_of
-from datagen.config.sections import QuestionType
+from datagen.config.questions import QuestionType
 from datagen.grounding import tags
 from datagen.llm import parsing as readers
 from datagen.llm.base import Conversation, Request

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from datagen.config.sections import InputConfig
+from datagen.config.data import InputConfig
 from datagen.errors import InputError
 from datagen.records import Document, Dropped
 from datagen.text import decode, sources

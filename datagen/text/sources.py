@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from datagen import shards
-from datagen.config.sections import InputConfig
+from datagen.config.data import InputConfig
 from datagen.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:

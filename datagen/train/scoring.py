@@ -9,7 +9,7 @@ from typing import Any
 
 from datagen import llm as engines
 from datagen import prompts
-from datagen.config import sections
+from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
@@ -36,7 +36,7 @@ class Scorer:
     not answer.
     """
 
-    def __init__(self, settings: RewardConfig, engine: sections.EngineConfig, max_tokens: int) -> None:
+    def __init__(self, settings: RewardConfig, engine: EngineConfig, max_tokens: int) -> None:
         self.settings, self.max_tokens = settings, max_tokens
         self.engine: Any = None
         if settings.verifier == "llm":

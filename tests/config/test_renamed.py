@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from datagen.config import model, renamed
@@ -7,10 +9,10 @@ from datagen.errors import ConfigError
 def test_every_new_name_is_a_setting():
     for new in renamed.RENAMED.values():
         section, *rest = new.split(".")
-        kind = model.Config.model_fields[section].annotation
+        kind: Any = model.Config.model_fields[section].annotation
         for name in rest:
-            assert name in kind.model_fields  # pyright: ignore[reportOptionalMemberAccess]
-            kind = kind.model_fields[name].annotation  # pyright: ignore[reportOptionalMemberAccess]
+            assert name in kind.model_fields
+            kind = kind.model_fields[name].annotation
 
 
 def test_an_old_name_is_read_with_a_warning_that_says_the_new_one():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datagen.config.sections import EmbedConfig
+from datagen.config.data import EmbedConfig
 from datagen.embed import encoder, local, models, windows
 from datagen.errors import UserError
 from tests.embed.tiny_encoder import VOCABULARY, save_static, save_tiny

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from datagen.config.sections import EmbedConfig
+from datagen.config.data import EmbedConfig
 from datagen.embed import encoder, models
 from datagen.errors import ConfigError, MissingExtra
 from tests.embed.tiny_encoder import save_tiny
@@ -73,12 +73,12 @@ def load_from_hub(endpoint: str) -> tuple[float, str]:
     """How long it takes to hear that a model cannot be had from a hub at that address, and what is said."""
     code = """if True:
         import sentence_transformers, time
-        from datagen.config.sections import Embed
+        from datagen.config.data import EmbedConfig
         from datagen.embed import encoder
         from datagen.errors import ConfigError
         started = time.monotonic()
         try:
-            encoder.encode(["text"], Embed(model="nobody/no-such-model", device="cpu"))
+            encoder.encode(["text"], EmbedConfig(model="nobody/no-such-model", device="cpu"))
         except ConfigError as e:
             print(time.monotonic() - started, e)
     """

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from datagen.config.sections import EmbedConfig, EndpointConfig
+from datagen.config.data import EmbedConfig
+from datagen.config.llm import EndpointConfig
 from datagen.embed import encoder, remote
 from datagen.errors import ConfigError, EngineError, UserError
 from tests.servers import embeddings

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tenacity
 
-from datagen.config.sections import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import batch_api
 from datagen.llm.base import Completion, Request

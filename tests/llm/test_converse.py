@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.config.sections import PriceConfig
+from datagen.config.llm import PriceConfig
 from datagen.errors import EngineError, UserError
 from datagen.llm import converse, cost, journal
 from datagen.llm.base import Closed, Completion, Conversation, Request

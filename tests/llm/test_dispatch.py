@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config.sections import EndpointConfig
+from datagen.config.llm import EndpointConfig
 from datagen.llm.dispatch import (
     CLOSED,
     COOL_DOWN,

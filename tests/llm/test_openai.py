@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from datagen.config.sections import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm.base import Closed, Completion, Request
 from datagen.llm.endpoint import payload

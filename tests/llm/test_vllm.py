@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.config.sections import EngineConfig
+from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm.base import Closed, Completion, Request
 from datagen.llm.vllm import REFUSED, VLLMEngine

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from datagen.config.sections import EngineConfig
+from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, MissingExtra
 from datagen.llm.vllm import VLLMEngine
 

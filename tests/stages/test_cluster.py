@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen import records
-from datagen.config.sections import ClusterConfig as Settings
+from datagen.config.data import ClusterConfig as Settings
 from datagen.records import Cluster, Dropped
 from datagen.stages import cluster
 from tests.clustering.made import as_lists, half, reference, themed

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.config.sections import InputConfig
+from datagen.config.data import InputConfig
 from datagen.errors import InputError
 from datagen.records import Document, Dropped, from_table, to_table
 from datagen.text import documents, sources

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datagen.config.sections import InputConfig
+from datagen.config.data import InputConfig
 from datagen.errors import InputError, MissingExtra
 from datagen.text import sources
 from datagen.text.sources import File

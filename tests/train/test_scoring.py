@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from datagen.config.sections import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.grounding import rewards, tags
 from datagen.train.data import Task

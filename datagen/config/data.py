@@ -1,0 +1,180 @@
+"""Documents, chunks, vectors, clusters, and the dataset that is chosen from them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from datagen.config.llm import EndpointConfig
+from datagen.config.section import RUNTIME, Fraction, Section
+
+
+class InputConfig(Section):
+    """Where the documents are, and which columns hold them."""
+
+    path: str | None = Field(
+        default=None,
+        description="The documents: a file, a folder, '-' for standard input, or hf://owner/name.",
+        json_schema_extra=RUNTIME,
+    )
+    text_column: str = Field(
+        default="text", description="The column that holds the text, in JSON lines, parquet and hf:// inputs."
+    )
+    id_column: str = Field(
+        default="id",
+        description="The column that holds the document's id. Rows without one are named after their file and line.",
+    )
+    limit: int | None = Field(default=None, ge=1, description="Read only the first N documents.")
+    strict: bool = Field(
+        default=False,
+        description="Stop at the first bad row instead of setting it aside.",
+        json_schema_extra=RUNTIME,
+    )
+    hf_subset: str | None = Field(default=None, description="The subset of an hf:// dataset, as its card names it.")
+    hf_split: str = Field(default="train", description="The split of an hf:// dataset.")
+    hf_revision: str | None = Field(
+        default=None, description="The revision of an hf:// dataset: a commit, branch or tag."
+    )
+
+
+class ChunkConfig(Section):
+    """How documents are cut into chunks."""
+
+    tokenizer: str = Field(
+        default="embedded",
+        description="The tokenizer that counts tokens: embedded, tiktoken:<encoding>, or hf:<name or path>.",
+    )
+    max_tokens: int = Field(default=512, ge=16, description="Most tokens of a chunk.")
+    min_document_tokens: int = Field(
+        default=0, ge=0, description="The length in tokens below which a document is rejected."
+    )
+    max_document_tokens: int | None = Field(
+        default=None, ge=1, description="The length in tokens above which a document is rejected."
+    )
+    documents_per_shard: int = Field(
+        default=64,
+        ge=1,
+        description="Most documents of a shard. A shard of long documents is full sooner, at half a million "
+        "characters.",
+    )
+
+
+class EmbedConfig(Section):
+    """The encoder that turns chunks and questions into vectors."""
+
+    model: str = Field(
+        default="embedded",
+        description="The encoder: embedded, or the name or path of a SentenceTransformers model; with `endpoints`, the "
+        "model's name on the servers.",
+    )
+    revision: str | None = Field(default=None, description="The commit of a model from the hub.")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        default="float32", description="The precision the model computes in. The 16-bit ones are meant for GPUs."
+    )
+    device: str = Field(
+        default="auto",
+        description="The device the model runs on: auto, cpu, cuda (all visible GPUs), cuda:1, or mps.",
+        json_schema_extra=RUNTIME,
+    )
+    endpoints: tuple[EndpointConfig, ...] = Field(
+        default=(),
+        description="Servers with /v1/embeddings to use instead of a local model; each has the settings listed under "
+        "`embed.endpoints`.",
+        json_schema_extra=RUNTIME,
+    )
+
+    @model_validator(mode="after")
+    def _served(self) -> EmbedConfig:
+        if self.endpoints and self.model == "embedded":
+            raise ValueError("endpoints need embed.model: the name by which the servers know the model")
+        if self.endpoints and self.dtype != "float32":
+            raise ValueError("dtype is for a model on this machine: a server chooses its own")
+        return self
+
+
+class ClusterConfig(Section):
+    """How a document's chunks are clustered by theme."""
+
+    published: bool = Field(
+        default=False,
+        description="Use the published rule: a single HDBSCAN cut, with larger clusters dropped and the rest drawn at "
+        "random.",
+    )
+    min_similarity: Fraction = Field(
+        default=0.6,
+        description="The least mean cosine similarity within a cluster. With `published`, the similarity above which "
+        "clusters are merged (epsilon = 1 - this), 0.7 by default.",
+    )
+    min_cluster_size: int = Field(default=4, ge=2, description="Fewest chunks of a cluster.")
+    max_cluster_size: int = Field(default=16, ge=2, description="Most chunks of a cluster.")
+    min_samples: int = Field(
+        default=2, ge=1, description="HDBSCAN's min_samples: how many neighbours make a chunk part of a dense region."
+    )
+    min_clusters: int = Field(default=1, ge=1, description="The number of clusters below which a document is left out.")
+    max_clusters: int = Field(
+        default=4,
+        ge=1,
+        description="Most clusters of a document. Those spread furthest over it and most alike within are kept.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("published") is True:
+            return {"min_similarity": 0.7} | given
+        return given
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ClusterConfig:
+        if self.max_cluster_size < self.min_cluster_size:
+            raise ValueError("max_cluster_size must not be below min_cluster_size")
+        return self
+
+
+class SelectConfig(Section):
+    """Which candidates become rows of the dataset."""
+
+    min_rating: float = Field(default=9.0, ge=0, le=10, description="The least rating, out of 10.")
+    per_cluster: int = Field(default=1, ge=1, description="Most rows from one cluster.")
+    per_document: int = Field(default=1, ge=1, description="Most rows from one document.")
+    max_closed_book: Fraction = Field(
+        default=0.5, description="The largest share of right answers without the document."
+    )
+    min_sufficiency: Fraction = Field(
+        default=1.0, description="The least share of right answers from the evidence alone."
+    )
+    min_pass_rate: Fraction = Field(
+        default=0.0, description="The policy's least pass rate. 0 keeps questions that it never solves."
+    )
+    max_pass_rate: Fraction = Field(
+        default=0.99, description="The policy's largest pass rate. 0.99 drops only questions that it always solves."
+    )
+    max_similarity: Fraction = Field(
+        default=0.95,
+        description="The cosine similarity above which a question counts as a near-duplicate of a better one.",
+    )
+    decontaminate: tuple[str, ...] = Field(
+        default=(),
+        description="Benchmark files. Questions and documents that share text with them are dropped. The files' "
+        "contents count for the stage's identity, their paths do not.",
+        json_schema_extra=RUNTIME,
+    )
+    max_prompt_tokens: int = Field(
+        default=65_536,
+        ge=256,
+        description="Most tokens of a prompt. Longer documents are shown through a window that holds the evidence.",
+    )
+    validation_fraction: Fraction = Field(
+        default=0.1, description="The share of the documents held out for the validation split."
+    )
+
+
+class DatasetConfig(Section):
+    """How the dataset is written."""
+
+    name: str = Field(default="longrlvr-data", description="The dataset's name, and the `data_source` of its rows.")
+    license: str = Field(default="unknown", description="The documents' licence, for the dataset card.")
+    rows_per_file: int = Field(
+        default=256, ge=1, description="Most rows of a parquet file. A row holds a whole document."
+    )

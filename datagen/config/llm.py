@@ -1,0 +1,103 @@
+"""Language models: where they run, how they are asked, what they cost."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from datagen.config.section import RUNTIME, Fraction, Section
+
+
+class EndpointConfig(Section):
+    """A server with an OpenAI-compatible API."""
+
+    base_url: str | None = Field(
+        default=None, description="The server's address, such as http://localhost:8000/v1. Default: OpenAI's own."
+    )
+    api_key_env: str | None = Field(
+        default=None,
+        description="The environment variable that holds the key. Default: OPENAI_API_KEY for OpenAI's own address, "
+        "no key for any other.",
+    )
+    max_concurrency: int = Field(
+        default=256, ge=1, description="Most requests in flight at once. A server that slows down gets fewer."
+    )
+    requests_per_minute: int | None = Field(default=None, ge=1, description="The account's request rate limit.")
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="The account's token rate limit, prompt and reply together."
+    )
+
+
+class PriceConfig(Section):
+    """Prices in US dollars per million tokens."""
+
+    prompt: float = Field(default=0.0, ge=0, description="The price of prompt tokens.")
+    cached: float | None = Field(
+        default=None,
+        ge=0,
+        description="The price of prompt tokens that the server had in its cache. Default: the price of prompt tokens.",
+    )
+    completion: float = Field(default=0.0, ge=0, description="The price of the tokens of replies.")
+
+
+class EngineConfig(Section):
+    """The language model, and where it runs."""
+
+    kind: Literal["openai", "openai-batch", "vllm"] = Field(
+        default="openai",
+        description="How the model is reached. openai: a server with an OpenAI-compatible API. openai-batch: OpenAI's "
+        "batch API, at half the price and within a day. vllm: vLLM, in this process.",
+        json_schema_extra=RUNTIME,
+    )
+    model: str | None = Field(
+        default=None, description="The model's name on the server; for vllm, its name on the hub or a path."
+    )
+    revision: str | None = Field(default=None, description="The commit of a model from the hub (vllm only).")
+    endpoints: tuple[EndpointConfig, ...] = Field(
+        default=(EndpointConfig(),),
+        min_length=1,
+        description="The servers that share the requests; each has the settings listed under `engine.endpoints`.",
+        json_schema_extra=RUNTIME,
+    )
+    timeout: float = Field(
+        default=600.0, gt=0, description="Seconds until one attempt is given up.", json_schema_extra=RUNTIME
+    )
+    max_attempts: int = Field(default=6, ge=1, description="Most attempts at one request.", json_schema_extra=RUNTIME)
+    max_error_rate: Fraction = Field(
+        default=0.5,
+        description="The share of failed requests above which the run stops.",
+        json_schema_extra=RUNTIME,
+    )
+    patience: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds after which the run stops if no endpoint answers.",
+        json_schema_extra=RUNTIME,
+    )
+    price: PriceConfig = Field(
+        default=PriceConfig(),
+        description="The model's prices, for `max_cost` and the reported cost.",
+        json_schema_extra=RUNTIME,
+    )
+    vllm: dict[str, Any] = Field(
+        default={},
+        description="Further arguments of `vllm.LLM`, such as tensor_parallel_size.",
+        json_schema_extra=RUNTIME,
+    )
+
+
+class SamplingConfig(Section):
+    """How replies are sampled. A value of null is not sent: some models accept no temperature."""
+
+    temperature: float | None = Field(default=0.0, ge=0, description="The sampling temperature; 0 is greedy.")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="The probability mass of nucleus sampling.")
+    max_tokens: int = Field(default=4096, ge=1, description="Most tokens of a reply, its reasoning included.")
+    extra: dict[str, Any] = Field(
+        default={}, description="Other request parameters, sent unchanged, such as reasoning_effort or top_k."
+    )
+
+    def sent(self) -> dict[str, Any]:
+        """The parameters to send, by the names of the chat completions API."""
+        named = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        return {name: value for name, value in named.items() if value is not None} | self.extra

@@ -1,0 +1,28 @@
+"""What every section of the configuration has in common.
+
+A field marked RUNTIME changes how the work is done and never a byte of what is written, so it is no part of any stage's
+identity. One marked with a method, such as LLM, counts only under that method.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+RUNTIME: dict[str, Any] = {"runtime": True}
+LLM: dict[str, Any] = {"method": "llm"}
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and strict about unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("yes or no is not what this setting takes")  # 'limit: yes' would read as 1
+        return value
