@@ -135,6 +135,11 @@ def test_version():
         ("run", "--workers", "none"),
         ("run", "--resume", "perhaps"),
         ("run", "--seed", "-1"),
+        ("chunk", "--seed", "1"),
+        ("chunk", "--dry-run"),
+        ("select", "--model", "any"),
+        ("select", "--max-cost", "3"),
+        ("select", "--limit", "2"),
         ("quickstart-corpus",),
     ],
 )
@@ -265,7 +270,7 @@ def test_a_changed_setting_is_named_with_what_it_would_redo(run, tmp_path):
     for s in STAGES:
         assert re.search(rf"\b{s.name} \(\d+ {s.takes}s\)", redone)
     assert re.search(r", which took \d+ s\.$", redone)
-    for way in ("another --output-dir", "--resume never", "--resume always"):
+    for way in ("another directory for -o", "--resume never", "--resume always"):
         assert way in result.stderr
     assert times(run) == before
 

@@ -19,6 +19,6 @@ def test_no_file_is_too_long():
 
 def test_a_worker_that_cuts_chunks_loads_no_torch():
     """Only the stages that embed pay for it."""
-    code = "import sys, datagen.pipeline, datagen.stages, datagen.dataset.write; print('torch' in sys.modules)"
+    code = "import sys, datagen.commands.running, datagen.stages, datagen.dataset.write; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

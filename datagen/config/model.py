@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from functools import reduce
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from datagen.config import renamed, strict_yaml
+from datagen.config import layers
 from datagen.config.data import ChunkConfig, ClusterConfig, DatasetConfig, EmbedConfig, InputConfig, SelectConfig
+from datagen.config.layers import Layer
 from datagen.config.llm import EngineConfig
 from datagen.config.questions import GenerateConfig, JudgeConfig
 from datagen.config.section import RUNTIME, Section
-from datagen.config.strict_yaml import clipped
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
 
@@ -65,7 +63,7 @@ def engine_of(config: Config, stage: str) -> EngineConfig:
 
 def load(path: str | Path | None, overrides: dict[str, Any] | None = None) -> Config:
     """Read a YAML file (None: the defaults) and put the overrides over it. Raises ConfigError, as `parse` does."""
-    return parse("", "the defaults", overrides) if path is None else parse(_read(path), str(path), overrides)
+    return _with(() if path is None else (layer(path),), overrides)
 
 
 def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Config:
@@ -73,35 +71,27 @@ def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Co
 
     Old names of settings are read, with a warning. Raises ConfigError naming the source, the line and the setting.
     """
-    data, node = strict_yaml.read(text, source)
-    return _validated(_overlaid(renamed.apply(data, source), overrides or {}), source, node)
+    return _with((layers.read(text, source),), overrides)
 
 
 def merge(config: Config, overrides: dict[str, Any]) -> Config:
-    """A copy of a configuration with some settings replaced, checked again."""
-    return _validated(_overlaid(config.model_dump(), overrides), "the command line", None)
+    """A copy of a configuration with some settings replaced (None is skipped), checked again."""
+    return _with((Layer(layers.COMMAND_LINE, config.model_dump()),), overrides)
 
 
-def _overlaid(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    for dotted, value in overrides.items():
-        if value is not None:
-            *sections, leaf = dotted.split(".")
-            target = data
-            for section in sections:
-                if target.get(section) is None:
-                    target[section] = {}
-                target = target[section]
-            if isinstance(target, dict):
-                target[leaf] = value
-    return data
-
-
-def _validated(data: dict[str, Any], source: str, node: yaml.Node | None) -> Config:
+def layer(path: str | Path) -> Layer:
+    """A YAML file as a layer. Raises ConfigError if it can't be read."""
     try:
-        return Config.model_validate(data)
-    except ValidationError as e:
-        lines = [f"{strict_yaml.where(source, node, err['loc'])}: {_sentence(err)}" for err in e.errors()]
-        raise ConfigError("\n".join(lines)) from e
+        return layers.read(Path(path).read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as e:
+        raise ConfigError(f"{path}: no such configuration file") from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: cannot be read as a configuration file: {e}") from e
+
+
+def _with(given: Sequence[Layer], overrides: dict[str, Any] | None) -> Config:
+    wanted = {name: value for name, value in (overrides or {}).items() if value is not None}
+    return layers.combined(Config, given, wanted)
 
 
 def settings_of(config: Config, *sections: str) -> dict[str, Any]:
@@ -133,35 +123,3 @@ def _flattened(name: str, section: Section) -> dict[str, Any]:
         else:
             flat[f"{name}.{key}"] = value
     return flat
-
-
-def _read(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as e:
-        raise ConfigError(f"{path}: no such configuration file") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: cannot be read as a configuration file: {e}") from e
-
-
-def _within(section: Any, part: int | str) -> Any:
-    """The section under a name, which may be optional, or one of a list."""
-    annotation = section if isinstance(part, int) else section.model_fields[part].annotation
-    candidates = (annotation, *get_args(annotation))
-    return next((a for a in candidates if isinstance(a, type) and issubclass(a, Section)), annotation)
-
-
-def _sentence(err: Any) -> str:
-    name = ".".join(clipped(str(p)) for p in err["loc"])
-    if err["type"] == "extra_forbidden":
-        section = reduce(_within, err["loc"][:-1], Config)
-        near = difflib.get_close_matches(str(err["loc"][-1]), section.model_fields, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(section.model_fields)}"
-        return f"{name}: unknown setting; {hint}"
-    message, got = err["msg"].removeprefix("Value error, ").replace("valid tuple", "list"), err["input"]
-    if err["type"] == "model_type":
-        section = reduce(_within, err["loc"], Config)
-        message = f"a section holds settings, such as '{next(iter(section.model_fields))}:'"
-    if name and not isinstance(got, dict):
-        message += f", got {'nothing' if got is None else clipped(repr(got))}"
-    return f"{name}: {message[0].lower()}{message[1:]}" if name else message

@@ -10,7 +10,7 @@ from datagen.errors import ConfigError
 
 
 def read(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
-    """The settings, and the node they came from (for `where`). Raises ConfigError naming the source and the line."""
+    """The settings, and the node they came from (for `find`). Raises ConfigError naming the source and the line."""
     try:
         node = yaml.compose(text)
         data = {} if node is None else _plain(node, source)
@@ -26,10 +26,20 @@ def read(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
     return data, node
 
 
-def where(source: str, node: Any, loc: tuple[int | str, ...]) -> str:
-    """'file:line' of the setting, as far as the file has it."""
+def value(text: str, source: str) -> Any:
+    """One value, as YAML reads it: a number, a word, `[a, b]`, nothing (None). Raises ConfigError naming the source."""
+    try:
+        node = yaml.compose(text)
+        return None if node is None else _plain(node, source)
+    except (yaml.YAMLError, RecursionError) as e:
+        problem = getattr(e, "problem", None) or str(e).splitlines()[0]
+        raise ConfigError(f"{source}: not valid YAML: {clipped(problem)}") from e
+
+
+def find(node: Any, loc: tuple[int | str, ...]) -> tuple[int, int | None]:
+    """How many parts of a setting's path a document has, and the line of the last of them (from 1)."""
     line = None
-    for part in loc:
+    for depth, part in enumerate(loc):
         if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line + 1
@@ -37,9 +47,9 @@ def where(source: str, node: Any, loc: tuple[int | str, ...]) -> str:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         match = next(((k, v) for k, v in pairs if k.value == part), None)
         if match is None:
-            break
+            return depth, line
         line, node = match[0].start_mark.line + 1, match[1]
-    return source if line is None else f"{source}:{line}"
+    return len(loc), line
 
 
 def clipped(text: str) -> str:

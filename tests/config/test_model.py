@@ -100,7 +100,9 @@ def test_overrides_stand_over_the_file():
     assert (read.input.path, read.seed, read.input.limit, read.chunk.max_tokens) == ("here", 2, 3, 32)
     assert config.parse("input:", "my.yaml", {"input.path": "here"}).input.path == "here"
     assert config.load(None, {"workers": 3}).workers == 3
-    assert problem("", **{"chunk.max_tokns": 1}).startswith("my.yaml: chunk.max_tokns: unknown setting; did you mean")
+    assert problem("", **{"chunk.max_tokns": 1}).startswith(
+        "the command line: chunk.max_tokns: unknown setting; did you mean"
+    )
     assert problem("chunk: 5", **{"chunk.max_tokens": 32}).startswith("my.yaml:1: chunk: a section holds settings")
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from datagen import pipeline, shards
+from datagen import shards
+from datagen.cli import app
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
@@ -38,19 +40,8 @@ def command(name: str, run: Path, settings: dict[str, Any], source: Path | None 
     """Run a command in this process: (exit code, configuration)."""
     file = run.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    given = pipeline.Options(
-        config=str(file),
-        output_dir=str(run),
-        input=str(source) if source else None,
-        limit=None,
-        seed=None,
-        workers=1,
-        resume="if-possible",
-        strict=False,
-        json=True,
-        verbose=False,
-    )
-    return pipeline.main(name, given), configs.load(file)
+    given = ["-c", str(file), "-o", str(run), "--workers", "1", "--json", *(["--input", str(source)] if source else [])]
+    return CliRunner().invoke(app, [name, *given]).exit_code, configs.load(file)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +54,7 @@ def made(tmp_path_factory) -> tuple[Path, Config]:
         text = topics[name].replace("\n\n", f"\n\n{FORGED}\n", 3) if name == "execmodel" else topics[name]
         (folder / "documents" / f"{name}.txt").write_text(text, encoding="utf-8")
     code, config = command("run", folder / "run", SETTINGS, folder / "documents")
-    assert code == pipeline.COMPLETE
+    assert code == 0
     return folder / "run", config
 
 
@@ -77,7 +68,7 @@ def selected_again(run: Path, copy: Path, **select: Any) -> tuple[Path, Config]:
     """A copy of a run up to judge, with other settings for select."""
     shutil.copytree(run, copy, ignore=lambda *_: {"select", "dataset"})
     code, config = command("select", copy, {**SETTINGS, "select": {**SETTINGS["select"], **select}})
-    assert code == pipeline.COMPLETE
+    assert code == 0
     return copy, config
 
 
@@ -293,7 +284,7 @@ def test_a_dataset_without_rows_is_an_error(made, tmp_path):
     shutil.copytree(made[0], run, ignore=lambda *_: {"select", "dataset"})
     picky = {**SETTINGS, "select": {"min_rating": 10}}
     code, config = command("select", run, picky)
-    assert code == pipeline.ERROR
+    assert code == 1
     with pytest.raises(
         UserError, match=r"no row is left for a dataset; `longrlvr-data status .*` shows where they went"
     ):

@@ -178,7 +178,7 @@ def test_settings_of_chunk_that_are_not_the_run_s(clustered, tmp_path):
     result = call("cluster", "-o", clustered, "-c", other, "--inspect", CALLS)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "chunk.max_tokens: 64 there, 48 now" in result.stderr
-    assert f"put them into a copy of {clustered}/config.yaml for -c" in result.stderr
+    assert "other settings of `cluster` and `embed`" in result.stderr
 
 
 def page(console: Console, texts: list[str], doc_id: str = "a") -> list[str]:

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
-from datagen import pipeline, shards
+from datagen import shards
+from datagen.cli import app
 from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import UserError
@@ -163,24 +165,20 @@ def test_before_select_and_before_judge(tmp_path):
     assert {p.role for p in told.evidence} == {"cited"}
 
 
-def command(run: str, wanted: str, as_json: bool, capsys) -> tuple[int, str, str]:
-    plain = dict.fromkeys(("config", "input", "limit", "seed", "workers"))
-    options = pipeline.Options(
-        **plain, output_dir=run, resume="if-possible", strict=False, json=as_json, verbose=False, explain=wanted
-    )
-    code = pipeline.main("select", options)
-    return code, *capsys.readouterr()
+def command(run: str, wanted: str, as_json: bool) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["select", "-o", run, "--explain", wanted, *(["--json"] if as_json else [])])
+    return done.exit_code, done.stdout, done.stderr
 
 
-def test_the_command(run, capsys):
-    code, out, err = command(run, "a.txt/c0/q1", True, capsys)
+def test_the_command(run):
+    code, out, err = command(run, "a.txt/c0/q1", True)
     told = json.loads(out)
     assert (code, err, told["id"], told["other"]["qa_id"]) == (0, "", "a.txt/c0/q1", "a.txt/c0/q0")
     assert told["judgement"]["rating_reason"] == "It says so."
-    code, out, err = command(run, "a.txt/c0/q1", False, capsys)
+    code, out, err = command(run, "a.txt/c0/q1", False)
     assert (code, err) == (0, "")
     assert out.startswith("a.txt/c0/q1\n")
-    code, out, err = command(run, "zzz", False, capsys)
+    code, out, err = command(run, "zzz", False)
     assert (code, out) == (1, "")
     assert err.startswith("error: --explain zzz: no candidate or cluster of the run has that id. Such as: ")
     assert err.count("\n") == 1

@@ -1,7 +1,8 @@
 import tracemalloc
 from pathlib import Path
 
-from datagen import pipeline, shards
+from datagen import shards
+from datagen.commands import messages
 from datagen.console import Reporter
 from datagen.records import Document, Dropped
 
@@ -15,7 +16,7 @@ def input_said(run: Path, n_shards: int, capsys) -> tuple[int, list[str]]:
         shards.write_rows(f"{run}/chunk/documents/{name}", Document, [])
         (run / "chunk" / name).touch()
     tracemalloc.start()
-    pipeline._say_input(str(run), Reporter(), verbose=False)
+    messages.say_input(str(run), Reporter(), verbose=False)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most, capsys.readouterr().err.splitlines()

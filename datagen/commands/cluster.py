@@ -1,0 +1,66 @@
+"""`cluster`: embed the chunks, and cluster each document's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from datagen.commands.options import SeedOptions, StageOptions, with_options
+
+if TYPE_CHECKING:
+    from datagen.console import Reporter
+
+Inspect = Annotated[
+    Optional[str],
+    typer.Option(
+        "--inspect",
+        metavar="DOC",
+        help="Print the clusters of one document, given by its id or a part of it, and what other values of "
+        "cluster.min_similarity would give. Writes nothing.",
+    ),
+]
+
+
+@with_options
+def cluster(options: StageOptions, seed: SeedOptions, inspect: Inspect = None) -> None:
+    """Embed the chunks, and cluster them by theme.
+
+    \b
+    Examples:
+      longrlvr-data cluster -o runs/mine
+      longrlvr-data cluster -o runs/mine --inspect chapter-3 --set cluster.max_clusters=8
+    """
+    from datagen.commands import guard, running
+
+    def work(said: Reporter) -> int:
+        if inspect is not None:
+            return _inspect(inspect, options, seed, said)
+        return running.run_stages("cluster", said, options, seed)
+
+    raise guard.guarded(work, options.verbose)
+
+
+def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Reporter) -> int:
+    import json
+
+    from rich.console import Console
+
+    from datagen.commands import configuration, guard
+    from datagen.errors import StaleStage
+    from datagen.inspect import clusters
+    from datagen.stages import STAGES, stage
+
+    run = options.output_dir
+    config = configuration.settled(run, options.config, configuration.overrides(options, seed))
+    try:
+        stage.check_upstream(STAGES[:1], run, config, options.resume)
+    except StaleStage as e:
+        raise StaleStage(f"{e}\n--inspect shows what other settings of `cluster` and `embed` give.", e.stage) from e
+    found = clusters.inspect(run, wanted, config, reporter)
+    reporter.close()
+    if options.json:
+        print(json.dumps(clusters.as_json(found), indent=1, ensure_ascii=False))
+    else:
+        clusters.show(found, Console(highlight=False))
+    return guard.COMPLETE

@@ -1,0 +1,128 @@
+"""The configuration of a command: the run's own settings, under those of a file, under those of the command line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datagen import resources, shards
+from datagen.commands.options import InputOptions, ModelOptions, SeedOptions, StageOptions
+from datagen.config import layers
+from datagen.config import model as configs
+from datagen.config.model import Config
+from datagen.console import Reporter
+from datagen.errors import ConfigError, InputError, UserError
+from datagen.selection import benchmarks
+
+NAME = "longrlvr-data"
+
+
+def overrides(*options: StageOptions | InputOptions | SeedOptions | ModelOptions) -> dict[str, Any]:
+    """The settings that the options stand for, by dotted name. `--set` stands over the other options.
+
+    Raises ConfigError if --set names a setting that does not exist.
+    """
+    found: dict[str, Any] = {}
+    for given in options:
+        match given:
+            case StageOptions():
+                found |= {"workers": given.workers}
+            case InputOptions():
+                found |= {"input.path": given.input, "input.limit": given.limit, "input.strict": given.strict or None}
+            case SeedOptions():
+                found |= {"seed": given.seed}
+            case ModelOptions():
+                servers = [{"base_url": url} for url in given.base_url or []] or None
+                found |= {"engine.endpoints": servers, "engine.model": given.model, "max_cost": given.max_cost}
+    found = {name: value for name, value in found.items() if value is not None}
+    return found | assignments(*(given.set for given in options if isinstance(given, StageOptions)))
+
+
+def assignments(*given: Sequence[str] | None) -> dict[str, Any]:
+    """What `--set` options say, by dotted name. Raises ConfigError if one names a setting that does not exist."""
+    return dict(layers.assignment(text, Config) for texts in given for text in texts or ())
+
+
+def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool = False) -> Config:
+    """The run's own settings if it has any, over them those of the file (a path or a bundled name), over them `given`.
+
+    Raises ConfigError for a setting that is wrong, and if an input is needed and none is named.
+    """
+    found = []
+    own = shards.join(run, "config.yaml")
+    if shards.exists(own):
+        found.append(layers.read(shards.read_bytes(own).decode(), own))
+    if file:
+        found.append(configs.layer(resources.path("configs", file)))
+    config = layers.combined(Config, found, given)
+    if needs_input and config.input.path is None:
+        raise ConfigError("no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path")
+    return config
+
+
+def save(run: str, config: Config) -> None:
+    """Keep the settings of the run, but not how one command was carried out."""
+    settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    shards.write_bytes(shards.join(run, "config.yaml"), text.encode())
+
+
+@contextmanager
+def kept(run: str, config: Config, first: str) -> Iterator[None]:
+    """Keep the settings as the run's own once the work is done; before it, if the run has none yet. They are taken away
+    again if the work fails before the stage `first` has made anything.
+    """
+    own = shards.join(run, "config.yaml")
+    new = not shards.exists(own)
+    try:
+        if new:
+            save(run, config)
+        yield
+    except UserError:
+        if new and not shards.names(shards.join(run, first)):
+            shards.remove(own)  # nothing was made by these settings: they are not the run's
+        raise
+    save(run, config)
+
+
+def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
+    """The input by an absolute path. Standard input is kept in the run directory, so that a run that was stopped can go
+    on without it. Raises InputError where it can't be.
+    """
+    from datagen.text import sources
+
+    path = config.input.path
+    if path == "-":
+        if sys.stdin is None:
+            raise InputError("standard input is closed: give --input a file or a folder")
+        if not shards.is_local(run):
+            raise InputError(f"{run}: standard input is kept in the run directory, which must be a local one for that")
+        path = sources.spool(sys.stdin.buffer, Path(run.removeprefix("file://")) / "input").path
+    if path is None or "://" in path:
+        return config
+    if os.path.isdir(path) and (ignored := sources.find(path)[1]):
+        reporter.say(f"{path}: passed over {len(ignored):,} files of other kinds, such as {ignored[0]}")
+    return configs.merge(config, {"input.path": os.path.abspath(path)})
+
+
+def settle_benchmarks(config: Config) -> Config:
+    """Say before any work what cannot be read. Later commands may be given in another folder: paths become absolute."""
+    paths = [path if "://" in path else os.path.abspath(path) for path in config.select.decontaminate]
+    benchmarks.check(paths)
+    return configs.merge(config, {"select.decontaminate": paths}) if paths else config
+
+
+def command_line(name: str, run: str, file: str | None, given: dict[str, Any], *more: str) -> str:
+    """A whole command that can be pasted into a shell, with the file and the settings that were given."""
+    words = [NAME, name, "-o", run, *(["-c", file] if file else [])]
+    for setting, value in given.items():
+        flow = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip()
+        words += ["--set", f"{setting}={flow.removesuffix('...').strip()}"]
+    return shlex.join([*words, *more])

@@ -1,0 +1,19 @@
+"""`generate`: question, answer and evidence candidates."""
+
+from __future__ import annotations
+
+from datagen.commands.options import ModelOptions, SeedOptions, StageOptions, with_options
+
+
+@with_options
+def generate(options: StageOptions, seed: SeedOptions, model: ModelOptions) -> None:
+    """Make question candidates for every cluster.
+
+    \b
+    Examples:
+      longrlvr-data generate -o runs/mine
+      longrlvr-data generate -o runs/mine --set generate.method=llm --model NAME --dry-run
+    """
+    from datagen.commands import guard, running
+
+    raise guard.guarded(lambda said: running.run_stages("generate", said, options, seed, model), options.verbose)

@@ -1,0 +1,62 @@
+"""What goes wrong becomes a sentence and an exit code.
+
+0 complete, 1 error, 2 usage or configuration, 3 finished with failed rows, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from datagen.config.renamed import RenamedSetting
+from datagen.console import Reporter
+from datagen.errors import UserError
+
+COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
+
+
+def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exit:
+    """Do the work, and return the exit to raise. A bug keeps its traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    reporter = Reporter()
+    try:
+        with _renamed_settings_said(reporter):
+            return typer.Exit(work(reporter))
+    except KeyboardInterrupt:
+        reporter.error("interrupted; what is finished is kept: run the same command again to go on")
+        return typer.Exit(INTERRUPTED)
+    except UserError as e:
+        reporter.error(str(e))
+        if verbose:
+            traceback.print_exc()
+        return typer.Exit(e.exit_code)
+    finally:
+        reporter.close()
+
+
+@contextmanager
+def _renamed_settings_said(reporter: Reporter) -> Iterator[None]:
+    """Print the warnings about renamed settings as messages, each once."""
+    said: set[str] = set()
+
+    def show(message: Any, category: type[Warning], *place: Any) -> None:
+        if category is not RenamedSetting:
+            shown(message, category, *place)
+        elif str(message) not in said:
+            said.add(str(message))
+            reporter.say(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RenamedSetting)
+        shown, warnings.showwarning = warnings.showwarning, show
+        yield
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt  # not by a SIGINT: it is ignored where a shell started this in the background

@@ -1,0 +1,152 @@
+"""The options, and the sets of them that commands take. A command has the options that it can use, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, Optional, get_type_hints
+
+import typer
+
+RUN = "runs/default"
+Resume = Literal["if-possible", "always", "never"]
+
+ConfigFile = Annotated[
+    Optional[str],
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="A YAML file, or the name of a bundled configuration. On an existing run, its settings replace the run's; "
+        "all others stay as they are.",
+    ),
+]
+Settings = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, such as cluster.min_similarity=0.55. Can be given several times.",
+    ),
+]
+OutputDir = Annotated[
+    str,
+    typer.Option("-o", "--output-dir", metavar="DIR", help="The run directory: a local path or any fsspec address."),
+]
+ResumeMode = Annotated[
+    Resume,
+    typer.Option(
+        metavar="MODE",
+        help="What to do with finished work. if-possible: keep it, and stop if settings have changed. always: keep it "
+        "even if settings have changed. never: remove it and start over.",
+    ),
+]
+Workers = Annotated[
+    Optional[int],
+    typer.Option("--workers", min=1, metavar="N", help="Number of worker processes. Default: one per core."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON (see docs/json.md).")]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Name every row that is set aside, and print tracebacks for errors.")
+]
+Input = Annotated[
+    Optional[str],
+    typer.Option(
+        "--input",
+        metavar="PATH",
+        help="The documents: a file, a folder, '-' for standard input, or hf://owner/name.",
+    ),
+]
+Limit = Annotated[Optional[int], typer.Option("--limit", min=1, metavar="N", help="Read only the first N documents.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad row instead of setting it aside.")]
+Seed = Annotated[
+    Optional[int],
+    typer.Option("--seed", min=0, metavar="N", help="The seed of everything that is drawn at random. Default: 0."),
+]
+BaseUrl = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="A server with an OpenAI-compatible API, such as http://localhost:8000/v1. Can be given several times, to "
+        "share the requests among several servers.",
+    ),
+]
+Model = Annotated[
+    Optional[str], typer.Option("--model", metavar="NAME", help="The language model, by its name on the server.")
+]
+MaxCost = Annotated[
+    Optional[float], typer.Option("--max-cost", min=0, metavar="USD", help="Most US dollars that the run may spend.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the first requests as they would be sent to the model, and stop.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Ask no model: take all replies from the run's journal.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOptions:
+    """What every command that runs stages takes."""
+
+    config: ConfigFile = None
+    set: Settings = None
+    output_dir: OutputDir = RUN
+    workers: Workers = None
+    resume: ResumeMode = "if-possible"
+    json: Json = False
+    verbose: Verbose = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """What a command that reads documents takes."""
+
+    input: Input = None
+    limit: Limit = None
+    strict: Strict = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedOptions:
+    """What a command that draws at random takes."""
+
+    seed: Seed = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """What a command that asks a language model takes."""
+
+    base_url: BaseUrl = None
+    model: Model = None
+    max_cost: MaxCost = None
+    dry_run: DryRun = False
+    offline: Offline = False
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters may be option sets, as a function with one parameter per option, which Typer reads."""
+    hints = get_type_hints(command, include_extras=True)
+    hints.pop("return", None)
+    sets: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    parameters = []
+    for name, own in Signature.from_callable(command).parameters.items():
+        if name in sets:
+            types = get_type_hints(sets[name], include_extras=True)
+            parameters += [
+                Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=types[f.name])
+                for f in fields(sets[name])
+            ]
+        else:
+            parameters.append(own.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+
+    @wraps(command)
+    def flat(**given: Any) -> None:
+        built = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in sets.items()}
+        command(**built, **given)
+
+    flat.__signature__ = Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    flat.__annotations__ = {p.name: p.annotation for p in parameters}
+    return flat

@@ -1,0 +1,97 @@
+"""Run stages in order: settle the configuration, check what can be checked before any work, run, report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from datagen import llm as engines
+from datagen import shards
+from datagen.commands import configuration, messages
+from datagen.commands.guard import COMPLETE, FAILED_ROWS
+from datagen.commands.options import InputOptions, ModelOptions, Resume, SeedOptions, StageOptions
+from datagen.config.model import Config
+from datagen.console import Reporter
+from datagen.dataset import write as dataset
+from datagen.errors import ConfigError, StaleStage
+from datagen.executors import local as executors
+from datagen.run import ledger as ledgers
+from datagen.run.ledger import Ledger
+from datagen.stages import COMMANDS, STAGES, stage
+from datagen.stages.stage import Stage
+
+SCHEMA_VERSION = 1  # of what --json prints
+
+
+def run_stages(
+    command: str,
+    reporter: Reporter,
+    options: StageOptions,
+    *more: InputOptions | SeedOptions | ModelOptions,
+) -> int:
+    """Do what a stage command, or "run" for all of them, asks for. Returns the exit code.
+
+    Raises UserError for what the person can put right; nothing was removed then that was there before.
+    """
+    run = options.output_dir
+    model = next((given for given in more if isinstance(given, ModelOptions)), ModelOptions())
+    chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))
+    todo = [s for s in STAGES if s.name in chosen]
+    upstream = STAGES[: STAGES.index(todo[0])]
+    given = configuration.overrides(options, *more)
+    config = configuration.settled(run, options.config, given, needs_input=not upstream)
+    if model.dry_run and not any(s.engine(config) for s in todo):
+        raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
+    if todo[-1] is STAGES[-1]:
+        config = configuration.settle_benchmarks(config)
+    _check(todo, run, config, asks=not (model.offline or model.dry_run))
+    total: dict[str, Ledger] = {}
+    with stage.locked(run):
+        config = configuration.settle_input(config, run, reporter)
+        try:
+            with configuration.kept(run, config, todo[0].name):
+                stage.check_upstream(upstream, run, config, options.resume)
+                with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+                    for s in todo:
+                        if model.dry_run and s.engine(config):
+                            return messages.show_requests(s, run, config, options.json)
+                        resume = _resume(s, run, config, command, options.resume)
+                        total[s.name] = stage.run(s, run, config, resume, pool, reporter, model.offline)
+                        if s.source:
+                            messages.say_input(run, reporter, options.verbose)
+        except StaleStage as e:
+            raise StaleStage(f"{e}\n{messages.ways_on(e.stage, command, run, options.config, given)}", e.stage) from e
+        counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
+    return _report(run, total, counts, reporter, options.json)
+
+
+def _check(todo: list[Stage], run: str, config: Config, asks: bool) -> None:
+    """Find what would stop a stage later: no model's name, a missing key or package, a prompt that can't be used."""
+    for s in todo:
+        if settings := s.engine(config):
+            engines.check(settings, s.others(config), asks)
+        if not s.source:
+            s.facts(config, run)  # reads its prompts
+
+
+def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) -> Resume:
+    """`cluster --resume never` means the clusters: vectors that still fit are kept, they are what takes the time."""
+    if command == "cluster" and s.name == "embed" and resume == "never" and stage.fits(s, run, config):
+        return "if-possible"
+    return resume
+
+
+def _report(
+    run: str, total: dict[str, Ledger], counts: dict[str, int] | None, reporter: Reporter, as_json: bool
+) -> int:
+    failed = sum(map(ledgers.failures, total.values()))
+    code = FAILED_ROWS if failed else COMPLETE
+    if as_json:
+        result: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "run": run, "stages": total, "exit_code": code}
+        print(json.dumps(result | ({"dataset": counts} if counts else {}), indent=1))
+    elif counts:
+        messages.show_dataset(run, counts)
+    if failed:
+        counted = f"`longrlvr-data status {run}` counts the reasons"
+        reporter.say(f"{failed:,} rows failed: {counted}, {shards.join(run, '*', 'dropped')} holds the rows")
+    return code

@@ -1,0 +1,63 @@
+"""`status`: the funnel of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from datagen.commands.options import RUN, Json
+
+
+def status(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The run directory.")] = RUN,
+    json: Json = False,
+) -> None:
+    """Show what each stage kept, and why the rest left.
+
+    \b
+    Example:
+      longrlvr-data status runs/mine
+    """
+    from datagen.commands import guard
+
+    raise guard.guarded(lambda _: _show(run, json))
+
+
+def _show(run: str, as_json: bool) -> int:
+    import json
+
+    from rich.console import Console
+
+    from datagen import shards
+    from datagen.commands import guard, messages
+    from datagen.console import funnel
+    from datagen.errors import UserError
+    from datagen.llm import usage as paid
+
+    if not shards.exists(shards.join(run, "chunk")):
+        raise UserError(f"{run} is no run directory: there is no chunk folder in it")
+    statuses, paid_for = messages.statuses(run), _usage(run)
+    if as_json:
+        print(json.dumps([vars(s) | {"usage": paid_for.get(s.name)} for s in statuses], indent=1))
+        return guard.COMPLETE
+    console = Console(highlight=False)
+    console.print(funnel(statuses))
+    for name, usage in paid_for.items():
+        for line in paid.sentences(name, usage):
+            console.print(line, soft_wrap=True)
+    return guard.COMPLETE
+
+
+def _usage(run: str) -> dict[str, dict[str, Any]]:
+    """What the stages that asked a language model took so far."""
+    from datagen import shards
+    from datagen.commands import configuration
+    from datagen.llm import usage as paid
+    from datagen.stages import STAGES
+
+    if not shards.exists(shards.join(run, "config.yaml")) or not shards.is_local(run):
+        return {}
+    config = configuration.settled(run, None, {})
+    found = {s.name: paid.usage(run, s.name, config) for s in STAGES if s.engine(config)}
+    return {name: usage for name, usage in found.items() if usage["requests"]}

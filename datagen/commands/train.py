@@ -1,0 +1,75 @@
+"""`train`: GRPO on a dataset's grounding labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+from datagen.commands.options import BaseUrl, ResumeMode, Seed, Verbose
+
+
+def train(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="A finished run, or a folder with data/train-*.parquet.")
+    ],
+    config: Annotated[
+        Optional[str],
+        typer.Option("-c", "--config", metavar="FILE", help="A YAML file, or the name of a bundled configuration."),
+    ] = None,
+    output_dir: Annotated[
+        Optional[str],
+        typer.Option(
+            "-o", "--output-dir", metavar="DIR", help="Where checkpoints and metrics are written. Default: RUN/train."
+        ),
+    ] = None,
+    model: Annotated[
+        Optional[str],
+        typer.Option("--model", metavar="NAME", help="The model to train: a name on the hub, a path, or `tiny`."),
+    ] = None,
+    reward: Annotated[
+        Optional[Literal["longrlvr", "answer", "context"]],
+        typer.Option(
+            metavar="KIND",
+            help="What is rewarded: longrlvr (the answer and the citations, the default), answer, or context.",
+        ),
+    ] = None,
+    steps: Annotated[
+        Optional[int], typer.Option("--steps", min=0, metavar="N", help="Number of rollout batches.")
+    ] = None,
+    sft_steps: Annotated[
+        Optional[int],
+        typer.Option(
+            "--sft-steps",
+            min=0,
+            metavar="N",
+            help="Number of supervised steps on gold outputs before the first rollout.",
+        ),
+    ] = None,
+    seed: Seed = None,
+    base_url: BaseUrl = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(metavar="DEVICE", help="The device to train on: cpu, cuda, or auto (all GPUs if there are any)."),
+    ] = "auto",
+    processes: Annotated[
+        Optional[int],
+        typer.Option(
+            "--processes", min=1, metavar="N", help="Number of processes. Default: one per GPU, or one without a GPU."
+        ),
+    ] = None,
+    resume: ResumeMode = "if-possible",
+    verbose: Verbose = False,
+) -> None:
+    """Train a language model on a dataset with GRPO.
+
+    \b
+    Examples:
+      longrlvr-data train runs/mine -c train-tiny
+      longrlvr-data train runs/mine -c train-paper --model Qwen/Qwen2.5-7B-Instruct -o runs/qwen
+    """
+    given: dict[str, Any] = dict(locals())
+    from datagen.commands import guard
+    from datagen.train import command
+
+    raise guard.guarded(lambda _: command.main(command.Options(**given)), verbose)
