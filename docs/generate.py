@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import inspect
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 
+from datagen.cli import app
 from datagen.config.llm import EndpointConfig, PriceConfig, SamplingConfig
 from datagen.config.model import Config
 from datagen.config.section import Section
@@ -26,8 +28,10 @@ CONFIGURATION = """# Configuration
 
 One YAML file, a section per stage. An unknown key is an error; whatever is left out has its default. `-c` takes a path
 or the name of a bundled file: `quickstart`, `extractive`, `openai`, `paper`, and for `train` `train-tiny` and
-`train-paper`. Options such as `--input`, `--seed` and `--model` stand over the file. A run keeps its configuration as
-`RUN/config.yaml`, so later commands on the same run need no `-c`; `train` reads its section from `-c` alone.
+`train-paper`. Options such as `--input`, `--seed` and `--model` take precedence over the file, and so does
+`--set section.key=value`, for any setting; the value is read as YAML. A run keeps its configuration as
+`RUN/config.yaml`, so later commands on the same run need no `-c`; a file given there changes only the settings that are
+in it. `train` reads its section from `-c` alone.
 
 A setting marked † says how the work is done and changes no byte of the result: it may differ when a run is resumed. Any
 other change makes the stages it concerns stale; see [Runs](runs.md#when-a-setting-changed). One marked ‡ counts only
@@ -36,9 +40,36 @@ where the stage's method is `llm`.
 
 
 def cli() -> str:
-    command = [sys.executable, "-m", "typer", "datagen.cli", "utils", "docs", "--name", "longrlvr-data"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
+    group: Any = get_command(app)
+    parts = [f"# Command line\n\n{_prose(group.help)}\n"]
+    for name, command in group.commands.items():
+        arguments = "".join(f" {p.metavar}" for p in command.params if not _flags(p))
+        usage = f"```\nlongrlvr-data {name} [OPTIONS]{arguments}\n```\n"
+        parts += [f"## {name}\n", f"{_prose(command.help)}\n", usage, "| option | meaning |", "| --- | --- |"]
+        for p in command.params:
+            names = ", ".join(_flags(p)) or p.metavar
+            value = "" if not _flags(p) or p.is_flag else f" {p.metavar}"
+            default = f" Default: `{p.default}`." if isinstance(p.default, str) else ""
+            parts.append(f"| `{names}{value}` | {(p.help or '').replace('|', chr(92) + '|')}{default} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _flags(parameter: Any) -> list[str]:
+    return [name for name in parameter.opts if name.startswith("-")]
+
+
+def _prose(help: str) -> str:
+    """Help text as Markdown: a paragraph that Click leaves as it is becomes a block of code."""
+    parts = inspect.cleandoc(help).replace("\b\n", "\b").split("\n\n")
+    found = []
+    for part in parts:
+        if part.startswith("\b"):
+            title, *lines = part.removeprefix("\b").splitlines()
+            found.append(f"{title}\n\n```bash\n" + textwrap.dedent("\n".join(lines)) + "\n```")
+        else:
+            found.append(part)
+    return "\n\n".join(found)
 
 
 def configuration() -> str:

@@ -1,4 +1,3 @@
-import importlib.metadata
 import importlib.util
 import re
 from pathlib import Path
@@ -45,11 +44,9 @@ def test_the_configuration_page_is_up_to_date():
 
 
 def test_the_command_line_page_is_up_to_date():
-    """Another version of typer words its page otherwise."""
-    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8") if (ROOT / "constraints.txt").exists() else ""
-    if f"typer=={importlib.metadata.version('typer')}\n" not in pins:
-        pytest.skip("another version of typer than the pinned one")
-    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == generator().cli(), "run `make docs`"
+    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == generator().cli(), "run `make docs`"
+    assert "&#x" not in written
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
