@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +64,7 @@ class Scorer:
 
     def _scored(self, task: Task, response: Response, text: str, parsed: bool, correct: bool | None) -> Scored:
         s = self.settings
-        reward = rewards.score(text, task.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids)
+        reward = rewards.context_reward(text, task.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids)
         if reward is None:
             return Scored(text, None, parsed, None)
         total = {"longrlvr": reward.total, "answer": reward.answer, "context": reward.fbeta}[s.kind]
@@ -86,9 +85,8 @@ class Scorer:
         kind = self.settings.verifier
         if kind == "llm":
             return verify.verdict(task.answer, answer)
-        if kind == "f1":
-            return token_f1(task.answer, answer) >= self.settings.min_f1
-        return verify.exact(task.answer, answer) or (kind == "contains" and verify.contains(task.answer, answer))
+        found = verify.VERIFIERS[kind](task.answer, answer)
+        return found >= self.settings.min_f1 if kind == "f1" and found is not None else bool(found)
 
     def _asked(self, given: list[tuple[Task, str]], must_answer: bool = False) -> list[bool | None]:
         """The model's verdicts; None where it gave none that can be read."""
@@ -113,10 +111,3 @@ def _read(completion: Completion) -> bool | None:
         return None if completion.error else readers.read_verdict(readers.said(completion))
     except readers.Unreadable:
         return None
-
-
-def token_f1(expected: str, given: str) -> float:
-    """Token F1 of two answers (SQuAD): case, articles and punctuation aside."""
-    a, b = Counter(verify.words(expected)), Counter(verify.words(given))
-    common = (a & b).total()
-    return 2 * common / (a.total() + b.total()) if common else 0.0

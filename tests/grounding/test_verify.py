@@ -48,3 +48,27 @@ def test_an_answer_says_the_same_as_itself(text):
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_the_order_of_two_answers_does_not_matter(a, b):
     assert verify.verdict(a, b) is verify.verdict(b, a)
+
+
+@pytest.mark.parametrize(
+    ("given", "f1"), [("red oak", 1.0), ("an oak", 2 / 3), ("red oak of the north", 2 / 3), ("elm", 0.0), ("", 0.0)]
+)
+def test_token_f1(given, f1):
+    assert verify.token_f1("the red oak", given) == pytest.approx(f1)
+
+
+def test_verifiers_are_found_by_name_by_import_path_and_as_functions():
+    assert verify.find("contains")("oak", "the red oak") is True
+    assert verify.find("operator:eq")("oak", "oak") is True
+    assert verify.find(verify.exact) is verify.exact
+
+
+@pytest.mark.parametrize("name", ["exat", "package.module:", ":name", ""])
+def test_an_unknown_verifier_is_refused(name):
+    with pytest.raises(ValueError, match="exact"):
+        verify.find(name)
+
+
+def test_containing_includes_being_the_same():
+    assert verify.contains("?!", "?!")
+    assert not verify.contains("?!", "?")

@@ -9,7 +9,7 @@ from datagen.config.train import RewardConfig
 from datagen.grounding import rewards, tags
 from datagen.train.data import Task
 from datagen.train.rollout import Response
-from datagen.train.scoring import Scorer, token_f1
+from datagen.train.scoring import Scorer
 from tests.servers.openai_server import Settings, serve
 
 TASK = Task("q1", "What trees?", "the red oak", (1, 3), 0, 0)
@@ -39,7 +39,7 @@ def test_verifiers(verifier, right, wrong):
 
 
 def test_each_kind_of_reward_is_a_part_of_the_one_in_rewards():
-    wanted = rewards.score(tags.render_response([1, 2], "the red oak"), (1, 3), True)
+    wanted = rewards.context_reward(tags.render_response([1, 2], "the red oak"), (1, 3), True)
     assert wanted
     totals = {kind: scored("the red oak", [1, 2], kind=kind).total for kind in ("longrlvr", "answer", "context")}
     assert totals == {"longrlvr": wanted.total, "answer": wanted.answer, "context": wanted.fbeta}
@@ -86,10 +86,3 @@ def test_the_same_answer_is_asked_about_once():
         assert server.stats.requests == 2
         scorer.close()
     assert [one.total for one in many] == [many[0].total] * 6
-
-
-@pytest.mark.parametrize(
-    ("given", "f1"), [("red oak", 1.0), ("an oak", 2 / 3), ("red oak of the north", 2 / 3), ("elm", 0.0), ("", 0.0)]
-)
-def test_token_f1(given, f1):
-    assert token_f1("the red oak", given) == pytest.approx(f1)
