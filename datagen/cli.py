@@ -10,10 +10,12 @@ from datagen import __version__, resources
 from datagen.commands.chunk import chunk
 from datagen.commands.cluster import cluster
 from datagen.commands.generate import generate
+from datagen.commands.init import init
 from datagen.commands.judge import judge
 from datagen.commands.quickstart_corpus import quickstart_corpus
 from datagen.commands.run import run
 from datagen.commands.select import select
+from datagen.commands.show import show
 from datagen.commands.status import status
 from datagen.commands.train import train
 
@@ -27,7 +29,7 @@ Examples:
   longrlvr-data run -c quickstart --input corpus -o runs/quickstart
   longrlvr-data status runs/quickstart
 
-Configurations for -c: {", ".join(resources.names("configs"))}.
+Configurations for -c: {", ".join(resources.names("configs"))}. `show config NAME` prints one.
 """
 
 app = typer.Typer(
@@ -38,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chunk, cluster, generate, judge, select, status, train, quickstart_corpus):
+for command in (run, chunk, cluster, generate, judge, select, status, train, init, show, quickstart_corpus):
     app.command(command.__name__.replace("_", "-"))(command)
 
 

