@@ -16,7 +16,7 @@ Explain = Annotated[
     typer.Option(
         "--explain",
         metavar="ID",
-        help="Print everything the run knows about a candidate, a cluster or a document, given by its id or a part of "
+        help="Print everything the run knows about a candidate or a cluster, given by its id or a part of "
         "it: what each stage found, and why it was kept or left. Writes nothing.",
     ),
 ]
@@ -29,7 +29,7 @@ def select(options: StageOptions, seed: SeedOptions, explain: Explain = None) ->
     \b
     Examples:
       longrlvr-data select -o runs/mine --set select.min_rating=6 --resume never
-      longrlvr-data select -o runs/mine --explain chapter-3
+      longrlvr-data select -o runs/mine --explain chapter-3/c0
     """
     from datagen.commands import guard, running
 

@@ -13,8 +13,8 @@ from datagen.config.model import Config
 from datagen.config.section import Section
 
 WIDTH = 100
-OPENING = """A configuration of longrlvr-data. Every setting stands here with its default, commented out:
-remove the '#' before a and before the name of its section, to change it. Whatever stays commented out keeps its default."""
+OPENING = """A configuration of longrlvr-data. Every setting stands here with its default, commented out: to change
+one, remove the '#' before it and before the name of its section. Whatever stays commented out keeps its default."""
 
 
 def text() -> str:
