@@ -2,7 +2,9 @@
 # make train     make dataset, then a tiny model trained on it
 # make test      the environment if absent, then every check that CI runs but the slow tests
 # make check     what CI runs
+# make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
+# make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
 # the CUDA build of several GB; anything else is given to pip as it is: TORCH="torch==2.13.0 --index-url …".
@@ -10,6 +12,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
+LOWEST_VENV ?= .venv-lowest
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 TORCH ?= cpu
@@ -25,7 +28,7 @@ TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
 TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
-.PHONY: dataset train test test-slow test-vllm check lint format lock clean
+.PHONY: dataset train test test-slow test-lowest test-vllm resolve check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -47,7 +50,16 @@ test-slow: $(VENV)/.dev-installed
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
-check: test test-slow test-vllm
+# The rooms whose tests need no torch. The tests' own tools are not held down.
+LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
+
+test-lowest: $(LOWEST_VENV)/.installed
+	$(LOWEST_VENV)/bin/python -m pytest $(addprefix tests/,$(LOWEST_TESTS))
+
+resolve: $(VENV)/.dev-installed
+	$(BIN)/python tests/resolve.py
+
+check: test test-slow test-lowest test-vllm resolve
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
@@ -69,7 +81,7 @@ $(VENV)/.torch-installed:
 
 $(VENV)/.run-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installed
 	@echo "installing longrlvr-data"
-	@$(PIP) install -c constraints.txt -e ".[embedded]"
+	@$(PIP) install -c constraints.txt -e ".[embed,train]"
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installed
@@ -85,9 +97,16 @@ $(VLLM_VENV)/.installed: pyproject.toml constraints-vllm.txt
 	@$(VLLM_PIP) install --no-deps -e .
 	@touch $@
 
+$(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST_VENV)
+	@$(BIN)/uv pip compile -q --resolution lowest-direct pyproject.toml -o $(LOWEST_VENV)/lowest.txt
+	@VIRTUAL_ENV=$(LOWEST_VENV) $(BIN)/uv pip install -q -r $(LOWEST_VENV)/lowest.txt \
+	  hypothesis langchain-text-splitters pytest pytest-xdist
+	@touch $@
+
 # Pins what is installed now; the platform's own torch build is left to the rule above.
 lock: $(VENV)/.dev-installed
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^longrlvr' > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) runs build dist

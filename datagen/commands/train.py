@@ -70,6 +70,10 @@ def train(
     """
     given: dict[str, Any] = dict(locals())
     from datagen.commands import guard
-    from datagen.train import command
 
-    raise guard.guarded(lambda _: command.main(command.Options(**given)), verbose)
+    def work(_: Any) -> int:
+        from datagen.train import command  # raises MissingExtra without torch
+
+        return command.main(command.Options(**given))
+
+    raise guard.guarded(work, verbose)

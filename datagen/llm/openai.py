@@ -16,7 +16,6 @@ from collections.abc import Generator, Iterator, Sequence
 from operator import length_hint
 from typing import Any
 
-import httpx2 as httpx
 import openai
 import tenacity
 
@@ -26,6 +25,7 @@ from datagen.llm import http_errors as replies
 from datagen.llm.base import Closed, Completion, Request, draw
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, Lane
 from datagen.llm.endpoint import NO_KEY, api_key, client_arguments, payload
+from datagen.llm.http import httpx
 from datagen.llm.http_errors import Failure
 
 GATHER = 0.005  # seconds: what comes in meanwhile is handed over, and written to disk, at once

