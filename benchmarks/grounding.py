@@ -215,7 +215,7 @@ def arm(setting: Setting, data: Path, model: Path, root: Path) -> dict[str, Any]
     changes = {
         "steps": setting.steps,
         "reward": {"kind": setting.reward},
-        "loss": {"kl": setting.kl},
+        "loss": {"kl_coef": setting.kl},
         "optimizer": {"lr": setting.lr},
     }
     rows = [r for r in train(setting, data, root / setting.name(), model, changes) if "reward" in r]

@@ -49,10 +49,9 @@ from torch import Tensor
 from datagen.config.train import OptimizerConfig, RolloutConfig, TrainConfig
 from datagen.executors import local as executors
 from datagen.train import parallel, policy, tiny, update
-from datagen.train.loop import optimizer_for
 from datagen.train.loss import group_advantages
-from datagen.train.rollout import Response
-from datagen.train.scoring import Scored
+from datagen.train.setup import adamw
+from datagen.train.types import Group, Response, Scored
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {
@@ -125,21 +124,21 @@ class Case:
 @contextmanager
 def ours(case: Case) -> Iterator[tuple[torch.optim.Optimizer, Step]]:
     prompt, responses, old = case.tokens()
-    group = update.Group(
+    group = Group(
         0,
         [Response(r.tolist(), o.tolist(), True) for r, o in zip(responses, old, strict=True)],
         [Scored("", None, True, reward) for reward in case.rewards()],
         old.flatten().tolist(),
     )
     settings = case.settings()
-    with parallel.world(case.device) as where:
-        model = case.model().to(where.device)
+    with parallel.process_group(case.device) as world:
+        model = case.model().to(world.device)
         policy.adapt(model)
-        parallel.spread(model, where, torch.float32 if case.device == "cpu" else torch.bfloat16)
-        optimizer = optimizer_for(model, settings.optimizer)
+        parallel.shard(model, world, torch.float32 if case.device == "cpu" else torch.bfloat16)
+        optimizer = adamw(model, settings.optimizer)
 
         def step() -> tuple[float, float]:
-            metrics = update.step(model, optimizer, [group], [prompt.to(where.device)], settings, where)
+            metrics = update.step(model, optimizer, [group], [prompt.to(world.device)], settings, world)
             return metrics["loss"], metrics["grad_norm"]
 
         yield optimizer, step

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import BaseUrl, ResumeMode, Seed, Verbose
+from datagen.commands.options import BaseUrl, Json, ResumeMode, Seed, Verbose
 
 
 def train(
@@ -59,6 +59,7 @@ def train(
         ),
     ] = None,
     resume: ResumeMode = "if-possible",
+    json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Train a language model on a dataset with GRPO.
@@ -72,8 +73,8 @@ def train(
     from datagen.commands import guard
 
     def work(_: Any) -> int:
-        from datagen.train import command  # raises MissingExtra without torch
+        from datagen.train import launch  # raises MissingExtra without torch
 
-        return command.main(command.Options(**given))
+        return launch.main(launch.Options(**given))
 
     raise guard.guarded(work, verbose)

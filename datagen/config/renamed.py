@@ -10,6 +10,9 @@ from datagen.errors import ConfigError
 RENAMED = {  # old dotted name → new dotted name, of a setting or a whole section
     "generate.max_rereads": "generate.max_parse_retries",
     "judge.max_rereads": "judge.max_parse_retries",
+    "train.loss.kl": "train.loss.kl_coef",
+    "train.keep": "train.save_total_limit",
+    "train.tokens_per_pass": "train.max_tokens_per_microbatch",
 }
 
 

@@ -21,7 +21,9 @@ class LossConfig(Section):
     clip_low: float = Field(default=0.2, gt=0, lt=1)
     clip_high: float = Field(default=0.28, gt=0)
     clip_dual: float = Field(default=10.0, gt=1, description="bound of the ratio where the advantage is negative")
-    kl: float = Field(default=0.0, ge=0, description="of the k3 estimate against the model as it was; 0: no reference")
+    kl_coef: float = Field(
+        default=0.0, ge=0, description="of the k3 estimate against the model as it was; 0: no reference"
+    )
     max_sampler_ratio: float = Field(
         default=2.0, gt=0, description="bound of the trainer's to the sampler's probability of a token"
     )
@@ -113,7 +115,7 @@ class TrainConfig(Section):
         description="until the backward pass. recompute: a layer's input is kept; offload: in the host's memory",
         json_schema_extra=RUNTIME,
     )
-    tokens_per_pass: int = Field(
+    max_tokens_per_microbatch: int = Field(
         default=32_768,
         ge=1,
         description="tokens of responses, or of whole texts in the warm start, run together",
@@ -122,7 +124,7 @@ class TrainConfig(Section):
     eval_every: int = Field(default=10, ge=0, description="steps between two looks at the validation split; 0: never")
     eval_prompts: int = Field(default=64, ge=1, description="of the validation split, at most")
     save_every: int = Field(default=10, ge=1, description="steps between checkpoints", json_schema_extra=RUNTIME)
-    keep: int = Field(default=2, ge=1, description="checkpoints that are kept", json_schema_extra=RUNTIME)
+    save_total_limit: int = Field(default=2, ge=1, description="checkpoints that are kept", json_schema_extra=RUNTIME)
     samples_every: int = Field(default=10, ge=1, description="steps between stored rollouts", json_schema_extra=RUNTIME)
     tensorboard: bool = Field(default=False, json_schema_extra=RUNTIME)
     wandb: str | None = Field(default=None, description="project of Weights & Biases", json_schema_extra=RUNTIME)

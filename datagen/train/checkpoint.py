@@ -8,9 +8,10 @@ within the warm start.
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -18,33 +19,21 @@ from torch.distributed.checkpoint import state_dict as states
 
 from datagen.config.train import LoraConfig, TrainConfig
 from datagen.errors import UserError
+from datagen.grounding.rewards import Reward
 from datagen.train import lora
 from datagen.train.parallel import World
-from datagen.train.update import Group
+from datagen.train.types import Group, Response, Scored, State
 
-STATE = "trainer.pt"
+FOLDER, STATE = "checkpoints", "trainer.pt"
 WHOLE: Any = states.StateDictOptions(full_state_dict=True, cpu_offload=True)
 FROM_FIRST: Any = states.StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
-
-
-@dataclass
-class State:
-    """Where a run is: after `step` whole batches, and in the next one, after `taken` of its optimizer steps."""
-
-    warmed: int = 0  # supervised steps before all that
-    step: int = 0
-    drawn: int = 0  # prompts drawn from the stream
-    taken: int = 0
-    groups: list[Group] = field(default_factory=list)  # the batch in hand
-    sampled: dict[str, float] = field(default_factory=dict)  # what its rollouts were like
-    sums: dict[str, float] = field(default_factory=dict)  # of the metrics of the optimizer steps taken
-    tokens: int = 0  # of prompts and responses so far
-
-    def name(self, warm_steps: int) -> str:
-        """Of its checkpoint."""
-        if self.warmed < warm_steps:
-            return f"warm-{self.warmed:06d}"
-        return f"step-{self.step:06d}" + (f"-{self.taken}" if self.taken else "")
+MOVED: dict[str, Any] = {  # classes in checkpoints of 0.1.0
+    "datagen.rewards.Reward": Reward,
+    "datagen.train.checkpoint.State": State,
+    "datagen.train.update.Group": Group,
+    "datagen.train.rollout.Response": Response,
+    "datagen.train.scoring.Scored": Scored,
+}
 
 
 def save(
@@ -53,14 +42,14 @@ def save(
     optimizer: Any,
     tokenizer: Any,
     state: State,
-    where: World,
+    world: World,
     settings: TrainConfig,
 ) -> None:
     """Write a checkpoint and remove all but the latest beside it. Called by all ranks."""
     weights: Any = states.get_model_state_dict(model, options=WHOLE)
     # Of an optimizer before its first step there is nothing to keep, and asking for it would count as a step.
     moments = states.get_optimizer_state_dict(model, optimizer, options=WHOLE) if optimizer.state else None
-    if where.first:
+    if world.is_main:
         building = target.with_name(f".{target.name}")
         shutil.rmtree(building, ignore_errors=True)
         try:
@@ -72,21 +61,21 @@ def save(
             os.replace(building, target)
         except OSError as e:
             raise UserError(f"{target}: cannot be written: {e.strerror or e}") from e
-        for old in there(target.parent)[: -settings.keep]:
+        for old in _there(target.parent)[: -settings.save_total_limit]:
             shutil.rmtree(old)
-    where.wait()
+    world.wait()
 
 
-def save_model(target: Path, model: Any, tokenizer: Any, where: World, settings: TrainConfig) -> None:
+def save_model(target: Path, model: Any, tokenizer: Any, world: World, settings: TrainConfig) -> None:
     """Write the model alone. Called by all ranks."""
     weights: Any = states.get_model_state_dict(model, options=WHOLE)
-    if where.first:
+    if world.is_main:
         building = target.with_name(f".{target.name}")
         shutil.rmtree(building, ignore_errors=True)
         write_model(building, model, tokenizer, weights, settings.lora)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(building, target)
-    where.wait()
+    world.wait()
 
 
 def write_model(folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any], adapters: LoraConfig | None) -> None:
@@ -105,19 +94,43 @@ def write_model(folder: Path, model: Any, tokenizer: Any, weights: dict[str, Any
     tokenizer.save_pretrained(folder)
 
 
-def there(folder: Path) -> list[Path]:
-    """The checkpoints of a run, the latest last."""
+def latest(folder: Path) -> Path | None:
+    """The last checkpoint of the run in this folder."""
+    found = _there(folder / FOLDER)
+    return found[-1] if found else None
+
+
+def _there(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the latest last."""
     return [*sorted(folder.glob("warm-*")), *sorted(folder.glob("step-*"))]
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What `load` wants of a checkpoint. Raises UserError if it is damaged."""
+    """What `load` wants of a checkpoint, of this version or 0.1.0. Raises UserError if it is damaged."""
+    reading: Any = SimpleNamespace(__name__="pickle", Unpickler=_Unpickler, load=pickle.load)
     try:
-        return torch.load(folder / STATE, map_location="cpu", weights_only=False)
+        stored = torch.load(folder / STATE, map_location="cpu", weights_only=False, pickle_module=reading)
+        return stored | {"state": _current(stored["state"])}
     except Exception as e:
         raise UserError(
             f"{folder} cannot be read ({str(e).splitlines()[0]}): remove it to go on from the one before"
         ) from e
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds the classes that were elsewhere in 0.1.0."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return MOVED.get(f"{module}.{name}") or super().find_class(module, name)
+
+
+def _current(state: State) -> State:
+    """The state under the names that it has now."""
+    for group in state.groups:
+        if "task" in vars(group):
+            group.example = vars(group).pop("task")
+    state.sums = {"mismatch_kl" if name == "kl_sampler" else name: value for name, value in state.sums.items()}
+    return state
 
 
 def load(stored: dict[str, Any], model: Any, optimizer: Any) -> State:

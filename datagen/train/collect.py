@@ -2,6 +2,8 @@
 
 A group whose responses all have the same reward gives no gradient; it is redrawn, by the *total* reward. By the answer
 alone, groups in which every answer is wrong would be thrown away, and they are where the evidence is learned.
+
+Source: dynamic sampling (DAPO, arXiv 2503.14476, section 3.2), with the context-aware reward in the place of accuracy.
 """
 
 from __future__ import annotations
@@ -9,67 +11,86 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
-from datagen.train import rollout
-from datagen.train.data import Tasks
-from datagen.train.parts import Parts
-from datagen.train.scoring import Scored
-from datagen.train.update import Group
+from datagen.config.train import TrainConfig
+from datagen.train.parallel import World
+from datagen.train.scoring import Scorer
+from datagen.train.types import Group, Response, Sampler, Scored, Split
 
 GREEDY = 0.0
 
 
-def drawn(number: int, n_tasks: int, seed: int) -> int:
-    """Which prompt the stream has at a place: all of them once, then again in another order."""
-    epoch, at = divmod(number, n_tasks)
-    return int(np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch)))).permutation(n_tasks)[at])
+@dataclass(frozen=True)
+class Collector:
+    """Samples responses and has them scored, on all ranks."""
+
+    sampler: Sampler
+    scorer: Scorer
+    tokenizer: Any
+    world: World
+
+    def groups(
+        self, split: Split, chosen: Sequence[tuple[int, int]], n: int, temperature: float, seed: int
+    ) -> list[Group]:
+        """n scored responses to each chosen (example, number in the stream). The ranks share them and each returns
+        all. Raises EngineError where the sampler or the verifier fails.
+        """
+        mine = self.world.share(list(chosen))
+
+        def scored(finished: list[tuple[int, list[Response]]]) -> list[tuple[int, Group]]:
+            flat = [
+                (split.examples[mine[i][0]], response, self.tokenizer.decode(response.tokens, skip_special_tokens=True))
+                for i, responses in finished
+                for response in responses
+            ]
+            found = iter(self.scorer(flat))
+            return [(i, Group(mine[i][0], responses, [next(found) for _ in responses])) for i, responses in finished]
+
+        prompts = split.prompts((example for example, _ in mine), self.world.device)
+        seeds = [[(seed, number, i) for i in range(n)] for _, number in mine]
+        with ThreadPoolExecutor(1) as verifying:
+            sampled = self.sampler.sample(prompts, seeds, temperature)
+            pending = [verifying.submit(scored, finished) for finished in sampled]
+            made = [pair for future in pending for pair in future.result()]
+        return self.world.gather([group for _, group in sorted(made, key=itemgetter(0))])
+
+    def batch(
+        self, split: Split, start: int, settings: TrainConfig, seed: int
+    ) -> tuple[list[Group], int, dict[str, float]]:
+        """Groups to train on, how many prompts were drawn from the stream at `start` for them, and what the rollouts
+        were like. There are fewer than `settings.batch` groups if all redraws were in vain.
+        """
+        began, s = time.monotonic(), settings
+        groups: list[Group] = []
+        seen: list[Group] = []
+        number = start
+        for _ in range(s.max_redraws + 1):
+            wanted = range(number, number + s.batch - len(groups))
+            chosen = [(drawn(i, len(split), seed), i) for i in wanted]
+            number += len(chosen)
+            made = self.groups(split, chosen, s.rollout.n, s.rollout.temperature, seed)
+            seen += made
+            groups += [usable for usable in (group.usable() for group in made) if usable]
+            if len(groups) == s.batch:
+                break
+        metrics = describe(seen) | {"groups_drawn": len(seen), "groups_kept": len(groups)}
+        return groups, number - start, metrics | {"rollout_s": round(time.monotonic() - began, 3)}
+
+    def close(self) -> None:
+        """Give back the sampler's and the verifier's resources."""
+        self.scorer.close()
+        self.sampler.close()
 
 
-def groups_of(
-    parts: Parts, tasks: Tasks, chosen: Sequence[tuple[int, int]], n: int, temperature: float, seed: int
-) -> list[Group]:
-    """n scored responses to each chosen (task, number in the stream). The ranks share them and each returns all."""
-
-    mine = parts.where.share(list(chosen))
-
-    def scored(finished: list[tuple[int, list[rollout.Response]]]) -> list[tuple[int, Group]]:
-        flat = [
-            (tasks.tasks[mine[i][0]], response, parts.tokenizer.decode(response.tokens, skip_special_tokens=True))
-            for i, responses in finished
-            for response in responses
-        ]
-        found = iter(parts.scorer(flat))
-        return [(i, Group(mine[i][0], responses, [next(found) for _ in responses])) for i, responses in finished]
-
-    prompts = parts.prompts(tasks, (task for task, _ in mine))
-    seeds = [[(seed, number, i) for i in range(n)] for _, number in mine]
-    with ThreadPoolExecutor(1) as verifying:
-        pending = [verifying.submit(scored, finished) for finished in parts.sampler(prompts, seeds, temperature)]
-        made = [pair for future in pending for pair in future.result()]
-    return parts.where.gather([group for _, group in sorted(made, key=itemgetter(0))])
-
-
-def batch(parts: Parts, start: int) -> tuple[list[Group], int, dict[str, float]]:
-    """Groups to train on, how many prompts were drawn from the stream at `start` for them, and what the rollouts were
-    like. There are fewer than `batch` groups if all redraws were in vain.
-    """
-    began, s, tasks = time.monotonic(), parts.settings, parts.train
-    groups: list[Group] = []
-    seen: list[Group] = []
-    number = start
-    for _ in range(s.max_redraws + 1):
-        chosen = [(drawn(i, len(tasks), parts.seed), i) for i in range(number, number + s.batch - len(groups))]
-        number += len(chosen)
-        made = groups_of(parts, tasks, chosen, s.rollout.n, s.rollout.temperature, parts.seed)
-        seen += made
-        groups += [usable for usable in (group.usable() for group in made) if usable]
-        if len(groups) == s.batch:
-            break
-    metrics = describe(seen) | {"groups_drawn": len(seen), "groups_kept": len(groups)}
-    return groups, number - start, metrics | {"rollout_s": round(time.monotonic() - began, 3)}
+def drawn(number: int, n_examples: int, seed: int) -> int:
+    """Which example the stream has at a place: all of them once, then again in another order."""
+    epoch, at = divmod(number, n_examples)
+    return int(np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch)))).permutation(n_examples)[at])
 
 
 def describe(groups: Sequence[Group]) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from datagen.errors import ConfigError, InputError
+from datagen.train.types import Example, Split
 
 SPLITS = ("train", "validation")
 WANTED = ("prompt", "extra_info.qa_id", "extra_info.question", "extra_info.answer", "extra_info.ref_chunks")
 FORMAT = "docs/dataset.md has the columns"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A prompt and its labels. `start` and `end` are its place among the tokens of all prompts."""
-
-    qa_id: str
-    question: str
-    answer: str
-    ref_chunks: tuple[int, ...]
-    start: int
-    end: int
-
-    @property
-    def n_tokens(self) -> int:
-        return self.end - self.start
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """A split. `tokens` (all prompts end to end,) int32."""
-
-    tasks: list[Task]
-    tokens: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.tasks)
-
-    def prompt(self, i: int) -> np.ndarray:
-        return self.tokens[self.tasks[i].start : self.tasks[i].end]
 
 
 def find(path: str) -> dict[str, list[Path]]:
@@ -59,15 +29,15 @@ def find(path: str) -> dict[str, list[Path]]:
     raise InputError(f"{path}: no dataset is there: give a finished run, or a folder with data/train-*.parquet")
 
 
-def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None) -> Tasks:
+def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None) -> Split:
     """The rows of some files, the first `most` of them. Raises InputError naming file and row where a column is
     missing, or where a prompt is longer than `limit` tokens: cutting it would cut away evidence.
     """
-    tasks: list[Task] = []
+    examples: list[Example] = []
     parts: list[np.ndarray] = []
     at = 0
     for where, row in rows(files):
-        if most is not None and len(tasks) == most:
+        if most is not None and len(examples) == most:
             break
         info, messages = row["extra_info"], row["prompt"]
         if not info["ref_chunks"]:
@@ -82,9 +52,9 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
             )
         parts.append(ids)
         refs = tuple(info["ref_chunks"])
-        tasks.append(Task(info["qa_id"], info["question"], info["answer"], refs, at, at + len(ids)))
+        examples.append(Example(info["qa_id"], info["question"], info["answer"], refs, at, at + len(ids)))
         at += len(ids)
-    return Tasks(tasks, np.concatenate(parts) if parts else np.zeros(0, np.int32))
+    return Split(examples, np.concatenate(parts) if parts else np.zeros(0, np.int32))
 
 
 def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a run says: metrics.jsonl, boards on request, a live table on a terminal, sampled responses as parquet."""
+"""What a run says: metrics.jsonl, trackers on request, a live table on a terminal, sampled responses as parquet."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from rich.table import Table
 
 from datagen import shards
 from datagen.grounding import tags
-from datagen.train.checkpoint import State
-from datagen.train.data import Tasks
-from datagen.train.trackers import Board
-from datagen.train.update import Group
+from datagen.train.trackers import Tracker
+from datagen.train.types import Group, Split, State
 
 METRICS = "metrics.jsonl"
 SHOWN = {  # in the table, and how
@@ -41,7 +39,7 @@ SHOWN = {  # in the table, and how
 class Log:
     """Rows of metrics, one a step. Those of an earlier try that come after `state`, where this one starts, go."""
 
-    def __init__(self, folder: Path, state: State | None, steps: int, boards: Sequence[Board] = ()) -> None:
+    def __init__(self, folder: Path, state: State | None, steps: int, trackers: Sequence[Tracker] = ()) -> None:
         self.steps, self.seconds = steps, [0.0, 0]  # of the steps of this try, and how many
         self.path = folder / METRICS
         kept = [line for line in _lines(self.path) if _before(json.loads(line), state)] if state else []
@@ -50,7 +48,7 @@ class Log:
         self.console = Console(stderr=True, soft_wrap=True, highlight=False)
         self.rows: list[dict[str, Any]] = []
         self.live = Live(console=self.console, refresh_per_second=2) if self.console.is_terminal else None
-        self.boards = boards
+        self.trackers = trackers
 
     def __enter__(self) -> Log:
         if self.live:
@@ -61,7 +59,7 @@ class Log:
         if self.live:
             self.live.stop()
         self.file.close()
-        for _, close in self.boards:
+        for _, close in self.trackers:
             close(failed is not None)
 
     def write(self, row: dict[str, Any]) -> None:
@@ -70,7 +68,7 @@ class Log:
         self.file.flush()
         if "seconds" in row:
             self.seconds = [self.seconds[0] + row["seconds"], self.seconds[1] + 1]
-        for take, _ in self.boards:
+        for take, _ in self.trackers:
             take({name: value for name, value in row.items() if isinstance(value, (int, float))})
         self.rows = [*self.rows[-9:], row]
         if self.live:
@@ -130,14 +128,14 @@ def _lines(path: Path) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
 
 
-def write_samples(path: Path, groups: Sequence[Group], tasks: Tasks) -> None:
+def write_samples(path: Path, groups: Sequence[Group], split: Split) -> None:
     """What the model wrote, a row a response, for a person to read."""
     rows = [
         {
-            "qa_id": tasks.tasks[group.task].qa_id,
-            "question": tasks.tasks[group.task].question,
-            "expected_answer": tasks.tasks[group.task].answer,
-            "ref_chunks": list(tasks.tasks[group.task].ref_chunks),
+            "qa_id": split.examples[group.example].qa_id,
+            "question": split.examples[group.example].question,
+            "expected_answer": split.examples[group.example].answer,
+            "ref_chunks": list(split.examples[group.example].ref_chunks),
             "response": scored.text,
             "cited": tags.read_response(scored.text).useful_chunks,
             "answer": tags.read_response(scored.text).answer,

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from datagen.config.train import Activations
+from datagen.train import policy
 from datagen.train.policy import Past
 
 Loss = Callable[[Tensor, Tensor, slice, slice], Tensor]  # log-probs, entropies (T,), which responses, which tokens
 
 
 @dataclass(frozen=True)
-class Pass:
+class Microbatch:
     """Some responses of a group, end to end: `ids` go in, `targets` are what they predict. Both (T,) int64."""
 
     ids: Tensor
@@ -33,9 +34,9 @@ class Pass:
     tokens: slice  # of all the group's response tokens
 
 
-def passes(prompt: Tensor, responses: Sequence[Tensor], limit: int) -> list[Pass]:
-    """A group's responses in passes of at most `limit` tokens, or one response."""
-    made: list[Pass] = []
+def microbatches(prompt: Tensor, responses: Sequence[Tensor], limit: int) -> list[Microbatch]:
+    """A group's responses in microbatches of at most `limit` tokens, or one response."""
+    made: list[Microbatch] = []
     start = at = 0
     while start < len(responses):
         end, size = start + 1, len(responses[start])
@@ -44,7 +45,9 @@ def passes(prompt: Tensor, responses: Sequence[Tensor], limit: int) -> list[Pass
             end += 1
         targets = torch.cat(list(responses[start:end]))
         ids = torch.cat([torch.cat([prompt[-1:], r[:-1]]) for r in responses[start:end]])
-        made.append(Pass(ids, targets, [len(r) for r in responses[start:end]], slice(start, end), slice(at, at + size)))
+        made.append(
+            Microbatch(ids, targets, [len(r) for r in responses[start:end]], slice(start, end), slice(at, at + size))
+        )
         start, at = end, at + size
     return made
 
@@ -54,9 +57,10 @@ def logprobs(
     model: Any, prompt: Tensor, responses: Sequence[Tensor], temperature: float = 1.0, limit: int = 1 << 15
 ) -> tuple[Tensor, Tensor]:
     """Log-probs and entropies, (T,) float32, of all tokens of a group's responses, end to end."""
-    past = model(prompt[:-1], way="prefix")
+    past = policy.prefix(model, prompt[:-1])
     found = [
-        model(p.ids, p.targets, p.lengths, past, temperature, way="responses") for p in passes(prompt, responses, limit)
+        policy.responses(model, p.ids, p.targets, p.lengths, past, temperature)
+        for p in microbatches(prompt, responses, limit)
     ]
     return torch.cat([logp for logp, _ in found]), torch.cat([entropy for _, entropy in found])
 
@@ -70,16 +74,14 @@ def backward(
     limit: int = 1 << 15,
     activations: Activations = "keep",
 ) -> None:
-    """Add the gradient of a loss to the model's. The loss is asked for each pass, and theirs add up.
+    """Add the gradient of a loss to the model's. The loss is asked for each microbatch, and theirs add up.
 
     `activations`: what is kept of the prompt, and of the responses, until their backward pass.
     """
-    past: Past = model(prompt[:-1], way="prefix", activations=activations)
-    leaves = [tuple(x.detach().requires_grad_() for x in pair) for pair in past]
-    for p in passes(prompt, responses, limit):
-        logp, entropy = model(
-            p.ids, p.targets, p.lengths, leaves, temperature, way="responses", activations=activations
-        )
+    past: Past = policy.prefix(model, prompt[:-1], activations)
+    leaves = [(k.detach().requires_grad_(), v.detach().requires_grad_()) for k, v in past]
+    for p in microbatches(prompt, responses, limit):
+        logp, entropy = policy.responses(model, p.ids, p.targets, p.lengths, leaves, temperature, activations)
         loss(logp, entropy, p.of, p.tokens).backward()
     pairs = [(x, leaf.grad) for pair, of in zip(past, leaves, strict=True) for x, leaf in zip(pair, of, strict=True)]
     roots = [(x, grad) for x, grad in pairs if grad is not None and x.requires_grad]

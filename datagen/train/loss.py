@@ -72,12 +72,12 @@ def policy_loss(logp_T: Tensor, batch: Batch, settings: LossConfig) -> tuple[Ten
         with torch.no_grad():
             gap_T = (old_T - batch.sampled_T).clamp(-20, 20)
             drift_T = gap_T.exp()
-            metrics["kl_sampler"] = (drift_T - 1 - gap_T).sum()
+            metrics["mismatch_kl"] = (drift_T - 1 - gap_T).sum()
         loss_T = loss_T * drift_T.clamp(max=settings.max_sampler_ratio)
     if batch.ref_T is not None:
         kl_T = k3(logp_T, batch.ref_T)
         metrics["kl_ref"] = kl_T.detach().sum()
-        loss_T = loss_T + settings.kl * kl_T
+        loss_T = loss_T + settings.kl_coef * kl_T
     return (loss_T * weights_T).sum(), metrics
 
 

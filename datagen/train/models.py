@@ -75,8 +75,8 @@ def estimate(shape: Shape, settings: TrainConfig, prompt: int, size: int, dtype:
     """
     wide = torch.finfo(dtype).bits // 8
     spread = size > 1 or dtype != torch.float32
-    copies = 1 + (settings.loss.kl > 0)
-    response = min(settings.tokens_per_pass, settings.rollout.n * settings.rollout.max_tokens)
+    copies = 1 + (settings.loss.kl_coef > 0)
+    response = min(settings.max_tokens_per_microbatch, settings.rollout.n * settings.rollout.max_tokens)
     tokens = prompt + response
     per_layer = shape.hidden + shape.kv
     inside = 6 * shape.hidden + 3 * shape.intermediate + 2 * shape.kv  # of the one layer that is computed again
@@ -103,35 +103,35 @@ def estimate(shape: Shape, settings: TrainConfig, prompt: int, size: int, dtype:
     }
 
 
-def check_memory(shape: Shape, settings: TrainConfig, prompt: int, where: World, dtype: torch.dtype) -> None:
+def check_memory(shape: Shape, settings: TrainConfig, prompt: int, world: World, dtype: torch.dtype) -> None:
     """Raise ConfigError, with the estimate and what to change, if a step with the longest prompt can't fit."""
-    on_cpu = where.device.type == "cpu"
+    on_cpu = world.device.type == "cpu"
     if on_cpu and shape.parameters > CPU_LIMIT:
         raise ConfigError(
             f"train.model: {settings.model} has {shape.parameters / GB:.1f} billion parameters and there is no GPU: "
             "train it on a GPU, or a model with less than a billion parameters here"
         )
-    parts = estimate(shape, settings, prompt, where.size, dtype)
-    there = _memory(where, settings)
-    if sum(parts.values()) * (where.size if on_cpu else 1) > there:
+    parts = estimate(shape, settings, prompt, world.size, dtype)
+    there = _memory(world, settings)
+    if sum(parts.values()) * (world.size if on_cpu else 1) > there:
         told = ", ".join(f"{name} {size / GB:.1f}" for name, size in parts.items())
         raise ConfigError(
             f"a step with a prompt of {prompt:,} tokens needs about {sum(parts.values()) / GB:.1f} GB on each of "
-            f"{where.size} device{'s' if where.size > 1 else ''}, and {there / GB:.1f} GB are there ({told}). Use more "
-            "GPUs, train.activations, train.lora, a lower train.tokens_per_pass, train.rollout.prompts_at_once or "
-            "train.rollout.max_tokens, shorter prompts or a smaller model"
+            f"{world.size} device{'s' if world.size > 1 else ''}, and {there / GB:.1f} GB are there ({told}). Use more "
+            "GPUs, train.activations, train.lora, a lower train.max_tokens_per_microbatch, "
+            "train.rollout.prompts_at_once or train.rollout.max_tokens, shorter prompts or a smaller model"
         )
 
 
-def _memory(where: World, settings: TrainConfig) -> float:
+def _memory(world: World, settings: TrainConfig) -> float:
     """Bytes that the trainer can have."""
-    if where.device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(where.device)
+    if world.device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(world.device)
         return free - (rollout_vllm.share(settings) * total if settings.rollout.sampler == "vllm" else 0)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def load(folder: str, settings: TrainConfig, where: World, frozen: bool = False) -> Any:
+def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False) -> Any:
     """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used.
 
     `frozen`: it will not be trained.
@@ -152,7 +152,7 @@ def load(folder: str, settings: TrainConfig, where: World, frozen: bool = False)
         model.requires_grad_(False)
     elif settings.lora:
         lora.add(model, settings.lora)
-    model.to(where.device)
+    model.to(world.device)
     policy.adapt(model)
     policy.check(model)
     return model.train()

@@ -32,7 +32,7 @@ class World:
     device: torch.device
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
     def share(self, items: list[Any]) -> list[Any]:
@@ -96,7 +96,7 @@ def launch(processes: int, arguments: list[str]) -> int:
 
 
 @contextmanager
-def world(device: str) -> Iterator[World]:
+def process_group(device: str) -> Iterator[World]:
     """This process's place under torchrun, or the only one."""
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_RANK", 0))
@@ -116,16 +116,16 @@ def world(device: str) -> Iterator[World]:
             dist.destroy_process_group()
 
 
-def spread(model: Any, where: World, dtype: torch.dtype) -> bool:
+def shard(model: Any, world: World, dtype: torch.dtype) -> bool:
     """Shard a model of float32 parameters, which computes in `dtype` from then on. Returns whether that was needed."""
-    if where.size == 1 and dtype == torch.float32:
+    if world.size == 1 and dtype == torch.float32:
         return False
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     # Layers return keys and values, which are views. Nothing here changes a tensor in place.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
-    mesh = init_device_mesh(where.device.type, (where.size,))
+    mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     options: dict[str, Any] = {"mesh": mesh, "mp_policy": policy, "reshard_after_forward": False}
     for layer in model.model.layers:
@@ -134,15 +134,15 @@ def spread(model: Any, where: World, dtype: torch.dtype) -> bool:
     return True
 
 
-def is_spread(model: Any) -> bool:
+def is_sharded(model: Any) -> bool:
     from torch.distributed.fsdp import FSDPModule
 
     return isinstance(model, FSDPModule)
 
 
 @contextmanager
-def gathered(model: Any) -> Iterator[None]:
-    """Within, parameters are whole on this rank, and gradients add up unsent (see `meeting`)."""
+def unshard(model: Any) -> Iterator[None]:
+    """Within, parameters are whole on this rank, and gradients add up unsent (see `sync_gradients`)."""
     from torch.distributed.fsdp import FSDPModule
 
     parts: list[Any] = [m for m in model.modules() if isinstance(m, FSDPModule)]
@@ -159,7 +159,7 @@ def gathered(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def meeting(model: Any) -> Iterator[None]:
+def sync_gradients(model: Any) -> Iterator[None]:
     """A backward pass within it, the same on all ranks, adds up the gradients of all of them."""
     from torch.distributed.fsdp import FSDPModule
 

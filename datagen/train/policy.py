@@ -1,6 +1,6 @@
 """A causal language model made to run a shared prompt once, with any number of responses after it.
 
-`adapt` leaves the model what it is (its weights, its class, its own forward), and adds four ways to call it:
+`adapt` leaves the model what it is (its weights, its class, its own forward), and lets four functions run it:
 
     packed     whole texts laid end to end → log-probs of the tokens asked for
     prefix     the prompt's tokens → keys and values of every layer
@@ -10,14 +10,17 @@
 Each is one call of the model and of its layers, with keys and values as outputs of the layers: so hooks on them (FSDP)
 see all that the backward pass will want. Decoders whose layers look like Llama's are understood (Llama, Qwen2, Qwen3,
 Mistral and others); `check` compares with the model's own forward and refuses what comes out different.
+
+Source: a prompt's keys and values computed once for all of its responses, as PrefixGrouper does (arXiv 2506.05433),
+here without a mask or padding (see `attention`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,20 +36,22 @@ from datagen.train import attention
 
 Past = list[tuple[Tensor, Tensor]]  # keys and values (1, H_kv, P, D) of every layer
 Attend = Callable[[int, Tensor, Tensor, Tensor, float], Tensor]  # layer, q, k, v, scale → (B, H, T, D)
+P = ParamSpec("P")
+R = TypeVar("R")
 NAME = "shared_prompt"
 ROOM = 64  # tokens that there is room for at first
 LOGITS = 1 << 26  # logits that stand in memory at once
 
 
-class Own:
-    """The keys and values that B responses have of their own, (B, H_kv, t, D) a layer, with room for more tokens."""
+class ResponseCache:
+    """Keys and values of B responses, without their prompts': (B, H_kv, t, D) a layer, with room for more tokens."""
 
     def __init__(self) -> None:
         self.layers: list[tuple[Tensor, Tensor]] = []
         self.length = 0
 
     def add(self, index: int, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Add one token's at a layer; returns all there are. The last layer's end the token."""
+        """Add one token's at a layer and return all there are. The token counts once `length` is raised."""
         if index == len(self.layers):
             k, v = (x.new_empty(*x.shape[:2], ROOM, x.shape[3]) for x in pair)
             self.layers.append((k, v))
@@ -57,12 +62,13 @@ class Own:
             buffer[:, :, self.length] = x[:, :, 0]
         return k[:, :, : self.length + 1], v[:, :, : self.length + 1]
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
+        """Go on with these of the responses."""
         self.layers = [(k[rows], v[rows]) for k, v in self.layers]
 
 
 def adapt(model: Any) -> None:
-    """Add the ways to call the model. Raises ConfigError if its layers are of another kind."""
+    """Make the model one that the functions here can run. Raises ConfigError if its layers are of another kind."""
     name = type(model).__name__
     inner: Any = getattr(model, "model", None)
     there = all(hasattr(inner, part) for part in ("embed_tokens", "layers", "norm", "rotary_emb"))
@@ -75,7 +81,7 @@ def adapt(model: Any) -> None:
         if not hasattr(layer, "self_attn") or not hasattr(layer, "input_layernorm"):
             raise ConfigError(f"{name} has layers of another kind than Llama or Qwen: it can't be trained here")
         layer.forward = partial(_layer, layer, layer.forward)
-    model.forward = partial(_model, model, model.forward)
+    model.forward = partial(_forward, model, model.forward)
 
 
 def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **given: Any) -> tuple[Tensor, None]:
@@ -103,9 +109,20 @@ def _layer(layer: Any, original: Callable[..., Any], hidden: Tensor, *args: Any,
     return hidden, *kept[0]
 
 
-def _model(model: Any, original: Callable[..., Any], *args: Any, way: str | None = None, **given: Any) -> Any:
-    ways = {"packed": _packed, "prefix": _prefix, "responses": _responses, "decode": _decode}
-    return original(*args, **given) if way is None else ways[way](model, *args, **given)
+def _forward(
+    model: Any, original: Callable[..., Any], *args: Any, run: Callable[..., Any] | None = None, **given: Any
+) -> Any:
+    return original(*args, **given) if run is None else run(model, *args, **given)
+
+
+def _as_forward(run: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """A function of a model that runs as its forward does: by calling the model, so that hooks on it see the call."""
+
+    @wraps(run)
+    def call(model: Any, *args: P.args, **given: P.kwargs) -> R:
+        return model(*args, run=run, **given)
+
+    return call
 
 
 def _through(
@@ -136,7 +153,8 @@ def _through(
     return hidden, past
 
 
-def _packed(
+@_as_forward
+def packed(
     model: Any, ids: Tensor, lengths: list[int], wanted: Tensor, targets: Tensor, activations: Activations = "keep"
 ) -> tuple[Tensor, Tensor]:
     """ids (T,): texts of these lengths, end to end; wanted, targets (W,): places, and the tokens that come after them →
@@ -154,7 +172,8 @@ def _positions(start: int, lengths: list[int], ids: Tensor) -> Tensor:
     return torch.cat([torch.arange(start, start + n, device=ids.device) for n in lengths])[None]
 
 
-def _prefix(model: Any, ids: Tensor, activations: Activations = "keep") -> Past:
+@_as_forward
+def prefix(model: Any, ids: Tensor, activations: Activations = "keep") -> Past:
     """ids (P,), at least one → keys and values of every layer."""
 
     def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -164,7 +183,8 @@ def _prefix(model: Any, ids: Tensor, activations: Activations = "keep") -> Past:
     return _through(model, ids[None], positions, attend, activations, keys_only=True)[1]
 
 
-def _responses(
+@_as_forward
+def responses(
     model: Any,
     ids: Tensor,
     targets: Tensor,
@@ -206,30 +226,31 @@ def _slice(head: nn.Module, temperature: float, hidden: Tensor, targets: Tensor)
     return logp.gather(-1, targets[:, None])[:, 0], entropy
 
 
-def _decode(
-    model: Any, ids: Tensor, positions: Tensor, pasts: Sequence[Past], counts: Sequence[int], own: Own
+@_as_forward
+def decode(
+    model: Any, ids: Tensor, positions: Tensor, pasts: Sequence[Past], counts: Sequence[int], cache: ResponseCache
 ) -> Tensor:
     """ids, positions (B,): the next token of B responses, `counts` to each prompt → logits (B, V) of the one after."""
 
     def attend(index: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        return attention.decode(q, *own.add(index, (k, v)), [past[index] for past in pasts], counts, scale)
+        return attention.decode(q, *cache.add(index, (k, v)), [past[index] for past in pasts], counts, scale)
 
     hidden, _ = _through(model, ids[:, None], positions[:, None], attend)
-    own.length += 1
+    cache.length += 1
     return model.lm_head(model.model.norm(hidden[:, 0]))
 
 
 @torch.no_grad()
 def check(model: Any) -> None:
-    """Raise ConfigError unless the ways to call the model agree with its own forward, on a few random tokens."""
+    """Raise ConfigError unless the log-probs here agree with the model's own forward, on a few random tokens."""
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(model.config.vocab_size, (24,), generator=draw).to(model.device)
     try:
         theirs = model(ids[None]).logits[0].float().log_softmax(-1)
     except ValueError as e:  # such as a cap on the scores
         raise ConfigError(f"{type(model).__name__} computes its attention in a way that can't be used here: {e}") from e
-    past = model(ids[:11], way="prefix")
-    ours, _ = model(ids[11:-1], ids[12:], [12], past, way="responses")
+    past = prefix(model, ids[:11])
+    ours, _ = responses(model, ids[11:-1], ids[12:], [12], past)
     off = (ours - theirs[11:-1].gather(-1, ids[12:, None])[:, 0]).abs().max().item()
     if not off < (0.2 if model.dtype in (torch.float16, torch.bfloat16) else 1e-3):
         raise ConfigError(f"{type(model).__name__} gives other log-probs here than by its own code (by {off:.3g})")

@@ -3,6 +3,8 @@
 Every response has random numbers of its own, seeded by what it is (run, step, prompt, sample): which others it is
 decoded with changes nothing of its draws. Responses of a prompt, and of several prompts, begin in the same moment, so
 their own keys and values are all of one length and none is padded; one that has ended leaves the batch.
+
+Source: decoding after a shared prefix, as Hydragen (arXiv 2402.05099); draws by inverting the cumulative distribution.
 """
 
 from __future__ import annotations
@@ -17,18 +19,12 @@ import torch
 from torch import Tensor
 
 from datagen.config.train import RolloutConfig
-from datagen.train import parallel
-from datagen.train.policy import Own
+from datagen.train import parallel, policy
+from datagen.train.policy import ResponseCache
+from datagen.train.types import Response, Seed
 
 CLOSING = "</answer>"  # nothing of a response that comes after this is read
 TAIL = 24  # last tokens that are looked through for it
-
-
-@dataclass(frozen=True)
-class Response:
-    tokens: list[int]  # up to the token that ended it
-    logprobs: list[float]  # of these tokens, as sampled
-    finished: bool  # False: cut at the longest length there can be
 
 
 @dataclass
@@ -53,51 +49,51 @@ class Stop:
         return tokens[-1] in self.closers and CLOSING in self.tokenizer.decode(tokens[-TAIL:])
 
 
-class Sampler:
-    """The model as its own sampler; `rollout_vllm` has another."""
+class ModelSampler:
+    """The model as its own sampler (see `types.Sampler`)."""
 
     def __init__(self, model: Any, stop: Stop, settings: RolloutConfig) -> None:
         self.model, self.stop, self.settings = model, stop, settings
 
-    def take(self, model: Any) -> None:
-        """Nothing is to be handed over."""
+    def update_weights(self, model: Any) -> None:
+        """The sampler is the model: there is nothing to hand over."""
 
-    def __call__(
-        self, prompts: Sequence[Tensor], seeds: Sequence[Sequence[tuple[int, ...]]], temperature: float
+    def sample(
+        self, prompts: Sequence[Tensor], seeds: Sequence[Sequence[Seed]], temperature: float
     ) -> Iterator[list[tuple[int, list[Response]]]]:
-        """Responses to each prompt (P,), as many as it has seeds: (number of the prompt, responses), as finished."""
+        """As `types.Sampler.sample`."""
         size = self.settings.prompts_at_once
-        with parallel.gathered(self.model):
+        with parallel.unshard(self.model):
             for at in range(0, len(prompts), size):
                 of = slice(at, at + size)
                 made = sample(self.model, prompts[of], seeds[of], self.stop, temperature, self.settings.max_tokens)
                 yield list(enumerate(made, at))
 
     def close(self) -> None:
-        """Nothing is to be given back."""
+        """There is nothing to give back."""
 
 
 @torch.no_grad()
 def sample(
     model: Any,
     prompts: Sequence[Tensor],
-    seeds: Sequence[Sequence[tuple[int, ...]]],
+    seeds: Sequence[Sequence[Seed]],
     stop: Stop,
     temperature: float,
     max_tokens: int,
 ) -> list[list[Response]]:
     """As many responses to each prompt (P,) as it has seeds. A temperature of 0 takes the likeliest token."""
     groups = [[_Row(np.random.Generator(np.random.Philox(np.random.SeedSequence(s)))) for s in of] for of in seeds]
-    pasts = [model(prompt[:-1], way="prefix") for prompt in prompts]
+    pasts = [policy.prefix(model, prompt[:-1]) for prompt in prompts]
     rows = [row for group in groups for row in group]
     of_prompt = [p for p, group in enumerate(groups) for _ in group]
     live = list(range(len(rows)))
     tokens = torch.stack([prompts[p][-1] for p in of_prompt])
     positions = torch.tensor([len(prompts[p]) - 1 for p in of_prompt], device=tokens.device)
-    own = Own()
+    cache = ResponseCache()
     while live:
         counts = Counter(of_prompt[i] for i in live)  # in the order of the prompts, as the rows are
-        logits = model(tokens, positions, [pasts[p] for p in counts], list(counts.values()), own, way="decode")
+        logits = policy.decode(model, tokens, positions, [pasts[p] for p in counts], list(counts.values()), cache)
         tokens, logprobs = _drawn(logits, [rows[i].draw for i in live], temperature)
         stay = []
         for at, (i, token, logprob) in enumerate(zip(live, tokens.tolist(), logprobs.tolist(), strict=True)):
@@ -110,7 +106,7 @@ def sample(
         if len(stay) < len(live):
             kept = torch.tensor(stay, dtype=torch.long, device=tokens.device)
             tokens, positions = tokens[kept], positions[kept]
-            own.keep(kept)
+            cache.select(kept)
             live = [live[at] for at in stay]
         positions = positions + 1
     return [[Response(row.tokens, row.logprobs, row.finished) for row in group] for group in groups]

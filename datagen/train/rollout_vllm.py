@@ -3,7 +3,8 @@
 Each rank has its own copy, on its own GPU, and samples for its share of the prompts. The weights go from memory to
 memory, through `reload_weights`, which brings them into the layout of vLLM's kernels; what vLLM had kept of prompts is
 forgotten with the old ones. Its kernels round otherwise than the trainer's: the log-probs that it sampled by come with
-the responses, and the loss corrects for the difference (`train.loss.max_sampler_ratio`).
+the responses, and the loss corrects for the difference (`train.loss.max_sampler_ratio`): truncated importance sampling
+(Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy RL training").
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import vllm
 from datagen.train import lora, parallel
-from datagen.train.rollout import CLOSING, Response
+from datagen.train.rollout import CLOSING
+from datagen.train.types import Response, Seed
 
 WHERE = "train.rollout.vllm"
 GPU_SHARE = 0.3
@@ -45,8 +47,8 @@ def share(settings: TrainConfig) -> float:
     return settings.rollout.vllm.get("gpu_memory_utilization", GPU_SHARE)
 
 
-class Sampler:
-    """Raises EngineError when vLLM can't run the model."""
+class VllmSampler:
+    """vLLM as the sampler (see `types.Sampler`). Raises EngineError when it can't run the model."""
 
     def __init__(
         self,
@@ -72,9 +74,9 @@ class Sampler:
         self.llm = vllm.load(source, settings.revision, arguments | settings.rollout.vllm)
         self.count = 0
 
-    def take(self, model: Any) -> None:
+    def update_weights(self, model: Any) -> None:
         """Make the model's weights those that are sampled by. Called by all ranks."""
-        with torch.no_grad(), parallel.gathered(model):
+        with torch.no_grad(), parallel.unshard(model):
             weights = {name: p.detach() for name, p in model.named_parameters()}
             adapters = self.settings.lora
             pairs = lora.merged(weights, adapters) if adapters else iter(weights.items())
@@ -83,13 +85,10 @@ class Sampler:
         if not self.llm.reset_prefix_cache():
             raise EngineError("vLLM did not forget what it had kept of prompts under the old weights")
 
-    def __call__(
-        self, prompts: Sequence[Tensor], seeds: Sequence[Sequence[tuple[int, ...]]], temperature: float
+    def sample(
+        self, prompts: Sequence[Tensor], seeds: Sequence[Sequence[Seed]], temperature: float
     ) -> Iterator[list[tuple[int, list[Response]]]]:
-        """Responses to each prompt (P,), as many as it has seeds: (number of the prompt, responses), as finished.
-
-        Raises EngineError when vLLM fails.
-        """
+        """As `types.Sampler.sample`. Raises EngineError when vLLM fails."""
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
         from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 

@@ -1,9 +1,11 @@
-"""The reward of sampled responses: the answer held against the reference by a verifier, then `grounding.rewards`."""
+"""The reward of sampled responses: the answer held against the reference by a verifier, then `grounding.rewards`.
+
+Source: the context-aware reward of LongRLVR (arXiv 2603.02146); token F1 is SQuAD's (arXiv 1606.05250).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from datagen import llm as engines
@@ -12,22 +14,10 @@ from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
-from datagen.grounding.rewards import Reward
 from datagen.llm import parsing as readers
 from datagen.llm.base import Completion, Request
-from datagen.train.data import Task
 from datagen.train.loss import overlong_penalty
-from datagen.train.rollout import Response
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A response with its reward. `total` is None where the verifier failed: it is no part of the training then."""
-
-    text: str
-    reward: Reward | None
-    parsed: bool  # both sections could be read
-    total: float | None  # what is maximised: of the reward, the part that was asked for, less what is too long
+from datagen.train.types import Example, Response, Scored
 
 
 class Scorer:
@@ -44,53 +34,53 @@ class Scorer:
             engines.check(engine, (), asks=True)
             self.engine, self.model = engines.start(engine, ""), engine.model or ""
             self.prompt = prompts.load("judge-grade")
-            probe = Task("", "Is 2 an even number?", "yes", (0,), 0, 0)
+            probe = Example("", "Is 2 an even number?", "yes", (0,), 0, 0)
             self._asked([(probe, "it is")], must_answer=True)
 
-    def __call__(self, responses: Sequence[tuple[Task, Response, str]]) -> list[Scored]:
-        """Of each task and response, with the response's text."""
+    def __call__(self, responses: Sequence[tuple[Example, Response, str]]) -> list[Scored]:
+        """Score each response to an example, given with its text. Raises EngineError where no verifier answers."""
         readings = [tags.read_response(text) for _, _, text in responses]
         answers = [reading.answer if reading.parsed else None for reading in readings]
-        given = [(task, answer) for (task, _, _), answer in zip(responses, answers, strict=True)]
+        given = [(example, answer) for (example, _, _), answer in zip(responses, answers, strict=True)]
         verdicts = self._verdicts(given)
         return [
-            self._scored(task, response, text, reading.parsed, correct)
-            for (task, response, text), reading, correct in zip(responses, readings, verdicts, strict=True)
+            self._scored(example, response, text, reading.parsed, correct)
+            for (example, response, text), reading, correct in zip(responses, readings, verdicts, strict=True)
         ]
 
     def close(self) -> None:
         if self.engine:
             self.engine.close()
 
-    def _scored(self, task: Task, response: Response, text: str, parsed: bool, correct: bool | None) -> Scored:
+    def _scored(self, example: Example, response: Response, text: str, parsed: bool, correct: bool | None) -> Scored:
         s = self.settings
-        reward = rewards.context_reward(text, task.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids)
+        reward = rewards.context_reward(text, example.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids)
         if reward is None:
             return Scored(text, None, parsed, None)
         total = {"longrlvr": reward.total, "answer": reward.answer, "context": reward.fbeta}[s.kind]
         penalty = overlong_penalty(len(response.tokens), self.max_tokens, s.overlong_buffer)
         return Scored(text, reward, parsed, total + penalty)
 
-    def _verdicts(self, given: list[tuple[Task, str | None]]) -> list[bool | None]:
+    def _verdicts(self, given: list[tuple[Example, str | None]]) -> list[bool | None]:
         """Whether each answer is right; None where the verifier failed. What does not parse is wrong."""
-        found = [False if answer is None else self._by_strings(task, answer) for task, answer in given]
+        found = [False if answer is None else self._by_strings(example, answer) for example, answer in given]
         open_ = [i for i, verdict in enumerate(found) if verdict is None]
         if open_:
-            asked = self._asked([(task, answer or "") for task, answer in (given[i] for i in open_)])
+            asked = self._asked([(example, answer or "") for example, answer in (given[i] for i in open_)])
             for i, verdict in zip(open_, asked, strict=True):
                 found[i] = verdict
         return found
 
-    def _by_strings(self, task: Task, answer: str) -> bool | None:
+    def _by_strings(self, example: Example, answer: str) -> bool | None:
         kind = self.settings.verifier
         if kind == "llm":
-            return verify.verdict(task.answer, answer)
-        found = verify.VERIFIERS[kind](task.answer, answer)
+            return verify.verdict(example.answer, answer)
+        found = verify.VERIFIERS[kind](example.answer, answer)
         return found >= self.settings.min_f1 if kind == "f1" and found is not None else bool(found)
 
-    def _asked(self, given: list[tuple[Task, str]], must_answer: bool = False) -> list[bool | None]:
+    def _asked(self, given: list[tuple[Example, str]], must_answer: bool = False) -> list[bool | None]:
         """The model's verdicts; None where it gave none that can be read."""
-        requests = [self._request(task, answer) for task, answer in given]
+        requests = [self._request(example, answer) for example, answer in given]
         found: dict[str, bool | None] = {}
         # Samples that gave the same answer to the same question are one request.
         for completions in self.engine.ask(iter(list({request.key: request for request in requests}.values()))):
@@ -100,8 +90,8 @@ class Scorer:
                     raise ConfigError(f"the verifier's model can't be asked: {completion.error}: {completion.detail}")
         return [found[request.key] for request in requests]
 
-    def _request(self, task: Task, answer: str) -> Request:
-        text = prompts.render(self.prompt, question=task.question, answer=task.answer, given=answer)
+    def _request(self, example: Example, answer: str) -> Request:
+        text = prompts.render(self.prompt, question=example.question, answer=example.answer, given=answer)
         sampling = {"temperature": 0.0, "max_tokens": 1024}
         return Request(self.model, [{"role": "user", "content": text}], sampling, check="grade")
 

@@ -14,17 +14,17 @@ from datagen.errors import ConfigError
 from datagen.extras import require
 
 Row = dict[str, float]  # its numbers, with `step`
-Board = tuple[Callable[[Row], Any], Callable[[bool], Any]]  # takes a row; is closed, and told whether the run failed
+Tracker = tuple[Callable[[Row], Any], Callable[[bool], Any]]  # takes a row; is closed, and told whether the run failed
 RUN = "wandb-run"  # the file with its name, by which it goes on when the training does
 
 
-def asked_for(settings: TrainConfig, folder: Path) -> list[Board]:
+def asked_for(settings: TrainConfig, folder: Path) -> list[Tracker]:
     """Raises MissingExtra, and ConfigError where there is no account to write to."""
     found = [tensorboard(folder)] if settings.tensorboard else []
     return [*found, wandb(settings, folder)] if settings.wandb else found
 
 
-def tensorboard(folder: Path) -> Board:
+def tensorboard(folder: Path) -> Tracker:
     require("train.tensorboard", "train", "tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
@@ -38,7 +38,7 @@ def tensorboard(folder: Path) -> Board:
     return write, lambda failed: writer.close()
 
 
-def wandb(settings: TrainConfig, folder: Path) -> Board:
+def wandb(settings: TrainConfig, folder: Path) -> Tracker:
     require("train.wandb", "wandb", "wandb")
     import wandb as api
 

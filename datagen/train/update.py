@@ -1,10 +1,13 @@
-"""Groups of scored responses, and an optimizer step on some of them."""
+"""An optimizer step on groups of scored responses.
+
+Source: GRPO (DeepSeekMath, arXiv 2402.03300); the losses and their sources are in `loss`. A mini-batch is normalised
+as a whole: each group's gradient is added up with the weights that its tokens have among all of them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,60 +18,32 @@ from datagen.errors import UserError
 from datagen.train import logprobs, parallel
 from datagen.train.loss import Batch, group_advantages, policy_loss, token_weights
 from datagen.train.parallel import World
-from datagen.train.rollout import Response
-from datagen.train.scoring import Scored
+from datagen.train.types import Group
 
 
 class Diverged(UserError):
     """The gradient is not a number, or far too long: going on would destroy the model."""
 
 
-@dataclass
-class Group:
-    """A prompt's responses and what became of them; the unit of everything here."""
-
-    task: int  # its index in the split
-    responses: list[Response]
-    scored: list[Scored]
-    old: list[float] = field(default_factory=list)  # log-probs before the batch's first step, responses end to end
-    ref: list[float] = field(default_factory=list)  # by the reference
-
-    @property
-    def totals(self) -> list[float]:
-        return [scored.total for scored in self.scored if scored.total is not None]
-
-    def usable(self) -> Group | None:
-        """The group without what the verifier failed on; None if there is nothing to learn from it: all rewards the
-        same.
-        """
-        kept = [i for i, scored in enumerate(self.scored) if scored.total is not None]
-        if len(set(self.totals)) < 2:
-            return None
-        return Group(self.task, [self.responses[i] for i in kept], [self.scored[i] for i in kept])
-
-    def tensors(self, device: torch.device) -> list[Tensor]:
-        return [torch.tensor(response.tokens, device=device) for response in self.responses]
-
-
-def note_logprobs(
+def record_logprobs(
     model: Any,
     reference: Any,
     groups: list[Group],
     prompts: list[Tensor],
     settings: TrainConfig,
-    where: World,
+    world: World,
 ) -> None:
     """Write down what the model, and the reference if there is one, gives the responses before they are trained on."""
-    limit, temperature = settings.tokens_per_pass, settings.rollout.temperature
+    limit, temperature = settings.max_tokens_per_microbatch, settings.rollout.temperature
     for name, by in (("old", model), ("ref", reference)):
         if by is None:
             continue
-        with parallel.gathered(by):
+        with parallel.unshard(by):
             mine = [
-                logprobs.logprobs(by, prompt, group.tensors(where.device), temperature, limit)[0].tolist()
-                for group, prompt in where.share(list(zip(groups, prompts, strict=True)))
+                logprobs.logprobs(by, prompt, group.tensors(world.device), temperature, limit)[0].tolist()
+                for group, prompt in world.share(list(zip(groups, prompts, strict=True)))
             ]
-        for group, values in zip(groups, where.gather(mine), strict=True):
+        for group, values in zip(groups, world.gather(mine), strict=True):
             setattr(group, name, values)
 
 
@@ -78,7 +53,7 @@ def step(
     groups: Sequence[Group],
     prompts: Sequence[Tensor],
     settings: TrainConfig,
-    where: World,
+    world: World,
 ) -> dict[str, float]:
     """One optimizer step on all of these groups, which are shared among the ranks. Returns metrics, means over tokens.
 
@@ -94,7 +69,7 @@ def step(
         sums[name] = sums.get(name, 0.0) + value
 
     def work(group: Group, prompt: Tensor, weights_N: list[float]) -> None:
-        batch = _batch(group, weights_N, settings.loss, where.device)
+        batch = _batch(group, weights_N, settings.loss, world.device)
 
         def loss(logp_T: Tensor, entropy_T: Tensor, of: slice, tokens: slice) -> Tensor:
             value, metrics = policy_loss(logp_T, _part(batch, of, tokens), settings.loss)
@@ -102,33 +77,33 @@ def step(
             add("entropy", entropy_T.sum().item() / sum(flat))
             for name, total in metrics.items():
                 add(name, total.item() / sum(flat))
-            return value * where.size  # FSDP divides by it
+            return value * world.size  # FSDP divides by it
 
         logprobs.backward(
             model,
             prompt,
-            group.tensors(where.device),
+            group.tensors(world.device),
             loss,
             settings.rollout.temperature,
-            settings.tokens_per_pass,
+            settings.max_tokens_per_microbatch,
             settings.activations,
         )
 
-    accumulate(model, list(zip(groups, prompts, of_groups, strict=True)), work, where)
-    return finish(model, optimizer, where.sum(_named(sums, settings)), settings.optimizer)
+    accumulate(model, list(zip(groups, prompts, of_groups, strict=True)), work, world)
+    return finish(model, optimizer, world.sum(_named(sums, settings)), settings.optimizer)
 
 
-def accumulate(model: Any, items: list[Any], work: Any, where: World) -> None:
+def accumulate(model: Any, items: list[Any], work: Any, world: World) -> None:
     """Add up the gradients of work(*item) over all items and ranks, in `.grad`."""
-    if where.size == 1 and not parallel.is_spread(model):
+    if world.size == 1 and not parallel.is_sharded(model):
         for item in items:
             work(*item)
         return
-    with parallel.gathered(model):
-        for item in where.share(items):
+    with parallel.unshard(model):
+        for item in world.share(items):
             work(*item)
-        with parallel.meeting(model):
-            few = torch.zeros(2, dtype=torch.long, device=where.device)
+        with parallel.sync_gradients(model):
+            few = torch.zeros(2, dtype=torch.long, device=world.device)
             logprobs.backward(model, few, [few[:1]], lambda logp, *_: logp.sum() * 0)
 
 
@@ -167,5 +142,5 @@ def _part(batch: Batch, of: slice, tokens: slice) -> Batch:
 
 def _named(sums: dict[str, float], settings: TrainConfig) -> dict[str, float]:
     """All that every rank must have a number for, since they are added up."""
-    names = ["loss", "entropy", "clip_fraction", "ratio", "kl_old", "kl_sampler"]
-    return {name: sums.get(name, 0.0) for name in [*names, *(["kl_ref"] if settings.loss.kl else [])]}
+    names = ["loss", "entropy", "clip_fraction", "ratio", "kl_old", "mismatch_kl"]
+    return {name: sums.get(name, 0.0) for name in [*names, *(["kl_ref"] if settings.loss.kl_coef else [])]}

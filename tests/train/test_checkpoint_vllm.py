@@ -28,14 +28,14 @@ def test_vllm_says_the_same(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     from vllm import LLM, SamplingParams  # pyright: ignore[reportMissingImports]
 
-    settings, where = TrainConfig(), World(0, 1, torch.device("cpu"))
+    settings, world = TrainConfig(), World(0, 1, torch.device("cpu"))
     shape: dict[str, Any] = {"num_attention_heads": 2, "max_position_embeddings": 256}
     start = tiny.build(tmp_path / "start", [row(0)["prompt"][0]["content"]], 300, **shape)
-    model, tokenizer = models.load(str(start), settings, where), models.tokenizer_of(settings, str(start))
+    model, tokenizer = models.load(str(start), settings, world), models.tokenizer_of(settings, str(start))
     with torch.no_grad():  # so that what was loaded can't be mistaken for what was saved
         for parameter in model.parameters():
             parameter.mul_(1.1)
-    checkpoint.save_model(tmp_path / "saved", model, tokenizer, where, settings)
+    checkpoint.save_model(tmp_path / "saved", model, tokenizer, world, settings)
 
     prompt = torch.arange(20, 60)
     stop: Any = Never()

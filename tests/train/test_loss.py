@@ -78,7 +78,7 @@ def test_k3_is_zero_for_the_same_and_positive_otherwise():
 
 
 def test_the_kl_term_pulls_towards_the_reference():
-    _, grad, _ = loss_of([1.0, 1.0], [0.0, 0.0], LossConfig(kl=0.5), ref_T=torch.tensor([0.3, -0.3]))
+    _, grad, _ = loss_of([1.0, 1.0], [0.0, 0.0], LossConfig(kl_coef=0.5), ref_T=torch.tensor([0.3, -0.3]))
     assert grad[0] < 0 < grad[1]
 
 

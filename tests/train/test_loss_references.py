@@ -38,7 +38,7 @@ def tensor(name):
 @pytest.mark.parametrize("case", THERE["cases"], ids=ids)
 def test_the_loss_and_its_gradient(case):
     own = THERE["settings"] | ({"clip_dual": NEVER} if case["peer"] == "trl" else {})
-    settings = LossConfig(**own, aggregation=case["aggregation"], ratio=case["ratio"], kl=case["kl"])
+    settings = LossConfig(**own, aggregation=case["aggregation"], ratio=case["ratio"], kl_coef=case["kl"])
     lengths = THERE["lengths"]
     batch = Batch(
         lengths,

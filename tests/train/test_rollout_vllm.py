@@ -58,8 +58,8 @@ def built(folder: Path, tied: bool) -> str:
     return str(tiny.build(folder, [row(0)["prompt"][0]["content"]], 300, **shape))
 
 
-def sampled(sampler: rollout_vllm.Sampler, run: int, temperature: float = 0.7) -> list[list[Any]]:
-    found = dict(pair for finished in sampler(prompts(), seeds(run), temperature) for pair in finished)
+def sampled(sampler: rollout_vllm.VllmSampler, run: int, temperature: float = 0.7) -> list[list[Any]]:
+    found = dict(pair for finished in sampler.sample(prompts(), seeds(run), temperature) for pair in finished)
     return [found[i] for i in range(3)]
 
 
@@ -78,7 +78,7 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
     settings = TrainConfig.model_validate(HOW | ({"lora": {"rank": 4}} if kind == "lora" else {}))
     source = built(tmp_path / "model", kind == "tied")
     model = models.load(source, settings, CPU)
-    sampler = rollout_vllm.Sampler(settings, source, 65, torch.float32, [END], 1)
+    sampler = rollout_vllm.VllmSampler(settings, source, 65, torch.float32, [END], 1)
     for step in range(3):
         draw = torch.Generator().manual_seed(step)
         with torch.no_grad():
@@ -88,7 +88,7 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
         before = sampled(sampler, step)
         if step:
             assert off(model, before) > 0.05  # so that the weights matter
-        sampler.take(model)
+        sampler.update_weights(model)
         after = sampled(sampler, step)
         assert off(model, after) < 1e-4
         assert [[r.tokens for r in group] for group in sampled(sampler, step)] == [
@@ -105,7 +105,7 @@ def test_responses_end_where_the_trainers_own_do(tmp_path):
     source = built(tmp_path / "model", True)
     tokenizer = models.tokenizer_of(settings, source)
     closing = tokenizer.convert_tokens_to_ids("\n</answer>")
-    sampler = rollout_vllm.Sampler(settings, source, 65, torch.float32, [END], 1)
+    sampler = rollout_vllm.VllmSampler(settings, source, 65, torch.float32, [END], 1)
     responses = [r for run in range(20) for group in sampled(sampler, run, 2.0) for r in group]
     sampler.close()
     lasts = {r.tokens[-1] for r in responses if r.finished}
@@ -146,7 +146,7 @@ def test_a_run(ranks, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     steps = [r for r in rows if "reward" in r]
     assert [r["step"] for r in steps] == [1, 2, 3]
-    assert all(r["grad_norm"] > 0 and 0 <= r["kl_sampler"] < 1e-6 for r in steps)
+    assert all(r["grad_norm"] > 0 and 0 <= r["mismatch_kl"] < 1e-6 for r in steps)
     assert "far from the trainer's" not in done.stderr
     assert (tmp_path / "out" / "checkpoints" / "step-000003" / "model.safetensors").exists()
 

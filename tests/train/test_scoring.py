@@ -7,12 +7,11 @@ import pytest
 from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.grounding import rewards, tags
-from datagen.train.data import Task
-from datagen.train.rollout import Response
 from datagen.train.scoring import Scorer
+from datagen.train.types import Example, Response
 from tests.servers.openai_server import Settings, serve
 
-TASK = Task("q1", "What trees?", "the red oak", (1, 3), 0, 0)
+TASK = Example("q1", "What trees?", "the red oak", (1, 3), 0, 0)
 
 
 def scored(answer: str, cited=(1, 3), n=10, engine=None, **settings) -> Any:

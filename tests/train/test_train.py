@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
     "tensorboard": True,
     "rollout": {"n": 4, "max_tokens": 20, "prompts_at_once": 2},
     "reward": {"overlong_buffer": 19},
-    "loss": {"kl": 0.05},
+    "loss": {"kl_coef": 0.05},
     "optimizer": {"lr": 1e-3, "warmup": 2},
     "sft": {"steps": 4, "batch": 4, "lr": 1e-3, "save_every": 2},
 }

@@ -1,0 +1,153 @@
+"""What `longrlvr-data train` does: check all, start the ranks, train, and say how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers.utils import logging
+
+from datagen import resources
+from datagen.config import model as configs
+from datagen.config.model import Config
+from datagen.errors import ConfigError
+from datagen.stages import stage
+from datagen.train import checkpoint, data, parallel, preflight, setup
+from datagen.train.log import METRICS
+from datagen.train.parallel import World
+from datagen.train.preflight import Plan
+from datagen.train.trainer import Interrupted, Trainer, stop_on_signals
+
+COMPLETE, INTERRUPTED = 0, 130
+SCHEMA_VERSION = 1  # of what --json prints
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of the command; None: as the configuration says."""
+
+    dataset: str
+    config: str | None
+    output_dir: str | None
+    model: str | None
+    reward: str | None
+    steps: int | None
+    sft_steps: int | None
+    seed: int | None
+    base_url: list[str] | None
+    device: str
+    processes: int | None
+    resume: stage.Resume
+    json: bool
+    verbose: bool
+
+
+def main(options: Options) -> int:
+    """Train, and return the exit code. Raises UserError for what the person can put right."""
+    logging.disable_progress_bar()  # transformers' own, of loading and saving
+    config = _config(options)
+    if not config.train.model:
+        raise ConfigError(
+            f"no model is named: give --model (a name on the hub, a path, or `{preflight.TINY}`), or set train.model"
+        )
+    device = _device(options.device)
+    folder = Path(options.output_dir or _folder(options.dataset))
+    files = data.find(options.dataset)
+    processes = options.processes or (torch.cuda.device_count() if device == "cuda" else 1)
+    if processes > 1 and "RANK" not in os.environ:
+        with stage.locked(str(folder)):
+            world = World(0, processes, torch.device(device))
+            preflight.check(config, folder, files, world, options.resume)
+        return parallel.launch(processes, sys.argv[1:])
+    with parallel.process_group(device) as world:
+        if not world.is_main:
+            world.wait()
+            return _train(preflight.plan(config, folder, files, world), world, options)
+        with stage.locked(str(folder)):
+            plan = preflight.check(config, folder, files, world, options.resume)
+            world.wait()
+            return _train(plan, world, options)
+
+
+def _config(options: Options) -> Config:
+    overrides = {
+        "train.model": options.model,
+        "train.reward.kind": options.reward,
+        "train.steps": options.steps,
+        "train.sft.steps": options.sft_steps,
+        "seed": options.seed,
+        "train.engine.endpoints": [{"base_url": url} for url in options.base_url or []] or None,
+    }
+    path = resources.path("configs", options.config) if options.config else None
+    return configs.load(path, overrides)
+
+
+def _device(name: str) -> str:
+    cuda = torch.cuda.is_available()
+    if name == "cuda" and not cuda:
+        raise ConfigError("--device cuda: no GPU is visible to PyTorch here")
+    return ("cuda" if cuda else "cpu") if name == "auto" else name
+
+
+def _folder(dataset: str) -> str:
+    """A run is trained on inside its own folder; for anything else a folder must be named."""
+    if (Path(dataset) / "dataset").is_dir():
+        return str(Path(dataset) / "train")
+    raise ConfigError(f"{dataset} is no run directory: say with -o where checkpoints and metrics go")
+
+
+def _train(plan: Plan, world: World, options: Options) -> int:
+    s, last = plan.config.train, checkpoint.latest(plan.folder)
+    stored = checkpoint.read(last) if last else None
+    done = stored and stored["state"].warmed >= s.sft.steps and stored["state"].step >= s.steps
+    if not done:
+        trainer = setup.trainer(plan, world, last, stored)
+        try:
+            _run(trainer, plan, fresh=not stored or trainer.state.warmed < s.sft.steps)
+        except Interrupted:
+            if world.is_main:
+                last = checkpoint.latest(plan.folder)
+                print(f"interrupted; the same command goes on from {last}", file=sys.stderr)
+            return INTERRUPTED
+        finally:
+            trainer.collector.close()
+    if world.is_main:
+        _report(plan, options.json)
+    return COMPLETE
+
+
+def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
+    """Train from where the trainer is to the end. `fresh`: there was no rollout yet. Raises Interrupted, Diverged."""
+    s = trainer.settings
+    with trainer.log or nullcontext(), stop_on_signals(trainer.signals):
+        trainer.warm_start()
+        trainer.collector.sampler.update_weights(trainer.model)
+        if s.loss.kl_coef:
+            trainer.reference = setup.reference(trainer, plan, fresh)
+        if fresh:
+            trainer.evaluate()
+        if fresh and (s.sft.steps or not s.steps):
+            trainer.save()
+        trainer.train()
+
+
+def _report(plan: Plan, as_json: bool) -> None:
+    folder, last = plan.folder, checkpoint.latest(plan.folder)
+    if not as_json:
+        print(f"{last}: the model after {plan.config.train.steps} steps, as transformers and vLLM load it")
+        print(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
+        return
+    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
+    found = {"schema_version": SCHEMA_VERSION, "steps": plan.config.train.steps, "checkpoint": str(last)}
+    found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}
+    print(json.dumps(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}))
+
+
+def _last(rows: list[dict[str, float]]) -> dict[str, float] | None:
+    return rows[-1] if rows else None

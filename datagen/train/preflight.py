@@ -1,0 +1,117 @@
+"""All that can be wrong with a training run, looked at before anything is loaded or written."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datagen import shards
+from datagen.config import renamed
+from datagen.config.model import Config, engine_of, settings_of
+from datagen.errors import ConfigError, StaleStage, UserError
+from datagen.run import identity
+from datagen.stages.stage import Resume
+from datagen.train import checkpoint, data, models, rollout_vllm, tiny, trackers
+from datagen.train.log import METRICS
+from datagen.train.parallel import World
+from datagen.train.scoring import Scorer
+from datagen.train.types import Split
+
+TINY = "tiny"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run trains: its settings, the model's name or folder before any step, and the dataset in tokens."""
+
+    config: Config
+    folder: Path
+    source: str
+    dtype: torch.dtype
+    model_config: Any
+    tokenizer: Any
+    splits: dict[str, Split]
+
+
+def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: World, source: str | None = None) -> Plan:
+    """Read the model's configuration and tokenizer, and the dataset.
+
+    Raises ConfigError where the model can't be had or can't be prompted, and InputError where a row can't be used.
+    """
+    s = config.train
+    source = source or (str(folder / "model") if s.model == TINY else s.model or "")
+    model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
+    data.check_tokenizer(tokenizer, s.model or "")
+    room = getattr(model_config, "max_position_embeddings", None) or s.max_prompt_tokens + s.rollout.max_tokens
+    limit = min(s.max_prompt_tokens, room - s.rollout.max_tokens)
+    if limit < 1:
+        raise ConfigError(f"train.rollout.max_tokens: {s.rollout.max_tokens:,}, and {s.model} has {room:,} positions")
+    most = {"train": None, "validation": s.eval_prompts}
+    splits = {split: data.load(files[split], tokenizer, limit, most[split]) for split in data.SPLITS}
+    if not splits["train"]:
+        raise UserError(f"{files['train'][0].parent}: the training split has no rows")
+    dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
+    return Plan(config, folder, source, dtype, model_config, tokenizer, splits)
+
+
+def check(config: Config, folder: Path, files: dict[str, list[Path]], world: World, resume: Resume) -> Plan:
+    """Look at all that could stop the run later. Where nothing does, write what the folder is made from, and the tiny
+    model; `resume` "never" removes what an earlier run left there.
+
+    Raises UserError of the kind of what is wrong: ConfigError, InputError, EngineError, MissingExtra, or StaleStage
+    where the folder was trained under other settings.
+    """
+    s, building = config.train, folder / ".model"
+    build = s.model == TINY and (resume == "never" or not (folder / "model" / "config.json").exists())
+    if build:
+        _build_tiny(building, config, files)
+    planned = plan(config, folder, files, world, str(building) if build else None)
+    if s.rollout.sampler == "vllm":
+        rollout_vllm.check(s)
+    shape = models.shape_of(planned.model_config, s)
+    models.check_memory(shape, s, planned.splits["train"].longest, world, planned.dtype)
+    if s.reward.verifier == "llm":
+        Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
+    now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), {"dataset": _digest(files)}, {})
+    if resume == "if-possible":
+        _check_same(folder, now)
+    if resume == "never":
+        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, "stage.json", trackers.RUN):
+            shards.remove(str(folder / old))
+    if build:
+        shards.replace_folder(str(building), str(folder / "model"))
+    identity.save(str(folder), now)
+    return replace(planned, source=str(folder / "model")) if build else planned
+
+
+def _build_tiny(folder: Path, config: Config, files: dict[str, list[Path]]) -> None:
+    texts = [message["content"] for _, row in data.rows(files["train"]) for message in row["prompt"]]
+    shutil.rmtree(folder, ignore_errors=True)
+    tiny.build(folder, texts, seed=config.seed)
+
+
+def _check_same(folder: Path, now: identity.Identity) -> None:
+    stored = identity.load(str(folder))
+    if not stored:
+        return
+    settings = {renamed.current(name): value for name, value in stored.settings.items()}
+    if found := identity.changes(replace(stored, settings=settings), now):
+        changed = "\n  ".join(map(str, found))
+        raise StaleStage(
+            f"{folder} was trained under other settings:\n  {changed}\n--resume never starts over, --resume always "
+            "goes on with the new ones, and -o names another folder",
+            "train",
+        )
+
+
+def _digest(files: dict[str, list[Path]]) -> str:
+    digest = hashlib.sha256()
+    for file in [file for split in data.SPLITS for file in files[split]]:
+        with open(file, "rb") as f:
+            digest.update(hashlib.file_digest(f, "sha256").digest())
+    return digest.hexdigest()

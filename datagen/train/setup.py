@@ -1,0 +1,94 @@
+"""Making what a run is made of: model, optimizer, sampler, scorer, and the trainer that has them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datagen.config.model import engine_of
+from datagen.config.train import OptimizerConfig
+from datagen.train import checkpoint, models, parallel, rollout_vllm, trackers
+from datagen.train.collect import Collector
+from datagen.train.log import Log
+from datagen.train.parallel import World
+from datagen.train.preflight import Plan
+from datagen.train.rollout import ModelSampler, Stop
+from datagen.train.scoring import Scorer
+from datagen.train.trainer import Trainer
+from datagen.train.types import Sampler, State
+
+
+def trainer(plan: Plan, world: World, last: Path | None, stored: dict[str, Any] | None) -> Trainer:
+    """The trainer as it was at its last checkpoint (`stored` is what that holds), or before any step.
+
+    Raises ConfigError where the model can't be trained, and EngineError where the sampler or the verifier won't start.
+    """
+    s = plan.config.train
+    model = models.load(str(last) if last and not s.lora else plan.source, s, world)
+    if stored and s.lora:
+        model.load_state_dict(stored["lora"], strict=False)
+    parallel.shard(model, world, plan.dtype)
+    optimizer = adamw(model, s.optimizer)
+    state = checkpoint.load(stored, model, optimizer) if stored else State()
+    log = None
+    if world.is_main:
+        log = Log(plan.folder, state if stored else None, s.steps, trackers.asked_for(s, plan.folder))
+        log.say(_first_line(plan, model, world))
+        if last:
+            log.say(f"going on from {last}")
+    scorer = Scorer(s.reward, engine_of(plan.config, "train"), s.rollout.max_tokens)
+    return Trainer(
+        settings=s,
+        seed=plan.config.seed,
+        folder=plan.folder,
+        model=model,
+        reference=None,
+        optimizer=optimizer,
+        tokenizer=plan.tokenizer,
+        collector=Collector(_sampler(plan, model, world), scorer, plan.tokenizer, world),
+        splits=plan.splits,
+        world=world,
+        state=state,
+        log=log,
+    )
+
+
+def adamw(model: Any, settings: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW (arXiv 1711.05101) as published; no weight decay of biases and norms."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    wide, narrow = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim < 2]
+    groups = [{"params": wide, "weight_decay": settings.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas)
+
+
+def reference(trainer: Trainer, plan: Plan, fresh: bool) -> Any:
+    """The model as it was before the first rollout, which does not learn. `fresh`: that is now."""
+    s, folder = trainer.settings, trainer.folder / "reference"
+    if s.sft.steps and fresh:
+        checkpoint.save_model(folder, trainer.model, trainer.tokenizer, trainer.world, s)
+    model = models.load(str(folder) if s.sft.steps else plan.source, s, trainer.world, frozen=True)
+    parallel.shard(model, trainer.world, plan.dtype)
+    return model
+
+
+def _sampler(plan: Plan, model: Any, world: World) -> Sampler:
+    s = plan.config.train
+    ends = models.end_tokens(plan.model_config, plan.tokenizer, plan.source)
+    if s.rollout.sampler == "own":
+        return ModelSampler(model, Stop(plan.tokenizer, ends), s.rollout)
+    longest = max(split.longest for split in plan.splits.values())
+    return rollout_vllm.VllmSampler(s, plan.source, longest, plan.dtype, ends, world.size)
+
+
+def _first_line(plan: Plan, model: Any, world: World) -> str:
+    """What is trained, on what, and where."""
+    train, validation = plan.splits["train"], plan.splits["validation"]
+    size = sum(p.numel() for p in model.parameters())
+    device = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else world.device.type
+    return (
+        f"{plan.config.train.model} ({size:,} parameters), {len(train):,} rows ({len(validation):,} to evaluate on), "
+        f"{len(train.tokens):,} tokens (the longest prompt {train.longest:,}), "
+        f"{f'{world.size} × ' if world.size > 1 else ''}{device}, {str(plan.dtype).removeprefix('torch.')}"
+    )
