@@ -54,7 +54,9 @@ class Scorer:
 
     def _scored(self, example: Example, response: Response, text: str, parsed: bool, correct: bool | None) -> Scored:
         s = self.settings
-        reward = rewards.context_reward(text, example.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids)
+        reward = rewards.context_reward(
+            text, example.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids
+        )
         if reward is None:
             return Scored(text, None, parsed, None)
         total = {"longrlvr": reward.total, "answer": reward.answer, "context": reward.fbeta}[s.kind]
