@@ -49,6 +49,20 @@ def load(name_or_path: str | Path) -> Prompt:
     return Prompt(file.name, text, frozenset(_VARIABLE.findall(text)), digest)
 
 
+def load_task(name_or_path: str | Path) -> Prompt:
+    """The prompt of a dataset's rows. Raises ConfigError unless it shows `{{context}}` and `{{question}}`, and no more.
+
+    A row takes its place among the tokens of a prompt once: each of the two must stand there once.
+    """
+    prompt = load(name_or_path)
+    if sorted(_VARIABLE.findall(prompt.text)) != ["context", "question"]:
+        raise ConfigError(
+            f"{name_or_path}: the prompt of the rows needs {{{{context}}}} and {{{{question}}}}, once each, and no "
+            "other variable: see `longrlvr-data show prompt task`"
+        )
+    return prompt
+
+
 def render(prompt: Prompt, **values: str | int) -> str:
     """The prompt with every variable replaced. Raises ConfigError when values and variables are not the same set."""
     if missing := prompt.variables - values.keys():

@@ -89,3 +89,10 @@ def test_the_cloze_prompt():
     prompt = prompts.load("cloze")
     assert prompt.variables == {"sentences", "n"}
     assert prompts.render(prompt, sentences="1. Ships sail by ____.", n=1).endswith("\n1. Ships sail by ____.")
+
+
+@pytest.mark.parametrize("text", ["{{context}}", "{{context}}{{question}}{{question}}", "{{context}}{{question}}{{a}}"])
+def test_a_prompt_of_the_rows_shows_the_document_and_the_question_once(tmp_path, text):
+    (tmp_path / "mine.md").write_text(text)
+    with pytest.raises(ConfigError, match=r"context.*question"):
+        prompts.load_task(tmp_path / "mine.md")

@@ -211,7 +211,7 @@ def _policy(case: Case, found: Findings) -> Judging:
     settings, right = case.config.judge, 0
     engine = settings.policy_engine or engine_of(case.config, "judge")
     content = prompts.render(
-        prompts.load("task"),
+        prompts.load_task(case.config.dataset.prompt),
         context=tags.render_context(case.texts),
         question=tags.neutralise(case.candidate.question),
     )

@@ -17,6 +17,7 @@ from datagen.errors import ConfigError, StaleStage
 from datagen.executors import local as executors
 from datagen.run import ledger as ledgers
 from datagen.run.ledger import Ledger
+from datagen.selection import split
 from datagen.stages import COMMANDS, STAGES, stage
 from datagen.stages.stage import Stage
 
@@ -62,6 +63,8 @@ def run_stages(
         except StaleStage as e:
             raise StaleStage(f"{e}\n{messages.ways_on(e.stage, command, run, options.config, given)}", e.stage) from e
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
+    if counts and (off := split.off_share(**counts, fraction=config.select.validation_fraction)):
+        reporter.say(off)
     return _report(run, total, counts, reporter, options.json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -166,7 +166,8 @@ class SelectConfig(Section):
         description="Most tokens of a prompt. Longer documents are shown through a window that holds the evidence.",
     )
     validation_fraction: Fraction = Field(
-        default=0.1, description="The share of the documents held out for the validation split."
+        default=0.1,
+        description="The share of the rows held out for the validation split, as nearly as whole documents allow.",
     )
 
 
@@ -175,6 +176,27 @@ class DatasetConfig(Section):
 
     name: str = Field(default="longrlvr-data", description="The dataset's name, and the `data_source` of its rows.")
     license: str = Field(default="unknown", description="The documents' licence, for the dataset card.")
+    license_name: str | None = Field(
+        default=None, description="The licence's own name, for the card, where `license` is `other`."
+    )
+    license_link: str | None = Field(default=None, description="Where that licence can be read: a URL.")
+    language: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = Field(
+        default=(), description="The documents' languages, for the card, as ISO 639 codes such as `en`."
+    )
+    prompt: str = Field(
+        default="task",
+        description="The prompt of the rows, with `{{context}}` and `{{question}}`: the name of a bundled one, or a "
+        "file. Its text counts for the identity of `select`, its name does not.",
+        json_schema_extra=RUNTIME,
+    )
     rows_per_file: int = Field(
         default=256, ge=1, description="Most rows of a parquet file. A row holds a whole document."
     )
+
+    @model_validator(mode="after")
+    def _licensed(self) -> DatasetConfig:
+        if self.license != "other" and (self.license_name or self.license_link):
+            raise ValueError(
+                "license_name and license_link describe a licence that has no identifier: set license: other"
+            )
+        return self

@@ -40,6 +40,12 @@ class GenerateConfig(Section):
         "name does not.",
         json_schema_extra=RUNTIME,
     )
+    cloze_prompt: str = Field(
+        default="cloze",
+        description="The prompt around the sentences of an extractive question: the name of a bundled one, or a file. "
+        "Its text counts for the stage's identity, its name does not.",
+        json_schema_extra=RUNTIME,
+    )
     question_types: tuple[QuestionType, ...] = Field(
         default=get_args(QuestionType),
         min_length=1,

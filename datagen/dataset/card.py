@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from datagen.config.data import DatasetConfig
 from datagen.config.model import Config
 from datagen.run.identity import digest
 
@@ -16,8 +17,9 @@ def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provena
     """The card as Markdown with the YAML header that `datasets` and the hub read."""
     present = [split for split, n in counts.items() if n]
     header = {
-        "license": config.dataset.license,
+        **_licence(config.dataset),
         "pretty_name": config.dataset.name,
+        "size_categories": [_size(sum(counts.values()))],
         "task_categories": ["question-answering"],
         "tags": ["long-context", "grounding", "rlvr"],
         "configs": [
@@ -47,6 +49,23 @@ def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provena
         f"Made by {provenance['made_by']}; `provenance.json` has every identity and count.\n",
     ]
     return "\n".join(sections)
+
+
+def _licence(settings: DatasetConfig) -> dict[str, Any]:
+    """What the header says of the licence and the languages; what is not known is left out."""
+    known = {
+        "license": settings.license,
+        "license_name": settings.license_name,
+        "license_link": settings.license_link,
+        "language": list(settings.language),
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _size(rows: int) -> str:
+    """The hub's size category of a number of rows."""
+    bounds = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
+    return next((name for bound, name in bounds if rows < bound), "n>10M")
 
 
 _INTRODUCTION = """Questions over long documents, each labelled with exactly the chunks that hold its evidence, for \

@@ -15,49 +15,15 @@ import pyarrow as pa
 from datagen import __version__, prompts, records, shards
 from datagen.config.model import Config, settings_of
 from datagen.dataset.card import card
+from datagen.dataset.schema import ABILITY, SCHEMA, SPLITS
 from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.records import Candidate, Chunk, Selection
 from datagen.run import identity
 from datagen.run import ledger as ledgers
 from datagen.stages import STAGES
-from datagen.stages.select import TRAIN, VALIDATION
 
-SPLITS = (TRAIN, VALIDATION)
-ABILITY = "long-context-grounded-qa"
 GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
-
-SCHEMA = pa.schema(
-    [
-        ("data_source", pa.string()),
-        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
-        ("ability", pa.string()),
-        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-        (
-            "extra_info",
-            pa.struct(
-                [
-                    ("index", pa.int64()),
-                    ("split", pa.string()),
-                    ("qa_id", pa.string()),
-                    ("doc_id", pa.string()),
-                    ("cluster_id", pa.string()),
-                    ("question", pa.string()),
-                    ("answer", pa.string()),
-                    ("ref_chunks", pa.list_(pa.int32())),  # as numbered in the prompt
-                    ("ref_chunks_text", pa.list_(pa.string())),
-                    ("alt_chunks", pa.list_(pa.int32())),  # as good as one of the evidence, as far as they are shown
-                    ("first_chunk", pa.int32()),  # the document's chunk that the prompt shows as number 0
-                    ("n_chunks", pa.int32()),
-                    ("n_tokens", pa.int32()),
-                    ("rating", pa.float32()),
-                    ("pass_rate", pa.float32()),  # of the policy; null where it was not asked
-                    ("generator", pa.string()),
-                ]
-            ),
-        ),
-    ]
-)
 
 
 def write(run: str, config: Config) -> dict[str, int]:
@@ -75,7 +41,9 @@ def write(run: str, config: Config) -> dict[str, int]:
         raise UserError(f"{run}: no row is left for a dataset; `longrlvr-data status {run}` shows where they went")
     building = shards.join(run, ".dataset")
     shards.remove(building)  # left by a write that was killed
-    if stored == made_from and all(shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)):
+    if identity.digest(stored) == identity.digest(made_from) and all(
+        shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)
+    ):
         return counts
     lengths = array("i")
     for split in SPLITS:
@@ -112,7 +80,7 @@ def provenance(run: str, config: Config) -> dict[str, Any]:
 
 
 def _rows(run: str, names: list[str], split: str, config: Config) -> Iterator[dict[str, Any]]:
-    task = prompts.load("task")
+    task = prompts.load_task(config.dataset.prompt)
     index = 0
     for name in names:
         selected = [s for s in _read(run, "select", name, Selection) if s.split == split]
@@ -120,8 +88,11 @@ def _rows(run: str, names: list[str], split: str, config: Config) -> Iterator[di
             continue
         candidates = {c.qa_id: c for c in _read(run, "generate", name, Candidate)}
         texts = records.texts_by_document(_read(run, "chunk", name, Chunk))
+        metadata = _metadata(run, name)
         for row in selected:
-            yield _row(index, row, candidates[row.qa_id], texts[row.doc_id], task, config.dataset.name)
+            made = _row(index, row, candidates[row.qa_id], texts[row.doc_id], task, config.dataset.name)
+            made["extra_info"]["metadata"] = metadata[row.doc_id]
+            yield made
             index += 1
 
 
@@ -156,6 +127,13 @@ def _row(
             "generator": candidate.generator,
         },
     }
+
+
+def _metadata(run: str, name: str) -> dict[str, str]:
+    """The other columns of a shard's documents, by document: one JSON object each."""
+    path = shards.join(run, "chunk", "documents", name + shards.SUFFIX)
+    table = shards.read_table(path, ["doc_id", "metadata"])
+    return dict(zip(table["doc_id"].to_pylist(), table["metadata"].to_pylist(), strict=True))
 
 
 def _read(run: str, stage: str, name: str, record: type) -> list[Any]:

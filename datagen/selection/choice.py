@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datagen import prompts
 from datagen.config.data import SelectConfig
 from datagen.config.model import Config
 from datagen.executors import local as executors
@@ -128,7 +129,8 @@ def _shown(choice: Choice, documents: Documents, config: Config) -> dict[int, Wi
     rows, limit = choice.rows, config.select.max_prompt_tokens
     left = np.flatnonzero(choice.open)
     tokenizer = tokenizers.load(config.chunk.tokenizer)
-    besides = window.besides_chunks(tokenizer, rows.questions.take(left).to_pylist())
+    task = prompts.load_task(config.dataset.prompt)
+    besides = window.besides_chunks(tokenizer, task, rows.questions.take(left).to_pylist())
     chunks = {d: documents.chunks(d) for d in set(rows.documents[left].tolist())}
     tags = window.tag_costs(tokenizer, max(map(len, chunks.values()), default=0))
     costs = {d: n_tokens + tags[: len(n_tokens)] for d, n_tokens in chunks.items()}

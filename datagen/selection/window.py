@@ -24,9 +24,9 @@ def tag_costs(tokenizer: Tokenizer, n: int) -> np.ndarray:
     return np.array(opening, np.int64) + np.array(closing, np.int64) + 1
 
 
-def besides_chunks(tokenizer: Tokenizer, questions: Sequence[str]) -> list[int]:
-    """Tokens of each question with the instructions."""
-    instructions = sum(tokenizer.count(prompts.load("task").literals))
+def besides_chunks(tokenizer: Tokenizer, prompt: prompts.Prompt, questions: Sequence[str]) -> list[int]:
+    """Tokens of each question with the instructions of the rows' prompt."""
+    instructions = sum(tokenizer.count(prompt.literals))
     return [instructions + n for n in tokenizer.count([tags.neutralise(question) for question in questions])]
 
 

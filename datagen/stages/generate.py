@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from datagen import prompts
@@ -45,7 +46,7 @@ def _generate(cluster: Cluster, document: DocumentIndex, config: Config, output:
         random.Random(seed),
         settings.min_evidence,
         settings.max_evidence,
-        render_question,
+        partial(render_question, prompts.load(settings.cloze_prompt)),
     )
     if isinstance(made, cloze.Shortage):
         dropped = Dropped("cluster", cluster.cluster_id, cluster.doc_id, "rejected", made.reason, made.detail)
@@ -70,16 +71,18 @@ def _generate(cluster: Cluster, document: DocumentIndex, config: Config, output:
         )
 
 
-def render_question(sentences: Sequence[str]) -> str:
-    """The fill-in question around the numbered sentences, by prompts/cloze.md."""
-    prompt = prompts.load("cloze")
+def render_question(prompt: prompts.Prompt, sentences: Sequence[str]) -> str:
+    """The fill-in question around the numbered sentences, by a prompt such as prompts/cloze.md."""
     return prompts.render(prompt, n=len(sentences), sentences=cloze.numbered(sentences))
 
 
 def facts(config: Config, run: str) -> dict[str, Any]:
     if config.generate.method == "extractive":
-        return {"prompt cloze.md": prompts.load("cloze").digest}
-    return {f"prompt {p.name}": p.digest for p in (prompts.load(config.generate.prompt), prompts.load("again"))}
+        return {"prompt cloze": prompts.load(config.generate.cloze_prompt).digest}
+    return {
+        "prompt generate": prompts.load(config.generate.prompt).digest,
+        "prompt again": prompts.load("again").digest,
+    }
 
 
 def engine(config: Config) -> EngineConfig | None:

@@ -98,9 +98,11 @@ def facts(config: Config, run: str) -> dict[str, Any]:
     found = {"encoder": encoder.identity(config.embed)}
     if config.judge.method == "llm":
         wanted = {*config.judge.checks, judge_llm.GRADE}
-        used = [prompt for name, prompt in judge_llm.load_prompts(config).items() if name in wanted]
-        used += [prompts.load("again"), *([prompts.load("task")] if "policy" in wanted else [])]
-        found |= {f"prompt {prompt.name}": prompt.digest for prompt in used}
+        used = {name: prompt for name, prompt in judge_llm.load_prompts(config).items() if name in wanted}
+        used["again"] = prompts.load("again")
+        if "policy" in wanted:
+            used["task"] = prompts.load_task(config.dataset.prompt)
+        found |= {f"prompt {name}": prompt.digest for name, prompt in used.items()}
     return found
 
 

@@ -21,7 +21,7 @@ Deciding is a global step over narrow columns; applying the decision is shard-lo
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,7 +29,7 @@ from datagen import prompts, shards
 from datagen.config.model import Config
 from datagen.records import Dropped, Selection
 from datagen.run.shard import Output, Shard
-from datagen.selection import benchmarks
+from datagen.selection import benchmarks, split
 from datagen.selection import rows as judged
 from datagen.selection.choice import Texts, choose
 from datagen.selection.rows import Documents, Rows
@@ -73,23 +73,17 @@ def prepare(config: Config, run: str) -> dict[str, Fates]:
 def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> Fates:
     """The fate of every row. It does not depend on the order in which rows and documents were read."""
     windows, left = choose(rows, documents, texts, config)
-    chosen = {rows.doc_ids[i] for i in windows}
-    held_out = validation_documents(chosen, config.select.validation_fraction, config.seed)
+    chosen = Counter(rows.doc_ids[i] for i in windows)
+    held_out = split.validation_documents(chosen, config.select.validation_fraction, config.seed)
     splits = [VALIDATION if doc_id in held_out else TRAIN for doc_id in rows.doc_ids]
     return {qa_id: (splits[i], *windows[i]) if i in windows else left[i] for i, qa_id in enumerate(rows.qa_ids)}
 
 
-def validation_documents(doc_ids: set[str], fraction: float, seed: int) -> set[str]:
-    """The documents held out: a seeded draw, at least one where there are two or more and a fraction is asked for."""
-    if fraction == 0 or len(doc_ids) < 2:
-        return set()
-    ranked = sorted(doc_ids, key=lambda d: hashlib.sha256(f"{seed}:split:{d}".encode()).digest())
-    return set(ranked[: min(max(1, round(fraction * len(ranked))), len(ranked) - 1)])
-
-
 def facts(config: Config, run: str) -> dict[str, Any]:
     held = benchmarks.digests(config.select.decontaminate)
-    return {"prompt task.md": prompts.load("task").digest} | {f"benchmark {name}": d for name, d in held.items()}
+    return {"prompt task": prompts.load_task(config.dataset.prompt).digest} | {
+        f"benchmark {name}": d for name, d in held.items()
+    }
 
 
 STAGE = Stage(
@@ -102,5 +96,5 @@ STAGE = Stage(
     process=process,
     facts=facts,
     prepare=prepare,
-    version=2,
+    version=3,
 )

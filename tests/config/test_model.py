@@ -149,7 +149,14 @@ def test_settings_of_leaves_out_what_changes_no_byte():
 
 
 def test_settings_of_holds_every_other_field():
-    runtime = {"input.path", "input.strict", "embed.device", "embed.endpoints", "select.decontaminate"}
+    runtime = {
+        "input.path",
+        "input.strict",
+        "embed.device",
+        "embed.endpoints",
+        "select.decontaminate",
+        "dataset.prompt",
+    }
     sections = ("input", "chunk", "embed", "cluster", "select", "dataset")
     dump = Config().model_dump()
     named = {f"{section}.{key}" for section in sections for key in dump[section]}

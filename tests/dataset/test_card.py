@@ -1,7 +1,11 @@
+from typing import Any
+
+import pytest
 import yaml
 
 from datagen.config import model as configs
 from datagen.dataset.card import card
+from datagen.errors import ConfigError
 
 STAGES = {
     "chunk": {
@@ -17,7 +21,7 @@ STAGES = {
 
 
 def made(
-    counts: dict[str, int], lengths: list[int], mixed: bool = False, facts: dict[str, str] | None = None, **dataset: str
+    counts: dict[str, int], lengths: list[int], mixed: bool = False, facts: dict[str, str] | None = None, **dataset: Any
 ) -> tuple[dict, str]:
     stages = {**STAGES, "select": {**STAGES["select"], "mixed": mixed, "facts": facts or {}}}
     config = configs.load(None, {f"dataset.{k}": v for k, v in dataset.items()})
@@ -78,3 +82,19 @@ def test_the_benchmarks_that_it_was_held_against():
     _, body = made({"train": 1}, [9], facts=facts)
     assert "shares 13 words in a row with a.parquet, b.jsonl." in body
     assert "13 words" not in made({"train": 1}, [9])[1]
+
+
+def test_the_header_says_what_is_known():
+    header, _ = made({"train": 999, "validation": 1}, [9])
+    assert header["size_categories"] == ["1K<n<10K"]
+    assert not {"language", "license_name", "license_link"} & header.keys()
+    known = {"license": "other", "license_name": "psf-2.0", "license_link": "https://docs.python.org/3/license.html"}
+    header, _ = made({"train": 3}, [9], mixed=False, facts=None, language=["en"], **known)
+    assert header["size_categories"] == ["n<1K"]
+    assert (header["language"], {name: header[name] for name in known}) == (["en"], known)
+
+
+@pytest.mark.parametrize("given", [{"license_name": "mine"}, {"language": ["English"]}])
+def test_what_the_hub_would_refuse_is_refused(given):
+    with pytest.raises(ConfigError, match=next(iter(given))):
+        made({"train": 3}, [9], **given)

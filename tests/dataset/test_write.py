@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from datagen.dataset import write as dataset
 from datagen.errors import UserError
 from datagen.executors import local as executors
 from datagen.grounding import tags
-from datagen.records import Candidate, Chunk, Judgement
+from datagen.records import Candidate, Chunk, Document, Judgement
 from datagen.stages import select, stage
 from datagen.text import tokenizers
 from tests.selection import made as judged
@@ -298,3 +299,33 @@ def test_one_split_is_enough(made, tmp_path):
     assert rows_of(run, "train")
     assert "validation" not in (run / "dataset" / "README.md").read_text(encoding="utf-8").split("## How")[0]
     assert [p.name for p in (run / "dataset" / "data").iterdir()] == ["train-00000-of-00001.parquet"]
+
+
+def test_a_prompt_of_one_s_own_counts_by_what_it_says(made, tmp_path):
+    """Under another name the bundled text changes nothing; another text reaches every row."""
+    same = shutil.copy(Path(__file__).parents[2] / "prompts" / "task.md", tmp_path / "mine.md")
+    run = shutil.copytree(made[0], tmp_path / "run")
+    before = contents(run / "select")
+    code, _ = command("select", run, {**SETTINGS, "dataset": {**SETTINGS["dataset"], "prompt": str(same)}})
+    assert code == 0
+    assert contents(run / "select").keys() == before.keys()
+    assert rows_of(run) == rows_of(made[0])
+    Path(same).write_text("Read.\n{{context}}\n{{question}}", encoding="utf-8")
+    shutil.rmtree(run / "select")
+    code, _ = command("select", run, {**SETTINGS, "dataset": {**SETTINGS["dataset"], "prompt": str(same)}})
+    assert code == 0
+    assert all(row["prompt"][0]["content"].startswith("Read.\n<CHUNK_0>") for row in rows_of(run))
+
+
+def test_the_input_s_other_columns_reach_the_dataset(tmp_path):
+    config = judged.settings()
+    judged.write_run(tmp_path, [Draft("a"), Draft("b")], {"a": [100] * 3, "b": [100] * 3}, config)
+    for path in (tmp_path / "chunk" / "documents").glob("*.parquet"):
+        (document,) = shards.read_rows(str(path), Document)
+        other = replace(document, metadata=json.dumps({"year": 1999, "of": document.doc_id}))
+        shards.write_rows(str(path), Document, [other])
+    with executors.pool(1) as pool:
+        stage.run(select.STAGE, str(tmp_path), config, "never", pool, Reporter(quiet=True))
+    dataset.write(str(tmp_path), config)
+    found = {row["extra_info"]["doc_id"]: json.loads(row["extra_info"]["metadata"]) for row in rows_of(tmp_path)}
+    assert found == {name: {"year": 1999, "of": name} for name in "ab"}

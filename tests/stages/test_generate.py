@@ -96,7 +96,7 @@ def test_no_clusters_give_no_candidates(chunked):
 
 def test_the_question_is_the_prompt_s():
     prompt = prompts.load("cloze")
-    question = generate.render_question(["One _____.", "Two {{n}} _____."])
+    question = generate.render_question(prompt, ["One _____.", "Two {{n}} _____."])
     assert question == prompts.render(prompt, n=2, sentences="1. One _____.\n2. Two {{n}} _____.")
     assert without_blanks(question)[1] == 2  # the prompt holds no blank of its own
-    assert generate.facts(configs.Config(), "unused") == {"prompt cloze.md": prompt.digest}
+    assert generate.facts(configs.Config(), "unused") == {"prompt cloze": prompt.digest}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen import shards
+from datagen import prompts, shards
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
@@ -127,7 +127,9 @@ def test_evidence_that_does_not_fit_a_prompt():
     tokens = {"a": [100] * 9}
     drafts = [Draft("a", 0, 0, 9.0, refs=[1, 4]), Draft("a", 1, 0, 8.0, refs=[2, 4])]
     tags = window.tag_costs(tokenizers.load("embedded"), 9)
-    (besides,) = window.besides_chunks(tokenizers.load("embedded"), [drafts[0].candidate().question])
+    (besides,) = window.besides_chunks(
+        tokenizers.load("embedded"), prompts.load("task"), [drafts[0].candidate().question]
+    )
     limit = besides + 400 + int(tags[1:5].sum()) - 1
     fates = decide(drafts, tokens, max_prompt_tokens=limit)
     assert why(fates) == {"a/c0/q0": ("prompt too long", f"select.max_prompt_tokens is {limit}")}
@@ -261,25 +263,6 @@ def test_the_published_procedure(drafts):
         best = max(int(2 * d.rating) for d in plain if d.doc == doc)
         mine = [int(2 * d.rating) for d in plain if d.doc == doc and d.qa_id in chosen]
         assert mine == ([best] if best >= 18 else [])
-
-
-@given(st.sets(st.text(max_size=4), max_size=30), st.floats(0, 1), st.integers(0, 99))
-def test_held_out_documents(doc_ids, fraction, seed):
-    held_out = select.validation_documents(doc_ids, fraction, seed)
-    assert held_out <= doc_ids
-    assert held_out == select.validation_documents({*sorted(doc_ids)[::-1]}, fraction, seed)
-    if len(doc_ids) < 2 or fraction == 0:
-        assert not held_out
-    else:
-        assert 1 <= len(held_out) < len(doc_ids)
-        assert abs(len(held_out) - fraction * len(doc_ids)) <= 1
-
-
-def test_held_out_documents_are_drawn():
-    doc_ids = {str(i) for i in range(100)}
-    draws = [select.validation_documents(doc_ids, 0.1, seed) for seed in range(50)]
-    assert {len(draw) for draw in draws} == {10}
-    assert len(set.union(*draws)) > 90
 
 
 @pytest.mark.parametrize("seed", range(4))
