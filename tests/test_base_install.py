@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import call, contents, with_settings
+from tests.commands.calls import call, contents, with_settings
 
 pytestmark = pytest.mark.slow
 
