@@ -17,7 +17,8 @@ from datagen.dataset.schema import SPLITS
 from datagen.errors import InputError
 from datagen.grounding.rewards import chunk_ids
 
-NEEDED = ("prompt", "reward_model.ground_truth", "extra_info.question", "extra_info.ref_chunks")
+NEEDED = ("prompt", "extra_info.question", "extra_info.ref_chunks")
+ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is there
 FORMAT = "docs/dataset.md has the columns"
 
 
@@ -71,7 +72,8 @@ def rows(files: list[Path]) -> Iterator[Row]:
 
 def _row(raw: dict[str, Any], file: Path, number: int) -> Row:
     where, info = f"{file}, row {number}", raw["extra_info"]
-    for name, value in (("question", info["question"]), ("ground_truth", raw["reward_model"]["ground_truth"])):
+    answer = raw["reward_model"]["ground_truth"] if "reward_model" in raw else info["answer"]
+    for name, value in (("question", info["question"]), ("the answer", answer)):
         if not isinstance(value, str):
             raise InputError(f"{where}: {name} is not text, but {value!r}. {FORMAT}")
     if not info["ref_chunks"]:
@@ -81,7 +83,7 @@ def _row(raw: dict[str, Any], file: Path, number: int) -> Row:
     except TypeError as e:
         raise InputError(f"{where}: {e}. {FORMAT}") from e
     qa_id = info.get("qa_id") or f"{file.stem}/{number}"
-    return Row(where, qa_id, raw["prompt"], info["question"], raw["reward_model"]["ground_truth"], refs)
+    return Row(where, qa_id, raw["prompt"], info["question"], answer, refs)
 
 
 def _columns(file: Path, parquet: pq.ParquetFile) -> list[str]:
@@ -90,6 +92,8 @@ def _columns(file: Path, parquet: pq.ParquetFile) -> list[str]:
     for field in parquet.schema_arrow:
         inner = [field.type.field(i).name for i in range(field.type.num_fields)]
         there |= {field.name} | {f"{field.name}.{name}" for name in inner}
-    if missing := [name for name in NEEDED if name not in there]:
+    answer = next((name for name in ANSWER if name in there), ANSWER[0])
+    needed = [*NEEDED, answer]
+    if missing := [name for name in needed if name not in there]:
         raise InputError(f"{file} has no {', '.join(missing)}: it can't be trained on. {FORMAT}")
-    return [*NEEDED, *({"extra_info.qa_id"} & there)]
+    return [*needed, *({"extra_info.qa_id"} & there)]

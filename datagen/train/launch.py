@@ -15,9 +15,10 @@ from transformers.utils import logging
 from datagen import resources
 from datagen.config import model as configs
 from datagen.config.model import Config
+from datagen.dataset import read
 from datagen.errors import ConfigError
 from datagen.stages import stage
-from datagen.train import checkpoint, data, parallel, preflight, setup
+from datagen.train import checkpoint, parallel, preflight, setup
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
@@ -57,7 +58,7 @@ def main(options: Options) -> int:
         )
     device = _device(options.device)
     folder = Path(options.output_dir or _folder(options.dataset))
-    files = data.find(options.dataset)
+    files = read.find(options.dataset)
     processes = options.processes or (torch.cuda.device_count() if device == "cuda" else 1)
     if processes > 1 and "RANK" not in os.environ:
         with stage.locked(str(folder)):

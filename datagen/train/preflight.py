@@ -13,6 +13,8 @@ import torch
 from datagen import shards
 from datagen.config import renamed
 from datagen.config.model import Config, engine_of, settings_of
+from datagen.dataset import read
+from datagen.dataset.schema import SPLITS
 from datagen.errors import ConfigError, StaleStage, UserError
 from datagen.run import identity
 from datagen.stages.stage import Resume
@@ -52,7 +54,7 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     if limit < 1:
         raise ConfigError(f"train.rollout.max_tokens: {s.rollout.max_tokens:,}, and {s.model} has {room:,} positions")
     most = {"train": None, "validation": s.eval_prompts}
-    splits = {split: data.load(files[split], tokenizer, limit, most[split]) for split in data.SPLITS}
+    splits = {split: data.load(files[split], tokenizer, limit, most[split]) for split in SPLITS}
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
@@ -90,7 +92,7 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
 
 
 def _build_tiny(folder: Path, config: Config, files: dict[str, list[Path]]) -> None:
-    texts = [message["content"] for _, row in data.rows(files["train"]) for message in row["prompt"]]
+    texts = [message["content"] for row in read.rows(files["train"]) for message in row.messages]
     shutil.rmtree(folder, ignore_errors=True)
     tiny.build(folder, texts, seed=config.seed)
 
@@ -111,7 +113,7 @@ def _check_same(folder: Path, now: identity.Identity) -> None:
 
 def _digest(files: dict[str, list[Path]]) -> str:
     digest = hashlib.sha256()
-    for file in [file for split in data.SPLITS for file in files[split]]:
+    for file in [file for split in SPLITS for file in files[split]]:
         with open(file, "rb") as f:
             digest.update(hashlib.file_digest(f, "sha256").digest())
     return digest.hexdigest()

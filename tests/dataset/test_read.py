@@ -41,6 +41,11 @@ def test_our_layout(tmp_path):
     assert [[row.qa_id for row in read.rows(files[split])] for split in files] == [["train-q"], ["validation-q"]]
 
 
+def test_an_answer_beside_the_question_will_do(tmp_path):
+    write(tmp_path / "train.parquet", {k: v for k, v in changed(answer="oak").items() if k != "reward_model"})
+    assert [row.answer for row in read.rows([tmp_path / "train.parquet"])] == ["oak"]
+
+
 def test_a_file_is_a_dataset_too(tmp_path):
     write(tmp_path / "mine.parquet", PUBLISHED)
     assert [row.qa_id for row in read.rows(read.find(str(tmp_path / "mine.parquet"))["train"])] == ["mine/1"]
@@ -56,7 +61,7 @@ def test_no_dataset_is_an_error(tmp_path):
     [
         (changed(ref_chunks=["0"]), "row 1.*'0'"),
         (changed(ref_chunks=pa.scalar([], pa.list_(pa.int32())).as_py()), "row 1.*ref_chunks is empty"),
-        (PUBLISHED | {"reward_model": {"ground_truth": 5}}, "row 1.*ground_truth.*5"),
+        (PUBLISHED | {"reward_model": {"ground_truth": 5}}, "row 1.*the answer.*5"),
         ({name: value for name, value in PUBLISHED.items() if name != "reward_model"}, "reward_model"),
     ],
 )

@@ -59,7 +59,7 @@ def test_nowhere_to_write(data):
 @pytest.mark.parametrize(
     ("change", "missing"),
     [
-        (lambda r: r.pop("extra_info"), "extra_info.qa_id"),
+        (lambda r: r.pop("extra_info"), "extra_info.question"),
         (lambda r: r.pop("prompt"), "prompt"),
         (lambda r: r["extra_info"].pop("ref_chunks"), "extra_info.ref_chunks"),
     ],

@@ -1,0 +1,31 @@
+"""The rows of a dataset as prompts in tokens."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from transformers import AutoTokenizer
+
+from datagen.train import data, tiny
+from tests.train.train_worlds import row
+
+
+def test_the_published_layout_is_trained_on(tmp_path):
+    """It has neither `qa_id` nor `extra_info.answer`."""
+    ours = [row(i) for i in range(2)]
+    published = [
+        {
+            "prompt": r["prompt"],
+            "reward_model": {"ground_truth": r["extra_info"]["answer"]},
+            "extra_info": {name: r["extra_info"][name] for name in ("question", "ref_chunks")},
+        }
+        for r in ours
+    ]
+    pq.write_table(pa.Table.from_pylist(ours), tmp_path / "ours.parquet")
+    pq.write_table(pa.Table.from_pylist(published), tmp_path / "train.parquet")
+    model = tiny.build(tmp_path / "model", [ours[0]["prompt"][0]["content"]], 300, max_position_embeddings=512)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    wanted = data.load([tmp_path / "ours.parquet"], tokenizer, 512)
+    found = data.load([tmp_path / "train.parquet"], tokenizer, 512)
+    assert (found.tokens == wanted.tokens).all()
+    labels = [[(e.answer, e.ref_chunks, e.start, e.end) for e in split.examples] for split in (found, wanted)]
+    assert labels[0] == labels[1]
+    assert [e.qa_id for e in found.examples] == ["train/1", "train/2"]
