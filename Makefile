@@ -1,5 +1,6 @@
 # make dataset   the environment if absent, then the main job on the quickstart corpus
-# make train     make dataset, then a tiny model trained on it
+# make train     a tiny model learns to cite its evidence: minutes; REWARD=answer for the outcome reward instead
+# make train-quickstart   the trainer at work on the quickstart dataset
 # make test      the environment if absent, then every check that CI runs but the slow tests
 # make check     what CI runs
 # make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
@@ -15,6 +16,8 @@ VLLM_VENV ?= .venv-vllm
 LOWEST_VENV ?= .venv-lowest
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
+WORLD ?= runs/world
+REWARD ?= longrlvr
 TORCH ?= cpu
 
 BIN := $(VENV)/bin
@@ -28,13 +31,18 @@ TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
 TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
-.PHONY: dataset train test test-slow test-lowest test-vllm resolve check lint format lock clean
+.PHONY: dataset train train-quickstart test test-slow test-lowest test-vllm resolve check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
 	$(BIN)/longrlvr-data run -c configs/quickstart.yaml --input $(CORPUS) -o $(RUN)
 
 train: $(VENV)/.run-installed
+	@test -d $(WORLD)/model || $(BIN)/longrlvr-data quickstart-world $(WORLD)
+	$(BIN)/longrlvr-data train $(WORLD)/warm -c train-world --model $(WORLD)/model --steps 0 --sft-steps 1200 -o $(WORLD)/warm-start
+	$(BIN)/longrlvr-data train $(WORLD) -c train-world --model $(WORLD)/warm-start/checkpoints/step-000000 --reward $(REWARD) -o $(WORLD)/$(REWARD)
+
+train-quickstart: $(VENV)/.run-installed
 	@test -d $(RUN)/dataset || $(MAKE) dataset
 	$(BIN)/longrlvr-data train $(RUN) -c train-tiny
 

@@ -43,58 +43,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from transformers.utils import logging
 
-from datagen.grounding import tags
-from datagen.train import tiny
+from datagen.train import world
+from datagen.train.world import World
 
-CHUNKS = {"fixed": 16, "read": 10}
-VALUES = ["red", "green", "blue", "white", "black", "brown", "pink", "gray"]
-TOPICS = [
-    "fox",
-    "owl",
-    "bee",
-    "cat",
-    "dog",
-    "hen",
-    "cow",
-    "pig",
-    "ant",
-    "bat",
-    "eel",
-    "elk",
-    "emu",
-    "gnu",
-    "jay",
-    "koi",
-]
-SHAPE: dict[str, Any] = {
-    "hidden_size": 64,
-    "intermediate_size": 192,
-    "initializer_range": 0.1,
-    "max_position_embeddings": 512,
-}
-# Positions turn fast, since the texts are short; slower where content is looked for at any distance.
-SHAPES: dict[str, dict[str, Any]] = {
-    "fixed": {
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 30.0},
-    },
-    "read": {
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0},
-    },
-}
 # Supervised steps with right citations, and with mostly wrong ones, and the learning rate of the latter: in `read` just
 # enough of them for the citations to be drawn nearly by luck.
-WARM: dict[str, tuple[int, int, float]] = {"fixed": (0, 1200, 3e-3), "read": (2000, 60, 3e-4)}
+WARM: dict[World, tuple[int, int, float]] = {"fixed": (0, 1200, 3e-3), "read": (2000, 60, 3e-4)}
 READING_LR = 3e-3
 SHOWN = ("answer", "recall", "format", "entropy", "kl_ref")
 ARMS = ("answer", "longrlvr")
@@ -110,56 +67,28 @@ class Setting:
     k: int
     seed: int
     reward: str = ""
-    world: str = "fixed"
+    world: World = "fixed"
     lr: float = 6e-4
     kl: float = 0.02
     steps: int = 200
     reading_steps: int = 0  # supervised, with right citations
     warm_steps: int = 1200  # supervised, with mostly wrong ones
-    right: float = 0.12  # of the warm start's citations, on purpose; of the others one in 16 is right by luck
+    right: float = world.RIGHT  # of the warm start's citations, on purpose; of the others one in 16 is right by luck
 
     def name(self) -> str:
         return "-".join(str(value) for value in asdict(self).values() if value != "")
 
 
-def row(k: int, world: str, right: float, ordered: float, rng: np.random.Generator, number: int) -> dict[str, Any]:
-    """A row of a dataset. Its citations are right with the chance `right`, and drawn otherwise; in the world `read` its
-    topics are in order with the chance `ordered`.
-    """
-    n = CHUNKS[world]
-    places = rng.permutation(n) if world == "read" and rng.random() >= ordered else np.arange(n)  # of the topics
-    quotes = [f"#{i}{value}" for i, value in enumerate(rng.choice(VALUES, n))]
-    texts = [f"{TOPICS[t]}{quotes[i]}" for i, t in enumerate(np.argsort(places))] if world == "read" else quotes
-    chosen = rng.permutation(n)[:k]
-    cited = [int(places[t]) if rng.random() < right else int(rng.integers(n)) for t in chosen]
-    question = ",".join(TOPICS[t] for t in chosen)
-    info = {"qa_id": str(number), "question": question, "ref_chunks": cited}
-    info["answer"] = "".join(quotes[i] for i in cited)
-    prompt = f"{tags.render_context(texts)}\n{question}"
-    return {"prompt": [{"role": "user", "content": prompt}], "extra_info": info}
-
-
 def write_data(folder: Path, setting: Setting) -> None:
     """A dataset to learn the format and the quoting from, and a little of the map; and one to be rewarded on."""
-    parts: list[tuple[str, str, int, float, float]] = [
-        ("warm", "train", 12_000, setting.right, 0.0),
-        ("true", "train", 3000, 1.0, 0.0),
-        ("true", "validation", 64, 1.0, 0.0),
-    ]
+    parts = [("warm", "train", 12_000, setting.right, 0.0), ("true", "train", 3000, 1.0, 0.0)]
+    parts.append(("true", "validation", 64, 1.0, 0.0))
     if setting.reading_steps:
         parts.append(("reading", "train", 12_000, 1.0, 0.2))
     for i, (name, split, n, right, ordered) in enumerate(parts):
-        (folder / name / "data").mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng([setting.seed, i])
-        rows = [row(setting.k, setting.world, right, ordered, rng, j) for j in range(n)]
-        pq.write_table(pa.Table.from_pylist(rows), folder / name / "data" / f"{split}-00000.parquet")
-
-
-def write_model(folder: Path, setting: Setting) -> Path:
-    """A model with random weights, for which a tag, a mark, a topic and a value are one token each."""
-    ids = [f"{mark}CHUNK_{i}>" for i in range(CHUNKS["fixed"]) for mark in ("<", "</")]
-    words = [*ids, *VALUES, *TOPICS, *(f"#{i}" for i in range(CHUNKS["fixed"]))]
-    return tiny.build(folder, [], 300, setting.seed, words=words, **SHAPE, **SHAPES[setting.world])
+        rows = [world.row(setting.k, setting.world, right, ordered, rng, j) for j in range(n)]
+        world.write_split(folder / name, split, rows)
 
 
 def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -193,7 +122,7 @@ def prepared(setting: Setting, root: Path) -> Path:
     folder = root / setting.name()
     with LOCK:
         write_data(folder, setting)
-        write_model(folder / "random", setting)
+        world.write_model(folder / "random", setting.world, setting.seed)
     return folder
 
 
@@ -277,7 +206,7 @@ def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
                 places = (np.arange(len(means)) + 0.5) * SMOOTH
                 axis.plot(places, means, color=colour, linewidth=1, label="_" if i else reward)
         axis.axhline(
-            1 - (1 - 1 / CHUNKS[results[0]["world"]]) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":"
+            1 - (1 - 1 / world.CHUNKS[results[0]["world"]]) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":"
         )  # by luck
         axis.set_title(f"k = {k}", fontsize=10)
         axis.set_ylim(0, 1.02)

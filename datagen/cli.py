@@ -13,6 +13,7 @@ from datagen.commands.generate import generate
 from datagen.commands.init import init
 from datagen.commands.judge import judge
 from datagen.commands.quickstart_corpus import quickstart_corpus
+from datagen.commands.quickstart_world import quickstart_world
 from datagen.commands.run import run
 from datagen.commands.select import select
 from datagen.commands.show import show
@@ -40,7 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chunk, cluster, generate, judge, select, status, train, init, show, quickstart_corpus):
+COMMANDS = (run, chunk, cluster, generate, judge, select, status, train, init, show)
+for command in (*COMMANDS, quickstart_corpus, quickstart_world):
     app.command(command.__name__.replace("_", "-"))(command)
 
 

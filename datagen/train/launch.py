@@ -18,7 +18,7 @@ from datagen.config.model import Config
 from datagen.dataset import read
 from datagen.errors import ConfigError
 from datagen.stages import stage
-from datagen.train import checkpoint, parallel, preflight, setup
+from datagen.train import checkpoint, curve, parallel, preflight, setup
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
@@ -140,6 +140,8 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
 def _report(plan: Plan, as_json: bool) -> None:
     folder, last = plan.folder, checkpoint.latest(plan.folder)
     if not as_json:
+        if len((series := curve.read(folder / METRICS)).get("recall", [])) > 1:
+            print(curve.draw(series))
         print(f"{last}: the model after {plan.config.train.steps} steps, as transformers and vLLM load it")
         print(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
         return
