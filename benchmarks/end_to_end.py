@@ -161,7 +161,7 @@ def rows_of(run: Path, phase: str) -> tuple[int, int]:
         return rows_of(run, "select")[1], sum(pq.read_metadata(file).num_rows for file in files)
     stage = next(stage for stage in STAGES if stage.name == phase)
     units = json.loads((run / phase / "ledger.json").read_text())["units"]
-    return units[stage.takes]["in"], units[stage.makes]["kept"]
+    return units[stage.table.input_unit]["in"], units[stage.table.output_unit]["kept"]
 
 
 def watch(command: list[str], phases: list[str], run: Path) -> dict[str, Phase]:

@@ -46,7 +46,8 @@ from datagen import records, shards
 from datagen.config import model as configs
 from datagen.records import Candidate, Chunk, Cluster, Embedding, Judgement
 from datagen.run import identity
-from datagen.stages import STAGES, stage
+from datagen.run.paths import RunPaths
+from datagen.stages import STAGES
 from datagen.stages.chunk import SHARD_CHARS
 from datagen.text import splitter, tokenizers
 
@@ -100,8 +101,8 @@ def build(run: Path, n_documents: int, max_tokens: int) -> None:
     made = list(layout(n_documents, pieces(max_tokens)[0], config.chunk.documents_per_shard))
     names = [f"shard-{i:05d}" for i in range(len(made))]
     for s in STAGES[:-1]:
-        identity.save(str(run / s.name), stage._parts_wanted(s, config))
-    shards.write_json(str(run / "chunk" / stage.LAYOUT), names)
+        identity.save(str(run / s.name), s.identity(config))
+    shards.write_json(RunPaths(str(run)).layout_file, names)
     jobs = [(run, name, max_tokens, *part) for name, part in zip(names, made, strict=True)]
     with get_context("spawn").Pool(os.cpu_count()) as pool:
         pool.map(write_shard, jobs, chunksize=16)

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from datagen.run.ledger import Ledger, StageStatus
+from datagen.run.ledger import Ledger
+from datagen.run.status import StageStatus
 
 PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
 
@@ -102,10 +103,11 @@ def funnel(statuses: list[StageStatus]) -> Table:
         column.no_wrap = i < 5  # a narrow terminal folds the reasons, and cuts no number
         column.overflow = "fold"
     for status in statuses:
+        stale = f"stale: {', '.join(status.stale)} made again since; " if status.stale else ""
         pending = "?" if status.pending is None else f"{status.pending:,}" if status.pending else ""
         for i, (unit, entry) in enumerate(_by_flow(status.ledger)):
             cells = (status.name if i == 0 else "", f"{unit}s", f"{entry['in']:,}", f"{entry['kept']:,}")
-            table.add_row(*cells, pending if i == 0 else "", reasons(entry))
+            table.add_row(*cells, pending if i == 0 else "", (stale if i == 0 else "") + reasons(entry))
         if not status.ledger:
             table.add_row(status.name, "", "", "", pending or "?", "not begun")
     return table

@@ -131,6 +131,7 @@ class Dropped:
     status: Literal["rejected", "failed"]
     reason: str  # one of a stage's few reasons; counted in the ledger
     detail: str  # what was seen in this row
+    other_id: Optional[str] = None  # of the same kind: the row that was taken before it, or that it repeats
 
 
 # What identifies a thing of each kind; several rows may be about the same one (a document's chunks).
@@ -219,9 +220,18 @@ def _column(values: list[Any], field: pa.Field) -> pa.Array:
 
 
 def from_table(record: type, table: pa.Table) -> list[Any]:
-    """The inverse of `to_table`."""
+    """The inverse of `to_table`. An optional column that an earlier version did not write is None throughout."""
+    table = with_optional(schema(record), table)
     columns = [_values(table.column(f.name)) for f in fields(record)]
     return [record(*row) for row in zip(*columns, strict=True)]
+
+
+def with_optional(wanted: pa.Schema, table: pa.Table) -> pa.Table:
+    """A table with the optional columns of a schema that it lacks, empty."""
+    for field in wanted:
+        if field.nullable and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

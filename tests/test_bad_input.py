@@ -32,8 +32,8 @@ GOOD = b'{"id": "good", "text": "One good document."}\n'
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # what lets root read everything
 HOLD = """
 import sys, time
-from datagen.stages import stage
-with stage.locked(sys.argv[1]):
+from datagen.run import lock
+with lock.locked(sys.argv[1]):
     print(flush=True)
     time.sleep(60)
 """

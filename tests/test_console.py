@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from datagen import console
-from datagen.run.ledger import Ledger, StageStatus
+from datagen.run.ledger import Ledger
+from datagen.run.status import StageStatus
 
 LEDGER: Ledger = {
     "cluster": {"in": 2000, "kept": 1500, "rejected": {"oversized": 400, "not drawn": 100}, "failed": {}},
@@ -36,7 +37,7 @@ def shown(*argv: str, **environment: str) -> str:
 
 
 def status(name: str, ledger: Ledger, pending: int | None) -> StageStatus:
-    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False)
+    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False, [])
 
 
 def table(statuses: list[StageStatus], width: int = 120) -> list[str]:

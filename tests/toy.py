@@ -15,9 +15,12 @@ from datagen.config.model import Config
 from datagen.executors import local as executors
 from datagen.records import Chunk, Cluster, Document, Dropped
 from datagen.run.ledger import Ledger
+from datagen.run.resume import Resume
+from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.stages import stage
-from datagen.stages.stage import Stage
+from datagen.run.tables import Table
+from datagen.stages import runner
+from datagen.stages.stage import Global, Source, Stage
 
 TEXTS = ["one two three", "alone", "red green", "?", "", "a b c d", "x y", "last of all"]
 DELAY = "TOY_DELAY"  # seconds that a shard takes
@@ -45,7 +48,7 @@ class Said:
         return Counter(call[0] for call in self.calls)[kind]
 
 
-def source(config: Config, run: str) -> Iterator[tuple[str, list[Any]]]:
+def source(config: Config) -> Iterator[tuple[str, list[Any]]]:
     lines = Path(config.input.path or "").read_text().splitlines()[: config.input.limit]
     rows = [
         Document(f"d{i}", "", "", "{}", line)
@@ -58,10 +61,10 @@ def source(config: Config, run: str) -> Iterator[tuple[str, list[Any]]]:
         yield f"shard-{i // size:05d}", rows[i : i + size]
 
 
-def words(shard: Shard) -> Output:
+def words(shard: Shard, read: list[Any]) -> Output:
     time.sleep(float(os.environ.get(DELAY, 0)))
-    rows, dropped = [], [row for row in shard.payload if isinstance(row, Dropped)]
-    for document in shard.payload:
+    rows, dropped = [], [row for row in read if isinstance(row, Dropped)]
+    for document in read:
         if isinstance(document, Document):
             if document.text == "crash":
                 raise KeyError("crash")
@@ -69,62 +72,48 @@ def words(shard: Shard) -> Output:
             rows += [Chunk(document.doc_id, i, 0, 0, 1, word) for i, word in enumerate(found)]
             if not found and shard.config.chunk.tokenizer != "forgetful":
                 dropped.append(Dropped("document", document.doc_id, document.doc_id, "rejected", "empty", ""))
-    return Output(rows, dropped, {"notes": (Chunk, rows[:1])})
+    return Output(rows, dropped, {"notes": rows[:1]})
 
 
-def content(config: Config, run: str) -> dict[str, Any]:
+def content(config: Config, run: Run) -> dict[str, Any]:
     return {"input content": hashlib.sha256(Path(config.input.path or "").read_bytes()).hexdigest()}
 
 
-def themes(shard: Shard) -> Output:
+def themes(shard: Shard, n_chunks: float) -> Output:
     time.sleep(float(os.environ.get(DELAY, 0)))
     counts = Counter(chunk.doc_id for chunk in shard.rows("chunk", Chunk))
     least = shard.config.cluster.min_cluster_size
     few = [Dropped("document", d, d, "rejected", "too few", str(n)) for d, n in counts.items() if n < least]
-    rows = [Cluster(f"{d}/c0", d, list(range(n)), n, shard.shared, 0.0) for d, n in counts.items() if n >= least]
+    rows = [Cluster(f"{d}/c0", d, list(range(n)), n, n_chunks, 0.0) for d, n in counts.items() if n >= least]
     return Output(rows, few)
 
 
-def total(config: Config, run: str) -> dict[str, float]:
+def total(config: Config, run: Run) -> dict[str, float]:
     """The global step: every shard learns how many chunks there are."""
-    names = shards.names(shards.join(run, "chunk"))
-    tables = [shards.read_table(shards.join(run, "chunk", name + shards.SUFFIX), ["doc_id"]) for name in names]
+    names = run.names("chunk")
+    tables = [shards.read_table(run.shard("chunk", name), ["doc_id"]) for name in names]
     return dict.fromkeys(names, float(sum(map(len, tables))))
 
 
+LAYOUT = frozenset({"input content", "input.limit", "chunk.documents_per_shard"})
 CHUNK = Stage(
-    name="chunk",
-    record=Chunk,
-    takes="document",
-    makes="chunk",
-    reads=(),
-    settings=("input", "chunk"),
-    process=words,
-    facts=content,
-    source=source,
-    layout=frozenset({"input content", "input.limit", "chunk.documents_per_shard"}),
+    Table("chunk", Chunk, "document", "chunk", side={"notes": Chunk}),
+    ("input", "chunk"),
+    Source(source, words, LAYOUT),
+    fingerprints=content,
 )
-THEMES = Stage(
-    name="cluster",
-    record=Cluster,
-    takes="document",
-    makes="cluster",
-    reads=("chunk",),
-    settings=("cluster", "seed"),
-    process=themes,
-    prepare=total,
-)
+THEMES = Stage(Table("cluster", Cluster, "document", "cluster", ("chunk",)), ("cluster", "seed"), Global(total, themes))
 
 
 def with_ticks(shard: Shard) -> Output:
-    for _ in shard.payload:
+    for _ in {chunk.doc_id for chunk in shard.rows("chunk", Chunk)}:
         executors.tick(1)
-    return words(shard)
+    return themes(shard, 0.0)
 
 
-def in_the_main_process(shard: Shard) -> Output:
+def in_the_main_process(shard: Shard, read: list[Any]) -> Output:
     assert multiprocessing.parent_process() is None
-    return words(shard)
+    return words(shard, read)
 
 
 def set_up(tmp_path: Path, texts: list[str] = TEXTS, **overrides) -> tuple[str, Config]:
@@ -135,9 +124,9 @@ def set_up(tmp_path: Path, texts: list[str] = TEXTS, **overrides) -> tuple[str, 
     return str(tmp_path / "run"), configs.load(None, settings | {k.replace("__", "."): v for k, v in overrides.items()})
 
 
-def go(run: str, config: Config, resume: stage.Resume = "if-possible", workers: int = 1) -> Said:
+def go(run: str, config: Config, resume: Resume = "if-possible", workers: int = 1) -> Said:
     said = Said()
     with executors.pool(workers) as pool:
         for s in (CHUNK, THEMES):
-            stage.run(s, run, config, resume, pool, said)
+            runner.run(s, run, config, resume, pool, said)
     return said

@@ -17,7 +17,6 @@ from datagen.config.llm import PriceConfig
 from datagen.config.model import Config
 from datagen.executors import local as executors
 from datagen.llm import journal
-from datagen.llm import usage as paid
 from datagen.llm.base import Completion, Request, draw
 from datagen.llm.converse import Driver, Talk
 from datagen.llm.cost import Budget
@@ -26,10 +25,10 @@ from datagen.records import Chunk, Cluster, Dropped
 from datagen.run import identity
 from datagen.run import ledger as ledgers
 from datagen.run.ledger import Ledger
+from datagen.run.paths import RunPaths
 from datagen.run.shard import Shard
-from datagen.stages import embed
-from datagen.stages import stage as stages
-from datagen.stages.stage import Stage
+from datagen.stages import embed, runner
+from datagen.stages.stage import Conversations, Stage
 from datagen.text import tokenizers
 
 from .documents import Document, World
@@ -75,7 +74,7 @@ def run(stage: Stage, folder: str, config: Config, engine: Simulated) -> None:
 
 def run_offline(stage: Stage, folder: str, config: Config) -> None:
     with executors.pool(1) as pool:
-        stages.run(stage, folder, config, "never", pool, _Silent(), offline=True)
+        runner.run(stage, folder, config, "never", pool, _Silent(), offline=True)
 
 
 class _Silent:
@@ -88,10 +87,10 @@ class _Silent:
 
 
 def _talks(stage: Stage, folder: str, config: Config) -> Iterator[Talk]:
-    place = paid.folder(folder, stage.name)
-    for name in shards.names(shards.join(folder, "chunk")):
-        assert stage.talk, "a stage that asks a model"
-        yield Talk(name, stage.talk(Shard(folder, name, config)), Journal(place / (name + journal.SUFFIX)))
+    place = RunPaths(folder).journals(stage.name)
+    for name in RunPaths(folder).names("chunk"):
+        assert isinstance(stage.work, Conversations)
+        yield Talk(name, stage.work.start(Shard(folder, name, config)), Journal(place / (name + journal.SUFFIX)))
 
 
 # The folders before `generate` ----------------------------------------------------------------------------------------
@@ -103,7 +102,7 @@ def write(world: World, folder: str, config: Config) -> None:
     named = {f"shard-{i:05d}": part for i, part in enumerate(parts)}
     tokenizer = tokenizers.load(config.chunk.tokenizer)
     _write(folder, "chunk", Chunk, named, lambda document: _chunks(document, tokenizer), "chunk")
-    shards.write_json(shards.join(folder, "chunk", stages.LAYOUT), list(named))
+    shards.write_json(RunPaths(folder).layout_file, list(named))
     run_offline(embed.STAGE, folder, config)
     _write(folder, "cluster", Cluster, named, _clusters, "cluster")
 

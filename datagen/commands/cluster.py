@@ -49,12 +49,12 @@ def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Re
     from datagen.commands import configuration, guard
     from datagen.errors import StaleStage
     from datagen.inspect import clusters
-    from datagen.stages import STAGES, stage
+    from datagen.stages import STAGES, runner
 
     run = options.output_dir
     config = configuration.settled(run, options.config, configuration.overrides(options, seed))
     try:
-        stage.check_upstream(STAGES[:1], run, config, options.resume)
+        runner.check_upstream(STAGES[:1], run, config, options.resume)
     except StaleStage as e:
         raise StaleStage(f"{e}\n--inspect shows what other settings of `cluster` and `embed` give.", e.stage) from e
     found = clusters.inspect(run, wanted, config, reporter)

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,6 +18,7 @@ from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import ConfigError, InputError, UserError
+from datagen.run.run import Run
 from datagen.selection import benchmarks
 
 NAME = "longrlvr-data"
@@ -56,7 +56,7 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
     Raises ConfigError for a setting that is wrong, and if an input is needed and none is named.
     """
     found = []
-    own = shards.join(run, "config.yaml")
+    own = Run(run).settings
     if shards.exists(own):
         found.append(layers.read(shards.read_bytes(own).decode(), own))
     if file:
@@ -67,29 +67,22 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
     return config
 
 
-def save(run: str, config: Config) -> None:
-    """Keep the settings of the run, but not how one command was carried out."""
-    settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
-    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-    shards.write_bytes(shards.join(run, "config.yaml"), text.encode())
-
-
 @contextmanager
 def kept(run: str, config: Config, first: str) -> Iterator[None]:
     """Keep the settings as the run's own once the work is done; before it, if the run has none yet. They are taken away
     again if the work fails before the stage `first` has made anything.
     """
-    own = shards.join(run, "config.yaml")
+    own = Run(run).settings
     new = not shards.exists(own)
     try:
         if new:
-            save(run, config)
+            Run(run).save_config(config)
         yield
     except UserError:
-        if new and not shards.names(shards.join(run, first)):
+        if new and not Run(run).names(first):
             shards.remove(own)  # nothing was made by these settings: they are not the run's
         raise
-    save(run, config)
+    Run(run).save_config(config)
 
 
 def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
@@ -104,7 +97,7 @@ def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
             raise InputError("standard input is closed: give --input a file or a folder")
         if not shards.is_local(run):
             raise InputError(f"{run}: standard input is kept in the run directory, which must be a local one for that")
-        path = sources.spool(sys.stdin.buffer, Path(run.removeprefix("file://")) / "input").path
+        path = sources.spool(sys.stdin.buffer, Run(run).input_folder).path
     if path is None or "://" in path:
         return config
     if os.path.isdir(path) and (ignored := sources.find(path)[1]):

@@ -12,9 +12,8 @@ from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.llm.endpoint import payload
 from datagen.records import Dropped
-from datagen.run import ledger as ledgers
-from datagen.run.ledger import StageStatus
-from datagen.stages import COMMANDS, STAGES, stage
+from datagen.run.run import Run
+from datagen.stages import COMMANDS, STAGES, runner
 from datagen.stages.stage import Stage
 
 SHOWN_REQUESTS = 3  # by --dry-run
@@ -24,12 +23,13 @@ SHOWN = 5  # rows set aside that are named without -v
 def say_input(run: str, reporter: Reporter, verbose: bool) -> None:
     """Say what was not plain about the input: other encodings than UTF-8, and rows set aside."""
     aside = 0
-    for name in shards.names(shards.join(run, "chunk")):
-        path = shards.join(run, "chunk", "documents", name + shards.SUFFIX)
+    places = Run(run)
+    for name in places.names("chunk"):
+        path = places.shard("chunk", name, "documents")
         for document in shards.read_table(path, ["source", "encoding"]).to_pylist():
             if document["encoding"] not in ("utf-8", "utf-8-sig"):
                 reporter.say(f"{document['source']}: read as {document['encoding']}")
-        for d in shards.read_rows(shards.join(run, "chunk", "dropped", name + shards.SUFFIX), Dropped):
+        for d in shards.read_rows(places.shard("chunk", name, "dropped"), Dropped):
             aside += d.status == "failed"
             if d.status == "failed" and (verbose or aside <= SHOWN):
                 reporter.say(f"set aside: {d.detail}")
@@ -42,9 +42,9 @@ def ways_on(first: str, command: str, run: str, file: str | None, given: dict[st
     redone, seconds = [], 0.0
     at = [s.name for s in STAGES].index(first)
     redoing = next(name for name, stages in COMMANDS.items() if first in stages)
-    for s, status in list(zip(STAGES, statuses(run), strict=True))[at:]:
+    for s, status in list(zip(STAGES, Run(run).status(), strict=False))[at:]:
         if status.shards_done:
-            redone.append(f"{s.name} ({status.ledger[s.takes]['in']:,} {s.takes}s)")
+            redone.append(f"{s.name} ({status.ledger[s.table.input_unit]['in']:,} {s.table.input_unit}s)")
             seconds += status.seconds or 0
     return (
         f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n"
@@ -60,7 +60,7 @@ def ways_on(first: str, command: str, run: str, file: str | None, given: dict[st
 
 def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
     """Print the first requests of a stage, as they would be sent."""
-    requests = stage.preview(s, run, config, SHOWN_REQUESTS)
+    requests = runner.preview(s, run, config, SHOWN_REQUESTS)
     if as_json:
         print(json.dumps([payload(request) for request in requests], indent=1, ensure_ascii=False))
         return COMPLETE
@@ -76,7 +76,7 @@ def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
 
 def show_dataset(run: str, counts: dict[str, int]) -> None:
     """Print how many rows the dataset has, and one of them."""
-    folder = shards.join(run, "dataset")
+    folder = Run(run).dataset_folder
     first = next(n for n in shards.listing(shards.join(folder, "data")) if n.startswith("train"))
     row = shards.read_table(shards.join(folder, "data", first), ["extra_info"])["extra_info"][0].as_py()
     print(f"\n{folder}: " + ", ".join(f"{n:,} {split} rows" for split, n in counts.items()))
@@ -84,8 +84,3 @@ def show_dataset(run: str, counts: dict[str, int]) -> None:
     print(f"{row['question']}\n")
     print(f"answer    {row['answer']}")
     print(f"evidence  chunks {', '.join(map(str, row['ref_chunks']))}")
-
-
-def statuses(run: str) -> list[StageStatus]:
-    """How far every stage of a run is."""
-    return [ledgers.stage_status(run, s.name, s.takes, s.reads[0] if s.reads else None) for s in STAGES]

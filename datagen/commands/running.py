@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from datagen import llm as engines
-from datagen import shards
 from datagen.commands import configuration, messages
 from datagen.commands.guard import COMPLETE, FAILED_ROWS
 from datagen.commands.options import InputOptions, ModelOptions, Resume, SeedOptions, StageOptions
@@ -16,10 +15,12 @@ from datagen.dataset import write as dataset
 from datagen.errors import ConfigError, StaleStage
 from datagen.executors import local as executors
 from datagen.run import ledger as ledgers
+from datagen.run import lock
 from datagen.run.ledger import Ledger
+from datagen.run.run import Run
 from datagen.selection import split
-from datagen.stages import COMMANDS, STAGES, stage
-from datagen.stages.stage import Stage
+from datagen.stages import COMMANDS, STAGES, runner
+from datagen.stages.stage import Source, Stage
 
 SCHEMA_VERSION = 1  # of what --json prints
 
@@ -41,24 +42,24 @@ def run_stages(
     upstream = STAGES[: STAGES.index(todo[0])]
     given = configuration.overrides(options, *more)
     config = configuration.settled(run, options.config, given, needs_input=not upstream)
-    if model.dry_run and not any(s.engine(config) for s in todo):
+    if model.dry_run and not any(s.models(config) for s in todo):
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     if todo[-1] is STAGES[-1]:
         config = configuration.settle_benchmarks(config)
     _check(todo, run, config, asks=not (model.offline or model.dry_run))
     total: dict[str, Ledger] = {}
-    with stage.locked(run):
+    with lock.locked(run):
         config = configuration.settle_input(config, run, reporter)
         try:
             with configuration.kept(run, config, todo[0].name):
-                stage.check_upstream(upstream, run, config, options.resume)
+                runner.check_upstream(upstream, run, config, options.resume)
                 with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
                     for s in todo:
-                        if model.dry_run and s.engine(config):
+                        if model.dry_run and s.models(config):
                             return messages.show_requests(s, run, config, options.json)
                         resume = _resume(s, run, config, command, options.resume)
-                        total[s.name] = stage.run(s, run, config, resume, pool, reporter, model.offline)
-                        if s.source:
+                        total[s.name] = runner.run(s, run, config, resume, pool, reporter, model.offline)
+                        if isinstance(s.work, Source):
                             messages.say_input(run, reporter, options.verbose)
         except StaleStage as e:
             raise StaleStage(f"{e}\n{messages.ways_on(e.stage, command, run, options.config, given)}", e.stage) from e
@@ -71,15 +72,15 @@ def run_stages(
 def _check(todo: list[Stage], run: str, config: Config, asks: bool) -> None:
     """Find what would stop a stage later: no model's name, a missing key or package, a prompt that can't be used."""
     for s in todo:
-        if settings := s.engine(config):
-            engines.check(settings, s.others(config), asks)
-        if not s.source:
-            s.facts(config, run)  # reads its prompts
+        if models := s.models(config):
+            engines.check(models[0], models[1:], asks)
+        if not isinstance(s.work, Source):
+            s.fingerprints(config, Run(run))  # reads its prompts
 
 
 def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) -> Resume:
     """`cluster --resume never` means the clusters: vectors that still fit are kept, they are what takes the time."""
-    if command == "cluster" and s.name == "embed" and resume == "never" and stage.fits(s, run, config):
+    if command == "cluster" and s.name == "embed" and resume == "never" and runner.fits(s, run, config):
         return "if-possible"
     return resume
 
@@ -96,5 +97,5 @@ def _report(
         messages.show_dataset(run, counts)
     if failed:
         counted = f"`longrlvr-data status {run}` counts the reasons"
-        reporter.say(f"{failed:,} rows failed: {counted}, {shards.join(run, '*', 'dropped')} holds the rows")
+        reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')} holds the rows")
     return code

@@ -29,15 +29,13 @@ def _show(run: str, as_json: bool) -> int:
 
     from rich.console import Console
 
-    from datagen import shards
-    from datagen.commands import guard, messages
+    from datagen.commands import guard
     from datagen.console import funnel
-    from datagen.errors import UserError
     from datagen.llm import usage as paid
+    from datagen.run.run import Run
 
-    if not shards.exists(shards.join(run, "chunk")):
-        raise UserError(f"{run} is no run directory: there is no chunk folder in it")
-    statuses, paid_for = messages.statuses(run), _usage(run)
+    Run(run).check()
+    statuses, paid_for = Run(run).status(), _usage(run)
     if as_json:
         print(json.dumps([vars(s) | {"usage": paid_for.get(s.name)} for s in statuses], indent=1))
         return guard.COMPLETE
@@ -54,10 +52,11 @@ def _usage(run: str) -> dict[str, dict[str, Any]]:
     from datagen import shards
     from datagen.commands import configuration
     from datagen.llm import usage as paid
+    from datagen.run.run import Run
     from datagen.stages import STAGES
 
-    if not shards.exists(shards.join(run, "config.yaml")) or not shards.is_local(run):
+    if not shards.exists(Run(run).settings) or not shards.is_local(run):
         return {}
     config = configuration.settled(run, None, {})
-    found = {s.name: paid.usage(run, s.name, config) for s in STAGES if s.engine(config)}
+    found = {s.name: paid.usage(Run(run), s.name, config) for s in STAGES if s.models(config)}
     return {name: usage for name, usage in found.items() if usage["requests"]}

@@ -101,7 +101,9 @@ def _funnel(stages: dict[str, Any]) -> list[list[str]]:
 
 def _compared(select: dict[str, Any]) -> list[str]:
     """What the rows were held against; where the files lie is no setting of the dataset."""
-    names = [fact.removeprefix("benchmark ") for fact in select.get("facts", {}) if fact.startswith("benchmark ")]
+    names = [
+        fact.removeprefix("benchmark ") for fact in select.get("fingerprints", {}) if fact.startswith("benchmark ")
+    ]
     return [f"No question and no document shares 13 words in a row with {', '.join(sorted(names))}.\n"] if names else []
 
 

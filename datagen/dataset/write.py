@@ -20,26 +20,29 @@ from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.records import Candidate, Chunk, Selection
 from datagen.run import identity
-from datagen.run import ledger as ledgers
+from datagen.run.run import Run
+from datagen.run.status import stage_status
 from datagen.stages import STAGES
 
 GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
 
 
-def write(run: str, config: Config) -> dict[str, int]:
+def write(folder: str, config: Config) -> dict[str, int]:
     """Write RUN/dataset unless it is there already; returns the number of rows per split. Raises UserError if none."""
-    target = shards.join(run, "dataset")
+    run = Run(folder)
     made_from = provenance(run, config)
-    stored = shards.read_json(shards.join(target, "provenance.json"))
+    stored = shards.read_json(run.provenance)
     counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
-    names = shards.names(shards.join(run, "select"))
+    names = run.names("select")
     for name in names:
-        selected = shards.read_table(shards.join(run, "select", name + shards.SUFFIX), ["split"])
+        selected = shards.read_table(run.shard("select", name), ["split"])
         for row in selected.to_pylist():
             counts[row["split"]] += 1
     if not sum(counts.values()):
-        raise UserError(f"{run}: no row is left for a dataset; `longrlvr-data status {run}` shows where they went")
-    building = shards.join(run, ".dataset")
+        raise UserError(
+            f"{folder}: no row is left for a dataset; `longrlvr-data status {folder}` shows where they went"
+        )
+    building, target = run.dataset_unfinished, run.dataset_folder
     shards.remove(building)  # left by a write that was killed
     if identity.digest(stored) == identity.digest(made_from) and all(
         shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)
@@ -62,24 +65,23 @@ def _files(counts: dict[str, int], config: Config) -> list[str]:
     return [f"{split}-{i:05d}-of-{n:05d}.parquet" for split, n in files.items() for i in range(n)]
 
 
-def provenance(run: str, config: Config) -> dict[str, Any]:
+def provenance(run: Run, config: Config) -> dict[str, Any]:
     """What the dataset was made from: every stage's identity and ledger, every setting that changes a byte."""
     stages = {}
     for stage in STAGES:
-        stored = identity.load(shards.join(run, stage.name))
-        status = ledgers.stage_status(run, stage.name, stage.takes, stage.reads[0] if stage.reads else None)
+        stored = identity.load(run.folder(stage.name))
         assert stored is not None, "the dataset is written after all stages"
         stages[stage.name] = {
             "identity": stored.digest,
             "settings": stored.settings,
-            "facts": stored.facts,
+            "fingerprints": stored.fingerprints,
             "mixed": bool(stored.mixed),
-            "ledger": status.ledger,
+            "ledger": stage_status(run, stage.table).ledger,
         }
     return {"made_by": f"longrlvr-data {__version__}", "dataset": settings_of(config, "dataset"), "stages": stages}
 
 
-def _rows(run: str, names: list[str], split: str, config: Config) -> Iterator[dict[str, Any]]:
+def _rows(run: Run, names: list[str], split: str, config: Config) -> Iterator[dict[str, Any]]:
     task = prompts.load_task(config.dataset.prompt)
     index = 0
     for name in names:
@@ -129,15 +131,14 @@ def _row(
     }
 
 
-def _metadata(run: str, name: str) -> dict[str, str]:
+def _metadata(run: Run, name: str) -> dict[str, str]:
     """The other columns of a shard's documents, by document: one JSON object each."""
-    path = shards.join(run, "chunk", "documents", name + shards.SUFFIX)
-    table = shards.read_table(path, ["doc_id", "metadata"])
+    table = shards.read_table(run.shard("chunk", name, "documents"), ["doc_id", "metadata"])
     return dict(zip(table["doc_id"].to_pylist(), table["metadata"].to_pylist(), strict=True))
 
 
-def _read(run: str, stage: str, name: str, record: type) -> list[Any]:
-    return shards.read_rows(shards.join(run, stage, name + shards.SUFFIX), record)
+def _read(run: Run, stage: str, name: str, record: type) -> list[Any]:
+    return shards.read_rows(run.shard(stage, name), record)
 
 
 def _groups(rows: Iterator[dict[str, Any]], lengths: array[int]) -> Iterator[pa.Table]:

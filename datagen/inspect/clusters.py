@@ -22,7 +22,9 @@ from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import UserError
 from datagen.records import Chunk, Cluster, Embedding
-from datagen.stages import cluster, embed, stage
+from datagen.run.paths import RunPaths
+from datagen.run.shard import Shard
+from datagen.stages import cluster, embed, runner
 
 STEPS = (-0.15, -0.1, -0.05, 0.05, 0.1, 0.15)  # from the current min_similarity
 WORDS = 7  # of a cluster
@@ -50,13 +52,13 @@ class Inspection:
     cohesion: float  # of the document
     clusters: list[Cluster]
     words: list[list[str]]  # of each cluster
-    fates: list[str]  # of each cluster: kept, or the reason why not
+    decisions: list[str]  # of each cluster: kept, or the reason why not
     left_out: str  # why the document has none that is kept, or nothing
     current: float
     thresholds: list[Threshold]
 
 
-def inspect(run: str, wanted: str, config: Config, progress: stage.Progress) -> Inspection:
+def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) -> Inspection:
     """Cluster one document as the configuration says. Raises UserError if the run has no such document."""
     shard, doc_id = _find(run, wanted)
     chunks = [c for c in shards.read_rows(shard.path("chunk"), Chunk) if c.doc_id == doc_id]
@@ -65,39 +67,37 @@ def inspect(run: str, wanted: str, config: Config, progress: stage.Progress) -> 
     current = config.cluster.min_similarity
     values = sorted({current} | {round(current + step, 6) for step in STEPS if 0 <= current + step <= 1})
     found = {value: cluster.describe(doc_id, vectors, _settings(config, value)) for value in values}
-    fates = {c.cluster_id: KEPT for c in kept} | {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
+    decisions = {c.cluster_id: KEPT for c in kept} | {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
     return Inspection(
         doc_id,
         chunks,
         cut.cohesion(unit(vectors)),
         found[current],
         shared_words([c.text for c in chunks], [c.chunk_indices for c in found[current]]),
-        [fates[c.cluster_id] for c in found[current]],
+        [decisions[c.cluster_id] for c in found[current]],
         next((d.detail for d in dropped if d.unit == "document"), ""),
         current,
         [_summary(value, found[value], len(chunks), config) for value in values],
     )
 
 
-def _find(run: str, wanted: str) -> tuple[stage.Shard, str]:
+def _find(run: str, wanted: str) -> tuple[Shard, str]:
     """The shard that holds a document: by its id, or by a part that only one id has."""
     place: dict[str, str] = {}
-    for name in shards.names(shards.join(run, "chunk")):
-        for doc_id in shards.read_table(shards.join(run, "chunk", name + shards.SUFFIX), ["doc_id"])["doc_id"].unique():
+    for name in RunPaths(run).names("chunk"):
+        for doc_id in shards.read_table(RunPaths(run).shard("chunk", name), ["doc_id"])["doc_id"].unique():
             place[doc_id.as_py()] = name
     matches = [wanted] if wanted in place else [doc_id for doc_id in place if wanted in doc_id]
     if len(matches) != 1:
         some = random.Random(0).sample(sorted(matches or place), min(5, len(matches or place)))
         what = f"{len(matches):,} documents have it in their id" if matches else "no document of the run has that id"
         raise UserError(f"--inspect {wanted}: {what}. Such as: {', '.join(some) or 'the run has no documents'}")
-    return stage.Shard(run, place[matches[0]], configs.Config()), matches[0]
+    return Shard(run, place[matches[0]], configs.Config()), matches[0]
 
 
-def _vectors(
-    shard: stage.Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: stage.Progress
-) -> np.ndarray:
+def _vectors(shard: Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: runner.Progress) -> np.ndarray:
     """(n_chunks, dim): from the run if they are there and fit the settings, else this document is embedded."""
-    if shards.exists(shard.path("embed")) and stage.fits(embed.STAGE, shard.run, config):
+    if shards.exists(shard.path("embed")) and runner.fits(embed.STAGE, shard.run, config):
         return np.stack([row.vector for row in shard.rows("embed", Embedding) if row.doc_id == doc_id])
     progress.start("embed", "chunk", len(chunks), 0, True)
     return encoder.encode([c.text for c in chunks], config.embed, progress.advance)
@@ -139,7 +139,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "min_similarity": found.current,
         "clusters": [
             asdict(c) | {"words": words, "fate": fate}
-            for c, words, fate in zip(found.clusters, found.words, found.fates, strict=True)
+            for c, words, fate in zip(found.clusters, found.words, found.decisions, strict=True)
         ],
         "thresholds": [asdict(t) for t in found.thresholds],
     }
@@ -155,10 +155,10 @@ def show(found: Inspection, console: Console) -> None:
         console.print(plain, style=style, markup=False, emoji=False, no_wrap=True, overflow="ellipsis")
 
     names = [c.cluster_id.removeprefix(found.doc_id + "/") for c in found.clusters]
-    kept = ", ".join(name for name, fate in zip(names, found.fates, strict=True) if fate == KEPT)
+    kept = ", ".join(name for name, fate in zip(names, found.decisions, strict=True) if fate == KEPT)
     line(f"{found.doc_id}: {len(found.chunks):,} chunks, cohesion {found.cohesion:.2f}")
     line(f"{len(names)} clusters at min_similarity {found.current:g}; kept: {kept or f'none ({found.left_out})'}")
-    for name, c, words, fate in zip(names, found.clusters, found.words, found.fates, strict=True):
+    for name, c, words, fate in zip(names, found.clusters, found.words, found.decisions, strict=True):
         size = f"{len(c.chunk_indices)} chunks, cohesion {c.cohesion:.2f}, spread {c.spread:.2f}"
         console.print()
         line(f"{name}: {size}, {fate}", "bold")

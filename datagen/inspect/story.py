@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,11 +11,11 @@ import pyarrow.compute as pc
 from datagen import records, shards
 from datagen.errors import UserError
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Judgement, Selection
+from datagen.run.paths import RunPaths
 
 RECORDS = {"cluster": Cluster, "generate": Candidate, "judge": Judgement, "select": Selection}
 KEYS = {"cluster": "cluster_id", "generate": "qa_id", "judge": "qa_id", "select": "qa_id"}
 VECTOR = "question_vector"
-OTHER = re.compile(r"(?:taken before it:|the same as|cosine \S+ to) (.+)$")  # in the details that select writes
 NEAR = 5  # ids that are named where there is none of the name given
 
 Row = dict[str, Any]
@@ -100,8 +99,7 @@ def tell(run: str, wanted: str) -> Story:
         return _of_cluster(name, doc_id, known)
     candidate, judgement = known.kept["generate"].get(name), known.kept["judge"].get(name)
     steps = [known.step(stage, name) for stage in ("generate", "judge", "select")]
-    match = OTHER.search(steps[-1].detail)
-    other = match[1] if match and match[1] in places else None
+    other = known.left["select"].get(name, {}).get("other_id")
     return Story(
         id=name,
         unit=unit,
@@ -148,16 +146,16 @@ def _evidence(candidate: Row, judgement: Row | None, texts: list[str]) -> list[P
 
 
 def _known(run: str, shard: str, doc_id: str) -> Known:
-    def read(folder: str, record: type) -> list[Row]:
-        path = shards.join(run, folder, shard + shards.SUFFIX)
+    def read(stage: str, record: type, table: str = "") -> list[Row]:
+        path = RunPaths(run).shard(stage, shard, table)
         if not shards.exists(path):
             return []
-        table = shards.read_table(path, [name for name in records.schema(record).names if name != VECTOR])
-        return table.filter(pc.field("doc_id") == doc_id).to_pylist()
+        names = [name for name in records.schema(record).names if name != VECTOR]
+        return shards.read_table(path, names).filter(pc.field("doc_id") == doc_id).to_pylist()
 
     return Known(
         kept={stage: {row[KEYS[stage]]: row for row in read(stage, record)} for stage, record in RECORDS.items()},
-        left={stage: {row["row_id"]: row for row in read(f"{stage}/dropped", Dropped)} for stage in RECORDS},
+        left={stage: {row["row_id"]: row for row in read(stage, Dropped, "dropped")} for stage in RECORDS},
         texts=[row["text"] for row in read("chunk", Chunk)],
     )
 
@@ -165,10 +163,10 @@ def _known(run: str, shard: str, doc_id: str) -> Known:
 def _places(run: str) -> dict[str, tuple[str, str, str]]:
     """Every cluster and candidate there was: its shard, its document, and which of the two it is."""
     found: dict[str, tuple[str, str, str]] = {}
-    for shard in shards.names(shards.join(run, "cluster")):
+    for shard in RunPaths(run).names("cluster"):
         for stage, unit in (("cluster", "cluster"), ("generate", "candidate")):
-            for folder, key in ((stage, KEYS[stage]), (f"{stage}/dropped", "row_id")):
-                path = shards.join(run, folder, shard + shards.SUFFIX)
+            for table, key in (("", KEYS[stage]), ("dropped", "row_id")):
+                path = RunPaths(run).shard(stage, shard, table)
                 columns = [key, "doc_id", *(["unit"] if key == "row_id" else [])]
                 for row in shards.read_table(path, columns).to_pylist() if shards.exists(path) else []:
                     found[row[key]] = shard, row["doc_id"], row.get("unit", unit)

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from datagen import shards
 from datagen.config.llm import PriceConfig
 from datagen.config.model import Config, engine_of
-from datagen.errors import ConfigError
 from datagen.llm import cost, journal
 from datagen.llm.cost import Budget
+from datagen.run.paths import RunPaths
 
 STAGES = ("generate", "judge")  # those with an engine of their own in the configuration
 
 
-def folder(run: str, stage: str) -> Path:
-    """Where a stage's journals are. They stay when its shards are made anew. Raises ConfigError for a remote run."""
-    if not shards.is_local(run):
-        raise ConfigError(
-            f"{run}: a stage that asks a language model keeps a journal, which needs a local run directory"
-        )
-    return Path(run.removeprefix("file://")) / "journal" / stage
-
-
-def usage(run: str, stage: str, config: Config) -> dict[str, Any]:
+def usage(run: RunPaths, stage: str, config: Config) -> dict[str, Any]:
     """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices); by check,
     too, where a stage has several.
     """
-    found = journal.usage(sorted(folder(run, stage).glob(f"*{journal.SUFFIX}")))
+    found = journal.usage(sorted(run.journals(stage).glob(f"*{journal.SUFFIX}")))
     price, others = prices(config, stage)
     for check, part in found.get("checks", {}).items():
         part["dollars"] = _dollars(others.get(check, price), part)
@@ -43,7 +32,7 @@ def prices(config: Config, stage: str) -> tuple[PriceConfig, dict[str, PriceConf
     return engine_of(config, stage).price, {"policy": policy.price} if stage == "judge" and policy else {}
 
 
-def budget(run: str, config: Config, stage: str) -> Budget:
+def budget(run: RunPaths, config: Config, stage: str) -> Budget:
     """What a stage may still spend, after what this run's journals hold."""
     price, others = prices(config, stage)
     if config.max_cost is None:

@@ -1,1 +1,1 @@
-"""A run directory: its identity, its ledger, its shards."""
+"""A run directory: where everything in it stands, its identity, its ledger, its shards."""

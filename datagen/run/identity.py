@@ -9,27 +9,38 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Any
 
 from datagen import shards
+from datagen.config import renamed
+from datagen.config.model import Config
 from datagen.errors import UserError
+
+RENAMED = {"facts": "fingerprints"}  # parts of an identity: old name → new name
 
 
 @dataclass(frozen=True)
 class Identity:
-    """`settings` by dotted name, `facts` by what a person calls them, `upstream` hashes by stage."""
+    """`settings` by dotted name, `fingerprints` of content by what a person calls it, `upstream` hashes by stage."""
 
     stage: str
     version: int
     schema: str
     settings: dict[str, Any]
-    facts: dict[str, Any]
+    fingerprints: dict[str, Any]
     upstream: dict[str, str]
     mixed: list[dict[str, Any]] = field(default_factory=list)  # earlier parts whose shards were kept on request
+    stored: str = field(default="", compare=False)  # the digest it was saved under: names in it may be others by now
 
     @property
     def digest(self) -> str:
-        return digest(asdict(self))
+        return self.stored or digest(self.parts)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What the digest is of."""
+        return {k: v for k, v in asdict(self).items() if k != "stored"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +63,16 @@ def digest(value: Any) -> str:
 
 
 def changes(old: Identity, new: Identity) -> list[Change]:
-    """What differs, settings first; `mixed` is history and not compared."""
+    """What differs, settings first; `mixed` is history and not compared.
+
+    A setting that the earlier version did not have yet counts as its default. A fingerprint that stood under another
+    name, such as that of a file since renamed, is no change.
+    """
+    settings = {name: value for name, value in new.settings.items() if not _is_new(name, value, old.settings)}
+    pairs = ((old.settings, settings), (_renamed(old.fingerprints, new.fingerprints), new.fingerprints))
     found = [
         Change(name, before.get(name), after.get(name))
-        for before, after in ((old.settings, new.settings), (old.facts, new.facts))
+        for before, after in pairs
         for name in sorted(before.keys() | after.keys())
         if digest(before.get(name)) != digest(after.get(name))  # as stored: a tuple comes back as a list
     ]
@@ -71,20 +88,47 @@ def changes(old: Identity, new: Identity) -> list[Change]:
     return found
 
 
+def _is_new(name: str, value: Any, old: dict[str, Any]) -> bool:
+    """Whether a setting was not known earlier, and stands at its default."""
+    if name in old:
+        return False
+    try:
+        return digest(value) == digest(reduce(getattr, name.split("."), Config()))
+    except AttributeError:  # no setting of the configuration
+        return False
+
+
+def _renamed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The old fingerprints, under the new name where the same value stands under another one now."""
+    gone = {digest(value): name for name, value in old.items() if name not in new}
+    moved = {gone[d]: name for name, value in new.items() if name not in old and (d := digest(value)) in gone}
+    return {moved.get(name, name): value for name, value in old.items()}
+
+
 def load(folder: str) -> Identity | None:
-    """The identity a stage's folder was written under, or None if there is none yet."""
+    """The identity a stage's folder was written under, or None if there is none yet.
+
+    Names that settings and parts had in earlier versions are read as those of today, and make no change.
+    """
     stored = shards.read_json(shards.join(folder, "stage.json"))
     if stored is None:
         return None
-    stored.pop("identity", None)
     try:
-        return Identity(**stored)
-    except TypeError as e:
+        saved_as = stored.pop("identity")
+        stored["mixed"] = [_in_new_names(earlier) for earlier in stored["mixed"]]
+        return Identity(**_in_new_names(stored), stored=saved_as)
+    except (KeyError, TypeError) as e:
         raise UserError(f"{folder} is of another version of longrlvr-data: choose another --output-dir") from e
 
 
 def save(folder: str, identity: Identity) -> None:
-    shards.write_json(shards.join(folder, "stage.json"), {"identity": identity.digest, **asdict(identity)})
+    shards.write_json(shards.join(folder, "stage.json"), {"identity": identity.digest, **identity.parts})
+
+
+def _in_new_names(parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts of an identity, which an earlier version may have written."""
+    parts = {RENAMED.get(name, name): value for name, value in parts.items()}
+    return parts | {"settings": {renamed.current(name): value for name, value in parts["settings"].items()}}
 
 
 def _short(value: Any) -> str:

@@ -10,22 +10,23 @@ import pyarrow as pa
 from datagen import records, shards
 from datagen.config.model import Config
 from datagen.records import Chunk, Dropped
+from datagen.run.paths import RunPaths
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard to process: where its inputs stand, and what all shards share."""
+    """One shard to process, named alike in every folder of its run."""
 
     run: str
     name: str
     config: Config
-    payload: Any = None  # the source's documents (chunk), or the results of its conversations with a model
-    shared: Any = None  # what `prepare` decided for this shard
 
     def path(self, stage: str, table: str = "") -> str:
-        return shards.join(*filter(None, (self.run, stage, table, self.name + shards.SUFFIX)))
+        """The file that a stage writes, or has written, for this shard."""
+        return RunPaths(self.run).shard(stage, self.name, table)
 
     def rows(self, stage: str, record: type, table: str = "") -> list[Any]:
+        """The rows that a stage wrote. Raises UserError if they cannot be read."""
         return shards.read_rows(self.path(stage, table), record)
 
     def texts(self) -> dict[str, list[str]]:
@@ -33,6 +34,7 @@ class Shard:
         return records.texts_by_document(self.rows("chunk", Chunk))
 
     def table(self, stage: str, columns: list[str]) -> pa.Table:
+        """Some columns of what a stage wrote."""
         return shards.read_table(self.path(stage), columns)
 
 
@@ -42,4 +44,4 @@ class Output:
 
     rows: list[Any]
     dropped: list[Dropped] = field(default_factory=list)
-    tables: dict[str, tuple[type, list[Any]]] = field(default_factory=dict)
+    tables: dict[str, list[Any]] = field(default_factory=dict)

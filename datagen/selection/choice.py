@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,26 +22,34 @@ Texts = Callable[[str], Iterable[tuple[str, str]]]  # by the name of a shard: it
 Window = tuple[int, int, int]  # the first and the last chunk that a prompt shows, and the prompt's tokens
 
 
+class Left(NamedTuple):
+    """Why a candidate is not chosen, and the other one that was taken before it, or that it repeats."""
+
+    reason: str
+    detail: str
+    other_id: str | None = None
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is still in, and what is not; rows are known by their numbers."""
 
     rows: Rows
     open: np.ndarray  # (n,) bool
-    left: dict[int, tuple[str, str]]  # reason and detail
+    left: dict[int, Left]
 
-    def leave(self, rows: Iterable[int], reason: str, detail: Callable[[int], str]) -> None:
-        """Leave out those of some rows that are still in."""
+    def leave(
+        self, rows: Iterable[int], reason: str, detail: Callable[[int], str], instead: Mapping[int, int] | None = None
+    ) -> None:
+        """Leave out those of some rows that are still in. `instead`: by row, another that it has to do with."""
         for i in rows:
             if self.open[i]:
                 self.open[i] = False
-                self.left[i] = reason, detail(i)
+                self.left[i] = Left(reason, detail(i), self.rows.qa_ids[instead[i]] if instead else None)
 
 
-def choose(
-    rows: Rows, documents: Documents, texts: Texts, config: Config
-) -> tuple[dict[int, Window], dict[int, tuple[str, str]]]:
-    """The windows of the rows that are chosen, and why each of the others is not: (reason, detail)."""
+def choose(rows: Rows, documents: Documents, texts: Texts, config: Config) -> tuple[dict[int, Window], dict[int, Left]]:
+    """The windows of the rows that are chosen, and why each of the others is not."""
     choice = Choice(rows, np.ones(len(rows), bool), {})
     order = _in_turn(choice, documents, config)
     _within_limits(choice, config.select)
@@ -67,9 +76,10 @@ def _in_turn(choice: Choice, documents: Documents, config: Config) -> np.ndarray
     ):
         said = f"select.{setting} is {getattr(settings, setting)}, taken before it:"
         stands = [turns.PLACES[place] for place in places[left].tolist()]
-        found = zip(left.tolist(), rows.ratings[left].tolist(), stands, labels[left].tolist(), strict=True)
-        details = {i: f"rated {r:.1f}, evidence {at}; {said} {rows.qa_ids[taken[of]]}" for i, r, at, of in found}
-        choice.leave(details, reason, details.__getitem__)
+        found = list(zip(left.tolist(), rows.ratings[left].tolist(), stands, labels[left].tolist(), strict=True))
+        instead = {i: taken[of] for i, _, _, of in found}
+        details = {i: f"rated {r:.1f}, evidence {at}; {said} {rows.qa_ids[instead[i]]}" for i, r, at, _ in found}
+        choice.leave(details, reason, details.__getitem__, instead)
     return order
 
 
@@ -98,11 +108,11 @@ def _once(choice: Choice, order: np.ndarray, settings: SelectConfig) -> None:
     twins, cosines = duplicates.twins(rows.vectors[order], asked, settings.max_similarity)
     same = dict(zip(order[asked[first >= 0]].tolist(), order[first[first >= 0]].tolist(), strict=True))
     near = twins >= 0
-    found = zip(order[twins[near]].tolist(), cosines[near].tolist(), strict=True)
-    nearly = dict(zip(order[asked[near]].tolist(), found, strict=True))
-    choice.leave(same, "duplicate question", lambda i: f"the same as {rows.qa_ids[same[i]]}")
+    nearly = dict(zip(order[asked[near]].tolist(), order[twins[near]].tolist(), strict=True))
+    cosine = dict(zip(nearly, cosines[near].tolist(), strict=True))
+    choice.leave(same, "duplicate question", lambda i: f"the same as {rows.qa_ids[same[i]]}", same)
     choice.leave(
-        nearly, "near-duplicate question", lambda i: f"cosine {nearly[i][1]:.3f} to {rows.qa_ids[nearly[i][0]]}"
+        nearly, "near-duplicate question", lambda i: f"cosine {cosine[i]:.3f} to {rows.qa_ids[nearly[i]]}", nearly
     )
 
 

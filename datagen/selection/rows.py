@@ -12,6 +12,7 @@ import pyarrow as pa
 from datagen import records, shards
 from datagen.executors import local as executors
 from datagen.records import Candidate, Chunk, Judgement
+from datagen.run.paths import RunPaths
 
 VECTOR = "question_vector"
 NOT_NEEDED = ("rating_reason", "checks", "redundant", "alt_chunks")
@@ -56,13 +57,13 @@ class Rows:
         return len(self.qa_ids)
 
 
-def read(run: str) -> tuple[Rows, Documents]:
+def read(run: RunPaths) -> tuple[Rows, Documents]:
     """What is needed of a run. Raises UserError if a shard cannot be read."""
 
     def table(stage: str, columns: list[str], name: str) -> pa.Table:
-        return shards.read_table(shards.join(run, stage, name + shards.SUFFIX), columns)
+        return shards.read_table(run.shard(stage, name), columns)
 
-    names = shards.names(shards.join(run, "judge"))
+    names = run.names("judge")
     documents = number(executors.threaded(partial(table, "chunk", COUNTED.names), names))
     judged = executors.threaded(partial(table, "judge", JUDGED.names), names)
     made = executors.threaded(partial(table, "generate", MADE.names), names)

@@ -10,15 +10,16 @@ from datagen import shards
 from datagen.config.model import Config
 from datagen.errors import InputError
 from datagen.records import Chunk, Document, Dropped
+from datagen.run import tables
+from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.stages.stage import Stage
+from datagen.stages.stage import Source, Stage
 from datagen.text import documents, sources, splitter, tokenizers
 
 SHARD_CHARS = 500_000  # a book or two: few enough to spread over workers, enough to be worth a file
-HASHES = ".fingerprints.json"  # content hashes of input files by size and time, so that resuming reads nothing twice
 
 
-def source(config: Config, run: str) -> Iterator[tuple[str, list[Document | Dropped]]]:
+def read(config: Config) -> Iterator[tuple[str, list[Document | Dropped]]]:
     """The input in shards: (name, documents and rows set aside), in the order of the input."""
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
@@ -41,13 +42,14 @@ def source(config: Config, run: str) -> Iterator[tuple[str, list[Document | Drop
         yield f"shard-{n_shards:05d}", batch
 
 
-def process(shard: Shard) -> Output:
+def process(shard: Shard, read: list[Document | Dropped]) -> Output:
+    """Cut what was read for a shard."""
     settings = shard.config.chunk
     tokenizer = tokenizers.load(settings.tokenizer)
     rows: list[Chunk] = []
     kept: list[Document] = []
     dropped: list[Dropped] = []
-    for document in shard.payload:
+    for document in read:
         if isinstance(document, Dropped):
             dropped.append(document)
             continue
@@ -63,7 +65,7 @@ def process(shard: Shard) -> Output:
             continue
         detail = f"{document.source}: {n_tokens:,} tokens, {limit}"
         dropped.append(Dropped("document", document.doc_id, document.doc_id, "rejected", reason, detail))
-    return Output(rows, dropped, {"documents": (Document, kept)})
+    return Output(rows, dropped, {"documents": kept})
 
 
 def cut(document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int) -> list[Chunk]:
@@ -74,10 +76,11 @@ def cut(document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int) ->
     ]
 
 
-def facts(config: Config, run: str) -> dict[str, Any]:
+def fingerprints(config: Config, run: Run) -> dict[str, Any]:
+    """What the input and the tokenizer hold."""
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
-    cache_file = shards.join(run, HASHES)
+    cache_file = run.input_hashes
     cache = shards.read_json(cache_file) or {}
     before = json.dumps(cache, sort_keys=True)
     content = sources.fingerprint(files, cache, config.input)
@@ -86,19 +89,8 @@ def facts(config: Config, run: str) -> dict[str, Any]:
     return {"input content": content, "tokenizer": tokenizers.load(config.chunk.tokenizer).identity}
 
 
-STAGE = Stage(
-    name="chunk",
-    record=Chunk,
-    takes="document",
-    makes="chunk",
-    reads=(),
-    settings=("input", "chunk"),
-    process=process,
-    facts=facts,
-    source=source,
-    tables=("documents",),
-    layout=frozenset(
-        {"input content", "input.limit", "input.text_column", "input.id_column", "input.hf_subset"}
-        | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
-    ),
+LAYOUT = frozenset(
+    {"input content", "input.limit", "input.text_column", "input.id_column", "input.hf_subset"}
+    | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
 )
+STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints)

@@ -18,8 +18,9 @@ from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
 from datagen.records import Cluster, Dropped, Embedding
+from datagen.run import tables
 from datagen.run.shard import Output, Shard
-from datagen.stages.stage import Stage
+from datagen.stages.stage import PerShard, Stage
 
 
 def process(shard: Shard) -> Output:
@@ -93,13 +94,4 @@ def draw(clusters: list[Cluster], settings: Settings, rng: random.Random) -> lis
     return [c for c in clusters if c in drawn]
 
 
-STAGE = Stage(
-    name="cluster",
-    record=Cluster,
-    takes="document",
-    makes="cluster",
-    reads=("chunk", "embed"),
-    settings=("cluster", "seed"),
-    process=process,
-    version=2,
-)
+STAGE = Stage(tables.CLUSTER, ("cluster", "seed"), PerShard(process), version=2)

@@ -9,8 +9,10 @@ from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.executors import local as executors
 from datagen.records import Chunk, Embedding
+from datagen.run import tables
+from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.stages.stage import Stage
+from datagen.stages.stage import PerShard, Stage
 
 
 def process(shard: Shard) -> Output:
@@ -19,24 +21,15 @@ def process(shard: Shard) -> Output:
     return Output([Embedding(c.doc_id, c.chunk_index, v) for c, v in zip(chunks, vectors, strict=True)])
 
 
-def facts(config: Config, run: str) -> dict[str, Any]:
+def fingerprints(config: Config, run: Run) -> dict[str, Any]:
+    """Which model, and which version of it."""
     return {"encoder": encoder.identity(config.embed)}
 
 
-def alone(config: Config) -> bool:
+def main_process_only(config: Config) -> bool:
+    """Whether the encoder owns a GPU."""
     return encoder.alone(config.embed)
 
 
-STAGE = Stage(
-    name="embed",
-    record=Embedding,
-    takes="chunk",
-    makes="chunk",
-    reads=("chunk",),
-    settings=("embed",),
-    process=process,
-    facts=facts,
-    alone=alone,
-    ticks=True,
-    version=2,
-)
+WORK = PerShard(process, reports_progress=True)
+STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, version=2)

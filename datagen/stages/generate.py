@@ -4,43 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from datagen import prompts
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
+from datagen.llm.base import Conversation
 from datagen.records import Candidate, Cluster, Dropped
+from datagen.run import tables
+from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.stages.stage import Stage
+from datagen.stages.stage import Conversations, Stage
 from datagen.tasks import question as generate_llm
 from datagen.tasks.cloze import compose as cloze
 from datagen.tasks.cloze.document import DocumentIndex
 
 
-def process(shard: Shard) -> Output:
-    return generate_llm.output(shard) if shard.config.generate.method == "llm" else _extract(shard)
-
-
-def _extract(shard: Shard) -> Output:
+def start(shard: Shard) -> list[Conversation]:
+    """With a model, a conversation for each sample of each cluster; else one for each cluster, which asks nothing."""
+    if shard.config.generate.method == "llm":
+        return generate_llm.talk(shard)
     texts = shard.texts()
-    clusters: dict[str, list[Cluster]] = {}
-    for cluster in shard.rows("cluster", Cluster):
-        clusters.setdefault(cluster.doc_id, []).append(cluster)
-    output = Output([])
-    for doc_id, themes in clusters.items():
-        document = DocumentIndex.build(texts[doc_id])
-        for cluster in themes:
-            _generate(cluster, document, shard.config, output)
-    return output
+
+    @lru_cache(maxsize=1)  # clusters of a document stand together
+    def document(doc_id: str) -> DocumentIndex:
+        return DocumentIndex.build(texts[doc_id])
+
+    return [_fill_in(cluster, document, shard.config) for cluster in shard.rows("cluster", Cluster)]
 
 
-def _generate(cluster: Cluster, document: DocumentIndex, config: Config, output: Output) -> None:
+def finish(shard: Shard, results: list[Any]) -> Output:
+    """The candidates, and what none came of. A result is a candidate, several, or why there is none."""
+    if shard.config.generate.method == "llm":
+        return generate_llm.output(shard, results)
+    dropped = [result for result in results if isinstance(result, Dropped)]
+    return Output([row for result in results if not isinstance(result, Dropped) for row in result], dropped)
+
+
+def _fill_in(
+    cluster: Cluster, document: Callable[[str], DocumentIndex], config: Config
+) -> Conversation[list[Candidate] | Dropped]:
+    yield from ()
     settings = config.generate
     seed = hashlib.sha256(f"{config.seed}:{cluster.cluster_id}".encode()).digest()
     made = cloze.candidates(
-        document,
+        document(cluster.doc_id),
         cluster.chunk_indices,
         settings.candidates,
         random.Random(seed),
@@ -49,26 +59,24 @@ def _generate(cluster: Cluster, document: DocumentIndex, config: Config, output:
         partial(render_question, prompts.load(settings.cloze_prompt)),
     )
     if isinstance(made, cloze.Shortage):
-        dropped = Dropped("cluster", cluster.cluster_id, cluster.doc_id, "rejected", made.reason, made.detail)
-        output.dropped.append(dropped)
-        return
-    for i, c in enumerate(made):
-        output.rows.append(
-            Candidate(
-                qa_id=f"{cluster.cluster_id}/q{i}",
-                cluster_id=cluster.cluster_id,
-                doc_id=cluster.doc_id,
-                sample=i,
-                generator="extractive",
-                question_type="cloze",
-                question=c.question,
-                answer=c.answer,
-                ref_chunks=c.ref_chunks,
-                terms=c.terms,
-                quotes=c.quotes,
-                quote_chunks=c.quote_chunks,
-            )
+        return Dropped("cluster", cluster.cluster_id, cluster.doc_id, "rejected", made.reason, made.detail)
+    return [
+        Candidate(
+            qa_id=f"{cluster.cluster_id}/q{i}",
+            cluster_id=cluster.cluster_id,
+            doc_id=cluster.doc_id,
+            sample=i,
+            generator="extractive",
+            question_type="cloze",
+            question=c.question,
+            answer=c.answer,
+            ref_chunks=c.ref_chunks,
+            terms=c.terms,
+            quotes=c.quotes,
+            quote_chunks=c.quote_chunks,
         )
+        for i, c in enumerate(made)
+    ]
 
 
 def render_question(prompt: prompts.Prompt, sentences: Sequence[str]) -> str:
@@ -76,7 +84,8 @@ def render_question(prompt: prompts.Prompt, sentences: Sequence[str]) -> str:
     return prompts.render(prompt, n=len(sentences), sentences=cloze.numbered(sentences))
 
 
-def facts(config: Config, run: str) -> dict[str, Any]:
+def fingerprints(config: Config, run: Run) -> dict[str, Any]:
+    """What the prompts say."""
     if config.generate.method == "extractive":
         return {"prompt cloze": prompts.load(config.generate.cloze_prompt).digest}
     return {
@@ -85,25 +94,15 @@ def facts(config: Config, run: str) -> dict[str, Any]:
     }
 
 
-def engine(config: Config) -> EngineConfig | None:
-    return engine_of(config, "generate") if config.generate.method == "llm" else None
+def models(config: Config) -> list[EngineConfig]:
+    """The model that writes questions, if one does."""
+    return [engine_of(config, "generate")] if config.generate.method == "llm" else []
 
 
-def candidates(config: Config) -> int:
+def per_row(config: Config) -> int:
+    """The candidates that are asked for of each cluster."""
     return config.generate.candidates
 
 
-STAGE = Stage(
-    name="generate",
-    record=Candidate,
-    takes="cluster",
-    makes="candidate",
-    reads=("cluster", "chunk"),
-    settings=("generate", "seed"),
-    process=process,
-    facts=facts,
-    engine=engine,
-    talk=generate_llm.talk,
-    talks_per_row=candidates,
-    version=2,
-)
+WORK = Conversations(start, finish, models, per_row)
+STAGE = Stage(tables.GENERATE, ("generate", "seed"), WORK, fingerprints, version=2)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from datagen import prompts
 from datagen.checks import judging as judge_llm
@@ -10,91 +14,74 @@ from datagen.checks.judging import Findings
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.embed import encoder
+from datagen.llm.base import Conversation
 from datagen.records import Candidate, Dropped, Judgement
+from datagen.run import tables
+from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.stages.stage import Stage
+from datagen.stages.stage import Conversations, Stage
 from datagen.tasks.cloze import rules
 from datagen.tasks.cloze.document import DocumentIndex
 
 
-def process(shard: Shard) -> Output:
-    return _checked(shard) if shard.config.judge.method == "llm" else _prove(shard)
-
-
-def _checked(shard: Shard) -> Output:
-    dropped = [result for result in shard.payload if isinstance(result, Dropped)]
-    passed: list[Findings] = [result for result in shard.payload if isinstance(result, Findings)]
-    vectors = encoder.encode([f.candidate.question for f in passed], shard.config.embed)
-    return Output(
-        [
-            Judgement(
-                qa_id=f.candidate.qa_id,
-                cluster_id=f.candidate.cluster_id,
-                doc_id=f.candidate.doc_id,
-                rating=f.rating,
-                rating_reason=f.rating_reason,
-                checks=f.checks,
-                ref_chunks=f.ref_chunks,
-                redundant=f.redundant,
-                alt_chunks=f.alt_chunks,
-                closed_book=f.closed_book,
-                sufficiency=f.sufficiency,
-                pass_rate=f.pass_rate,
-                question_vector=vector,
-            )
-            for f, vector in zip(passed, vectors, strict=True)
-        ],
-        dropped,
-    )
-
-
-def _prove(shard: Shard) -> Output:
-    texts = shard.texts()
-    candidates: dict[str, list[Candidate]] = {}
-    for candidate in shard.rows("generate", Candidate):
-        candidates.setdefault(candidate.doc_id, []).append(candidate)
-    settings = shard.config.judge
+def start(shard: Shard) -> list[Conversation]:
+    """A conversation for each candidate; by the rules, it asks nothing."""
+    if shard.config.judge.method == "llm":
+        return judge_llm.talk(shard)
+    texts, settings = shard.texts(), shard.config.judge
     limits = rules.Limits(
         min_evidence=shard.config.generate.min_evidence,
         max_question_chars=settings.max_question_chars,
         max_answer_chars=settings.max_answer_chars,
     )
-    passed: list[tuple[Candidate, rules.Verdict]] = []
-    dropped: list[Dropped] = []
-    for doc_id, rows in candidates.items():
-        document = DocumentIndex.build(texts[doc_id])
-        for row in rows:
-            verdict = rules.check(row, document, limits)
-            if verdict.passed:
-                passed.append((row, verdict))
-            else:
-                dropped.append(Dropped("candidate", row.qa_id, doc_id, "rejected", verdict.reason, verdict.detail))
+
+    @lru_cache(maxsize=1)  # candidates of a document stand together
+    def document(doc_id: str) -> DocumentIndex:
+        return DocumentIndex.build(texts[doc_id])
+
+    return [_prove(candidate, document, limits) for candidate in shard.rows("generate", Candidate)]
+
+
+def _prove(
+    candidate: Candidate, document: Callable[[str], DocumentIndex], limits: rules.Limits
+) -> Conversation[Findings | Dropped]:
+    yield from ()
+    verdict = rules.check(candidate, document(candidate.doc_id), limits)
+    if verdict.passed:
+        return Findings(candidate, candidate.ref_chunks, verdict.rating, checks=list(verdict.checks))
+    return Dropped("candidate", candidate.qa_id, candidate.doc_id, "rejected", verdict.reason, verdict.detail)
+
+
+def finish(shard: Shard, results: list[Findings | Dropped]) -> Output:
+    """What passed, with a vector of each question."""
+    dropped = [result for result in results if isinstance(result, Dropped)]
+    passed = [result for result in results if isinstance(result, Findings)]
     # A fill-in question's wording is the same for all: what tells two apart is the sentences it asks about.
-    vectors = encoder.encode([" ".join(c.quotes) or c.question for c, _ in passed], shard.config.embed)
-    return Output(
-        [
-            Judgement(
-                qa_id=c.qa_id,
-                cluster_id=c.cluster_id,
-                doc_id=c.doc_id,
-                rating=verdict.rating,
-                rating_reason="",
-                checks=list(verdict.checks),
-                ref_chunks=c.ref_chunks,
-                redundant=[],
-                alt_chunks=[],
-                closed_book=None,
-                sufficiency=None,
-                pass_rate=None,
-                question_vector=vector,
-            )
-            for (c, verdict), vector in zip(passed, vectors, strict=True)
-        ],
-        dropped,
+    asked = [" ".join(f.candidate.quotes) or f.candidate.question for f in passed]
+    vectors = encoder.encode(asked, shard.config.embed)
+    return Output([_judgement(f, vector) for f, vector in zip(passed, vectors, strict=True)], dropped)
+
+
+def _judgement(found: Findings, vector: np.ndarray) -> Judgement:
+    return Judgement(
+        qa_id=found.candidate.qa_id,
+        cluster_id=found.candidate.cluster_id,
+        doc_id=found.candidate.doc_id,
+        rating=found.rating,
+        rating_reason=found.rating_reason,
+        checks=found.checks,
+        ref_chunks=found.ref_chunks,
+        redundant=found.redundant,
+        alt_chunks=found.alt_chunks,
+        closed_book=found.closed_book,
+        sufficiency=found.sufficiency,
+        pass_rate=found.pass_rate,
+        question_vector=vector,
     )
 
 
-def facts(config: Config, run: str) -> dict[str, Any]:
+def fingerprints(config: Config, run: Run) -> dict[str, Any]:
+    """What the encoder is and what the prompts say."""
     found = {"encoder": encoder.identity(config.embed)}
     if config.judge.method == "llm":
         wanted = {*config.judge.checks, judge_llm.GRADE}
@@ -106,32 +93,19 @@ def facts(config: Config, run: str) -> dict[str, Any]:
     return found
 
 
-def engine(config: Config) -> EngineConfig | None:
-    return engine_of(config, "judge") if config.judge.method == "llm" else None
-
-
-def others(config: Config) -> list[EngineConfig]:
+def models(config: Config) -> list[EngineConfig]:
+    """The model that checks, and the one to be trained where its answers are wanted."""
     settings = config.judge
-    asked = settings.method == "llm" and "policy" in settings.checks
-    return [settings.policy_engine] if asked and settings.policy_engine else []
+    if settings.method != "llm":
+        return []
+    policy = settings.policy_engine if "policy" in settings.checks else None
+    return [engine_of(config, "judge"), *([policy] if policy else [])]
 
 
-def alone(config: Config) -> bool:
+def main_process_only(config: Config) -> bool:
+    """Whether the encoder owns a GPU."""
     return encoder.alone(config.embed)
 
 
-STAGE = Stage(
-    name="judge",
-    record=Judgement,
-    takes="candidate",
-    makes="candidate",
-    reads=("generate", "chunk", "cluster", "embed"),
-    settings=("judge", "embed"),
-    process=process,
-    facts=facts,
-    alone=alone,
-    engine=engine,
-    others=others,
-    talk=judge_llm.talk,
-    version=3,
-)
+WORK = Conversations(start, finish, models)
+STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, version=3)

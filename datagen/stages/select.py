@@ -28,50 +28,52 @@ from typing import Any
 from datagen import prompts, shards
 from datagen.config.model import Config
 from datagen.records import Dropped, Selection
+from datagen.run import tables
+from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.selection import benchmarks, split
 from datagen.selection import rows as judged
-from datagen.selection.choice import Texts, choose
+from datagen.selection.choice import Left, Texts, choose
 from datagen.selection.rows import Documents, Rows
-from datagen.stages.stage import Stage
+from datagen.stages.stage import Global, Stage
 
 TRAIN, VALIDATION = "train", "validation"
 APPLIED = ["qa_id", "cluster_id", "doc_id", "rating", "ref_chunks", "alt_chunks", "pass_rate"]
 Chosen = tuple[str, int, int, int]  # split, first and last chunk shown, tokens of the prompt
-Left = tuple[str, str]  # reason, detail
-Fates = dict[str, Chosen | Left]  # by the candidate's id
+Decisions = dict[str, Chosen | Left]  # by the candidate's id
 
 
-def process(shard: Shard) -> Output:
-    fates: Fates = shard.shared or {}
+def apply(shard: Shard, decisions: Decisions | None) -> Output:
+    """Do what was decided for the candidates of a shard."""
+    decisions = decisions or {}
     output = Output([])
     for row in sorted(shard.table("judge", APPLIED).to_pylist(), key=lambda row: row["qa_id"]):
-        fate = fates[row["qa_id"]]
-        if len(fate) == 2:
-            output.dropped.append(Dropped("candidate", row["qa_id"], row["doc_id"], "rejected", *fate))
+        decision = decisions[row["qa_id"]]
+        if isinstance(decision, Left):
+            output.dropped.append(Dropped("candidate", row["qa_id"], row["doc_id"], "rejected", *decision))
         else:
-            split, first, last, n_tokens = fate
+            split, first, last, n_tokens = decision
             shown = {"split": split, "first_chunk": first, "last_chunk": last, "n_tokens": n_tokens}
             output.rows.append(Selection(**row, **shown))
     return output
 
 
-def prepare(config: Config, run: str) -> dict[str, Fates]:
-    """Decide every candidate's fate, by shard."""
+def plan(config: Config, run: Run) -> dict[str, Decisions]:
+    """Decide on every candidate, by shard."""
 
     def texts(shard: str) -> Iterable[tuple[str, str]]:
-        table = shards.read_table(shards.join(run, "chunk", "documents", shard + shards.SUFFIX), ["doc_id", "text"])
+        table = shards.read_table(run.shard("chunk", shard, "documents"), ["doc_id", "text"])
         return zip(table["doc_id"].to_pylist(), table["text"].to_pylist(), strict=True)
 
     rows, documents = judged.read(run)
-    decided: dict[str, Fates] = {}
-    for shard, (qa_id, fate) in zip(rows.shards, decide(rows, documents, texts, config).items(), strict=True):
-        decided.setdefault(shard, {})[qa_id] = fate
+    decided: dict[str, Decisions] = {}
+    for shard, (qa_id, decision) in zip(rows.shards, decide(rows, documents, texts, config).items(), strict=True):
+        decided.setdefault(shard, {})[qa_id] = decision
     return decided
 
 
-def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> Fates:
-    """The fate of every row. It does not depend on the order in which rows and documents were read."""
+def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> Decisions:
+    """What is decided on every row. It does not depend on the order in which rows and documents were read."""
     windows, left = choose(rows, documents, texts, config)
     chosen = Counter(rows.doc_ids[i] for i in windows)
     held_out = split.validation_documents(chosen, config.select.validation_fraction, config.seed)
@@ -79,22 +81,12 @@ def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> Fa
     return {qa_id: (splits[i], *windows[i]) if i in windows else left[i] for i, qa_id in enumerate(rows.qa_ids)}
 
 
-def facts(config: Config, run: str) -> dict[str, Any]:
+def fingerprints(config: Config, run: Run) -> dict[str, Any]:
+    """What the prompt and the benchmarks say."""
     held = benchmarks.digests(config.select.decontaminate)
     return {"prompt task": prompts.load_task(config.dataset.prompt).digest} | {
         f"benchmark {name}": d for name, d in held.items()
     }
 
 
-STAGE = Stage(
-    name="select",
-    record=Selection,
-    takes="candidate",
-    makes="candidate",
-    reads=("judge", "generate", "chunk"),
-    settings=("select", "seed"),
-    process=process,
-    facts=facts,
-    prepare=prepare,
-    version=3,
-)
+STAGE = Stage(tables.SELECT, ("select", "seed"), Global(plan, apply), fingerprints, version=3)

@@ -50,10 +50,10 @@ def talk(shard: Shard) -> list[Conversation]:
     ]
 
 
-def output(shard: Shard) -> Output:
+def output(shard: Shard, results: list[Any]) -> Output:
     """The candidates, and clusters that none came of."""
     found = Output([])
-    for result in shard.payload:
+    for result in results:
         (found.dropped if isinstance(result, Dropped) else found.rows).append(result)
     alive = {candidate.cluster_id for candidate in found.rows}
     failed = {d.row_id.rpartition("/")[0] for d in found.dropped if d.status == "failed"}

@@ -17,7 +17,8 @@ from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.dataset import read
 from datagen.errors import ConfigError
-from datagen.stages import stage
+from datagen.run import lock
+from datagen.run.resume import Resume
 from datagen.train import checkpoint, curve, parallel, preflight, setup
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
@@ -43,7 +44,7 @@ class Options:
     base_url: list[str] | None
     device: str
     processes: int | None
-    resume: stage.Resume
+    resume: Resume
     json: bool
     verbose: bool
 
@@ -61,7 +62,7 @@ def main(options: Options) -> int:
     files = read.find(options.dataset)
     processes = options.processes or (torch.cuda.device_count() if device == "cuda" else 1)
     if processes > 1 and "RANK" not in os.environ:
-        with stage.locked(str(folder)):
+        with lock.locked(str(folder)):
             world = World(0, processes, torch.device(device))
             preflight.check(config, folder, files, world, options.resume)
         return parallel.launch(processes, sys.argv[1:])
@@ -69,7 +70,7 @@ def main(options: Options) -> int:
         if not world.is_main:
             world.wait()
             return _train(preflight.plan(config, folder, files, world), world, options)
-        with stage.locked(str(folder)):
+        with lock.locked(str(folder)):
             plan = preflight.check(config, folder, files, world, options.resume)
             world.wait()
             return _train(plan, world, options)

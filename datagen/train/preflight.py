@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from datagen import shards
-from datagen.config import renamed
 from datagen.config.model import Config, engine_of, settings_of
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
-from datagen.errors import ConfigError, StaleStage, UserError
+from datagen.errors import ConfigError, UserError
 from datagen.run import identity
-from datagen.stages.stage import Resume
+from datagen.run import resume as resuming
+from datagen.run.resume import Resume
 from datagen.train import checkpoint, data, models, rollout_vllm, tiny, trackers
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
@@ -25,6 +25,7 @@ from datagen.train.scoring import Scorer
 from datagen.train.types import Split
 
 TINY = "tiny"
+WAYS_ON = "--resume never starts over, --resume always goes on with the new ones, and -o names another folder"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
         Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), {"dataset": _digest(files)}, {})
     if resume == "if-possible":
-        _check_same(folder, now)
+        resuming.check(str(folder), identity.load(str(folder)), now, resume, WAYS_ON)
     if resume == "never":
         for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, "stage.json", trackers.RUN):
             shards.remove(str(folder / old))
@@ -95,20 +96,6 @@ def _build_tiny(folder: Path, config: Config, files: dict[str, list[Path]]) -> N
     texts = [message["content"] for row in read.rows(files["train"]) for message in row.messages]
     shutil.rmtree(folder, ignore_errors=True)
     tiny.build(folder, texts, seed=config.seed)
-
-
-def _check_same(folder: Path, now: identity.Identity) -> None:
-    stored = identity.load(str(folder))
-    if not stored:
-        return
-    settings = {renamed.current(name): value for name, value in stored.settings.items()}
-    if found := identity.changes(replace(stored, settings=settings), now):
-        changed = "\n  ".join(map(str, found))
-        raise StaleStage(
-            f"{folder} was trained under other settings:\n  {changed}\n--resume never starts over, --resume always "
-            "goes on with the new ones, and -o names another folder",
-            "train",
-        )
 
 
 def _digest(files: dict[str, list[Path]]) -> str:

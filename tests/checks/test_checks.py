@@ -17,6 +17,7 @@ from datagen.errors import ConfigError, StaleStage
 from datagen.llm import usage as paid
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Embedding, Judgement
 from datagen.run import identity
+from datagen.run.paths import RunPaths
 from datagen.stages import judge
 from tests.servers import model
 from tests.servers.openai_server import Settings, serve
@@ -75,7 +76,7 @@ def outcome(run: Run, reply: CALLS = model.reply, **given: Any) -> Judgement | D
 
 def asked(run: Run) -> dict[str, int]:
     """Requests by check, of the run so far."""
-    usage = paid.usage(run.folder, "judge", run.config)
+    usage = paid.usage(RunPaths(run.folder), "judge", run.config)
     return {check: part["requests"] for check, part in usage["checks"].items()}
 
 
@@ -246,7 +247,7 @@ def test_the_policy_answers_from_the_whole_document(only_two):
         assert other.stats.requests == 4
     assert isinstance(row, Judgement)
     assert row.pass_rate == 0.75  # the answer counts; what it cites is for the reward
-    usage = paid.usage(run.folder, "judge", run.config)
+    usage = paid.usage(RunPaths(run.folder), "judge", run.config)
     tokens = {check: part["prompt_tokens"] for check, part in usage["checks"].items()}
     assert usage["checks"]["policy"]["dollars"] == pytest.approx(2 * tokens["policy"] / 1e6, abs=1e-6)
     assert usage["dollars"] == pytest.approx((sum(tokens.values()) + tokens["policy"]) / 1e6, abs=1e-5)

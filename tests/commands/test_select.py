@@ -2,7 +2,7 @@ import json
 import os
 import shutil
 
-from datagen.stages import stage
+from datagen.run import lock
 from tests.commands.calls import call, cli, contents, times, with_settings
 
 
@@ -47,7 +47,7 @@ def test_resume_never_starts_over(place, run, tmp_path):
 
 
 def test_two_processes_on_one_run(run):
-    with stage.locked(str(run)):
+    with lock.locked(str(run)):
         done = cli("select", "-o", run)
     assert done.returncode == 1
     assert done.stdout == ""

@@ -15,7 +15,7 @@ def test_status(place, run):
     assert [s["name"] for s in stages] == [s.name for s in STAGES]
     assert all(s["pending"] == 0 and s["shards_done"] == s["shards_total"] == 2 for s in stages)
     for s, entry in zip(STAGES, stages, strict=True):
-        counts = entry["ledger"][s.takes]
+        counts = entry["ledger"][s.table.input_unit]
         assert counts["in"] == counts["kept"] + sum(counts["rejected"].values()) + sum(counts["failed"].values())
 
 

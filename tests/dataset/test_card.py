@@ -23,7 +23,7 @@ STAGES = {
 def made(
     counts: dict[str, int], lengths: list[int], mixed: bool = False, facts: dict[str, str] | None = None, **dataset: Any
 ) -> tuple[dict, str]:
-    stages = {**STAGES, "select": {**STAGES["select"], "mixed": mixed, "facts": facts or {}}}
+    stages = {**STAGES, "select": {**STAGES["select"], "mixed": mixed, "fingerprints": facts or {}}}
     config = configs.load(None, {f"dataset.{k}": v for k, v in dataset.items()})
     text = card(config, counts, lengths, {"made_by": "longrlvr-data 1", "stages": stages})
     _, header, body = text.split("---\n", 2)

@@ -20,7 +20,7 @@ from datagen.errors import UserError
 from datagen.executors import local as executors
 from datagen.grounding import tags
 from datagen.records import Candidate, Chunk, Document, Judgement
-from datagen.stages import select, stage
+from datagen.stages import runner, select
 from datagen.text import tokenizers
 from tests.selection import made as judged
 from tests.selection.made import Draft
@@ -229,7 +229,7 @@ def test_the_label_is_the_evidence_as_judged(tmp_path):
     config = judged.settings(max_prompt_tokens=1200)
     judged.write_run(tmp_path, [draft, Draft("b")], {"a": [100] * 40, "b": [100] * 3}, config)
     with executors.pool(1) as pool:
-        stage.run(select.STAGE, str(tmp_path), config, "never", pool, Reporter(quiet=True))
+        runner.run(select.STAGE, str(tmp_path), config, "never", pool, Reporter(quiet=True))
     assert dataset.write(str(tmp_path), config) == {"train": 2, "validation": 0}
     whole, other = (row["extra_info"] for row in rows_of(tmp_path))
     first = whole["first_chunk"]
@@ -325,7 +325,7 @@ def test_the_input_s_other_columns_reach_the_dataset(tmp_path):
         other = replace(document, metadata=json.dumps({"year": 1999, "of": document.doc_id}))
         shards.write_rows(str(path), Document, [other])
     with executors.pool(1) as pool:
-        stage.run(select.STAGE, str(tmp_path), config, "never", pool, Reporter(quiet=True))
+        runner.run(select.STAGE, str(tmp_path), config, "never", pool, Reporter(quiet=True))
     dataset.write(str(tmp_path), config)
     found = {row["extra_info"]["doc_id"]: json.loads(row["extra_info"]["metadata"]) for row in rows_of(tmp_path)}
     assert found == {name: {"year": 1999, "of": name} for name in "ab"}

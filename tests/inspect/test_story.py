@@ -13,7 +13,7 @@ from datagen.errors import UserError
 from datagen.executors import local as executors
 from datagen.inspect import story, story_text
 from datagen.records import Dropped
-from datagen.stages import select, stage
+from datagen.stages import runner, select
 from tests.selection.made import Draft, settings, write_run
 
 DRAFTS = [
@@ -41,7 +41,7 @@ LEFT = {
 
 def selected(run: Path, config: Config) -> None:
     with executors.pool(1) as pool:
-        stage.run(select.STAGE, str(run), config, "never", pool, Reporter(quiet=True))
+        runner.run(select.STAGE, str(run), config, "never", pool, Reporter(quiet=True))
 
 
 @pytest.fixture(scope="module")

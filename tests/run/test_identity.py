@@ -16,7 +16,7 @@ HERE = Identity(
     version=1,
     schema="a" * 64,
     settings={"cluster.min_samples": 2, "seed": 0, "embed.revision": None},
-    facts={"prompt": "b" * 64, "sizes": (1, 2)},
+    fingerprints={"prompt": "b" * 64, "sizes": (1, 2)},
     upstream={"chunk": "c" * 64},
 )
 plain = st.recursive(
@@ -60,7 +60,15 @@ def test_a_value_without_a_stable_serialisation_raises(value):
 
 
 def test_every_part_changes_the_digest():
-    others = {"stage": "x", "version": 2, "schema": "x", "settings": {}, "facts": {}, "upstream": {}, "mixed": [{}]}
+    others = {
+        "stage": "x",
+        "version": 2,
+        "schema": "x",
+        "settings": {},
+        "fingerprints": {},
+        "upstream": {},
+        "mixed": [{}],
+    }
     digests = {replace(HERE, **{part: value}).digest for part, value in others.items()}
     assert len(digests | {HERE.digest}) == len(others) + 1
 
@@ -71,7 +79,7 @@ def test_changes_name_what_differs():
         version=2,
         schema="d" * 64,
         settings={"cluster.min_samples": 3, "cluster.new": True, "seed": 0},
-        facts={"prompt": "e" * 64, "sizes": (1, 2)},
+        fingerprints={"prompt": "e" * 64, "sizes": (1, 2)},
         upstream={"chunk": "f" * 64},
         mixed=[{"seed": 1}],
     )
@@ -88,7 +96,7 @@ def test_changes_name_what_differs():
 
 
 def test_a_long_value_is_cut_short():
-    longer = replace(HERE, facts={"prompt": "word " * 40, "sizes": (1, 2)})
+    longer = replace(HERE, fingerprints={"prompt": "word " * 40, "sizes": (1, 2)})
     [change] = identity.changes(HERE, longer)
     assert str(change) == f"prompt: bbbbbbbbbbbb there, {('word ' * 40)[:57]}… now"
 

@@ -11,6 +11,9 @@ from datagen import shards
 from datagen.errors import LedgerError
 from datagen.records import Chunk, Cluster, Dropped
 from datagen.run import ledger as ledgers
+from datagen.run.paths import RunPaths
+from datagen.run.status import stage_status
+from datagen.run.tables import CHUNK, CLUSTER
 
 
 def cluster(doc: str, n: int = 0) -> Cluster:
@@ -118,17 +121,17 @@ def put(run, stage: str, name: str, rows: list[Cluster], came_in: set[str], drop
 
 def test_status_counts_what_is_done_and_what_is_pending(tmp_path):
     run = str(tmp_path)
-    assert ledgers.stage_status(run, "chunk", "document", None).pending is None
-    assert ledgers.stage_status(run, "cluster", "document", "chunk").pending is None
+    assert stage_status(RunPaths(run), CHUNK).pending is None
+    assert stage_status(RunPaths(run), CLUSTER).pending is None
     put(run, "chunk", "s0", [cluster("a"), cluster("b")], {"a", "b", "c"}, [drop("c")])
     put(run, "chunk", "s1", [cluster("d")], {"d"}, [])
-    status = ledgers.stage_status(run, "chunk", "document", None)
+    status = stage_status(RunPaths(run), CHUNK)
     assert (status.shards_done, status.shards_total, status.pending, status.rows) == (2, None, None, 3)
     shards.write_json(shards.join(run, "chunk", "shards.json"), ["s0", "s1"])
-    assert ledgers.stage_status(run, "chunk", "document", None).pending == 0
-    assert ledgers.stage_status(run, "cluster", "document", "chunk").pending == 3
+    assert stage_status(RunPaths(run), CHUNK).pending == 0
+    assert stage_status(RunPaths(run), CLUSTER).pending == 3
     put(run, "cluster", "s0", [cluster("a")], {"a", "b"}, [drop("b", "odd", "failed")])
-    status = ledgers.stage_status(run, "cluster", "document", "chunk")
+    status = stage_status(RunPaths(run), CLUSTER)
     assert (status.shards_done, status.shards_total, status.pending) == (1, 2, 1)
     assert status.ledger["document"] == entry(2, 1, None, {"odd": 1})
     assert (status.mixed, status.seconds) == (False, None)
@@ -142,7 +145,7 @@ def test_status_holds_one_footer_at_a_time(tmp_path):
             (tmp_path / str(n) / "chunk").mkdir(parents=True, exist_ok=True)
             os.link(tmp_path / "chunk" / "s.parquet", tmp_path / str(n) / "chunk" / f"shard-{i:05d}.parquet")
         tracemalloc.start()
-        status = ledgers.stage_status(str(tmp_path / str(n)), "chunk", "document", None)
+        status = stage_status(RunPaths(str(tmp_path / str(n))), CHUNK)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert status.ledger["document"]["in"] == 2 * n

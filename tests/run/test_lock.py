@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from datagen.errors import RunLocked, UserError
-from datagen.stages import stage
+from datagen.run import lock
 
 HOLD = """
 import sys, time
-from datagen.stages import stage
-with stage.locked(sys.argv[1]):
+from datagen.run import lock
+with lock.locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -26,22 +26,22 @@ def test_one_process_at_a_time(prefix, tmp_path):
     assert holder.stdout
     assert holder.stdout.readline() == "held\n"
     assert not (tmp_path / "run" / ".left.parquet.7.longrlvr-tmp").exists()
-    with pytest.raises(RunLocked, match=f"/run is in use by process {holder.pid} on "), stage.locked(run):
+    with pytest.raises(RunLocked, match=f"/run is in use by process {holder.pid} on "), lock.locked(run):
         pass
     holder.kill()
     holder.wait()
     holder.stdout.close()
     for _ in range(2):
-        with stage.locked(run):
+        with lock.locked(run):
             pass
-    with pytest.raises(ZeroDivisionError), stage.locked(run):
+    with pytest.raises(ZeroDivisionError), lock.locked(run):
         _ = 1 / 0
-    with stage.locked(run):
+    with lock.locked(run):
         assert Path(tmp_path, "run", ".lock-owner").read_text().startswith(f"process {os.getpid()} on ")
 
 
 def test_a_place_that_cannot_be_a_run_directory(tmp_path):
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(UserError, match=r"file.*: cannot be made a run directory"), stage.locked(str(place)):
+        with pytest.raises(UserError, match=r"file.*: cannot be made a run directory"), lock.locked(str(place)):
             pass

@@ -14,9 +14,11 @@ from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.records import Candidate, Chunk, Cluster, Document, Dropped, Embedding, Judgement
 from datagen.run import identity, ledger
+from datagen.run.paths import RunPaths
+from datagen.selection.choice import Left
 from datagen.selection.rows import COUNTED, JUDGED, MADE, Documents, Rows, gather, number
-from datagen.stages import STAGES, select, stage
-from datagen.stages.select import Fates
+from datagen.stages import STAGES, select
+from datagen.stages.select import Decisions
 
 Tokens = dict[str, list[int]]  # by document, of each of its chunks
 WORD = "word "  # of a chunk's text, a token each or so
@@ -125,7 +127,7 @@ def decide(
     texts: dict[str, str] | None = None,
     layout: dict[str, str] | None = None,
     **given: Any,
-) -> Fates:
+) -> Decisions:
     """What becomes of each, by its id."""
     tokens = tokens or {d.doc: [100] * 5 for d in drafts}
     rows, documents = gathered(drafts, tokens, layout)
@@ -134,12 +136,12 @@ def decide(
     return fates
 
 
-def kept(fates: Fates) -> list[str]:
+def kept(fates: Decisions) -> list[str]:
     return [qa_id for qa_id, fate in fates.items() if len(fate) == 4]
 
 
-def why(fates: Fates) -> dict[str, tuple[str, str]]:
-    return {qa_id: fate for qa_id, fate in fates.items() if len(fate) == 2}
+def why(fates: Decisions) -> dict[str, tuple[str, str]]:
+    return {qa_id: (fate[0], fate[1]) for qa_id, fate in fates.items() if isinstance(fate, Left)}
 
 
 def spread(drafts: Sequence[Draft]) -> list[Draft]:
@@ -163,8 +165,8 @@ def write_run(
     """
     names = {doc: f"shard-{i:05d}" for i, doc in enumerate(tokens)}
     for s in STAGES[:-1]:
-        identity.save(str(run / s.name), stage._parts_wanted(s, config))
-    shards.write_json(str(run / "chunk" / stage.LAYOUT), list(names.values()))
+        identity.save(str(run / s.name), s.identity(config))
+    shards.write_json(RunPaths(str(run)).layout_file, list(names.values()))
     barren = [(d.row_id, d.doc_id) for d in (left or {}).get("generate", []) if d.unit == "cluster"]
     of = dict([*((d.cluster_id, d.doc) for d in drafts), *barren])
     clusters = {name: Cluster(name, doc, list(range(4)), 0.7, 0.3, 0.5) for name, doc in of.items()}

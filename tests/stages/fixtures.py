@@ -13,16 +13,17 @@ from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.executors import local as executors
 from datagen.run.ledger import Ledger
-from datagen.stages import STAGES, stage
+from datagen.run.resume import Resume
+from datagen.stages import STAGES, runner
 
 Go = Callable[..., Ledger]
 
 
-def go(run: Path | str, config: Config, *names: str, resume: stage.Resume = "if-possible") -> dict[str, Ledger]:
+def go(run: Path | str, config: Config, *names: str, resume: Resume = "if-possible") -> dict[str, Ledger]:
     """Run these stages, in the order of the pipeline, in this process."""
     with executors.pool(1) as pool:
         chosen = [s for s in STAGES if s.name in names]
-        return {s.name: stage.run(s, str(run), config, resume, pool, Reporter(quiet=True)) for s in chosen}
+        return {s.name: runner.run(s, str(run), config, resume, pool, Reporter(quiet=True)) for s in chosen}
 
 
 def settings(path: Path | str, **given: Any) -> Config:

@@ -9,7 +9,8 @@ from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.executors import local as executors
 from datagen.run.ledger import Ledger
-from datagen.stages import stage as stages
+from datagen.run.resume import Resume
+from datagen.stages import runner
 from datagen.stages.stage import Stage
 from tests.servers.openai_server import Server, Settings, serve
 
@@ -24,7 +25,7 @@ class Run:
     usual: Settings = field(default_factory=Settings)  # of the server
     server: Server | None = None
 
-    def go(self, settings: Settings | None = None, resume: stages.Resume = "if-possible", **given) -> Ledger:
+    def go(self, settings: Settings | None = None, resume: Resume = "if-possible", **given) -> Ledger:
         """Run the stage against a server of its own; settings are written `generate__candidates=2`."""
         with serve(settings or self.usual) as self.server:
             named = {name.replace("__", "."): value for name, value in given.items()}
@@ -34,9 +35,9 @@ class Run:
     def offline(self) -> Ledger:
         return self._run("never", offline=True)
 
-    def _run(self, resume: stages.Resume, offline: bool = False) -> Ledger:
+    def _run(self, resume: Resume, offline: bool = False) -> Ledger:
         with executors.pool(1) as pool:
-            return stages.run(self.stage, self.folder, self.config, resume, pool, Reporter(quiet=True), offline)
+            return runner.run(self.stage, self.folder, self.config, resume, pool, Reporter(quiet=True), offline)
 
     @property
     def requests(self) -> int:

@@ -8,6 +8,7 @@ from datagen import shards
 from datagen.errors import InputError
 from datagen.records import Chunk, Document, Dropped
 from datagen.run import identity
+from datagen.run.run import Run
 from datagen.stages import chunk
 from datagen.text import tokenizers
 
@@ -146,7 +147,7 @@ def test_long_documents_fill_a_shard_by_themselves(tmp_path, settings):
         {"id": "d", "text": 2 * most},
     ]
     path = jsonl(tmp_path / "in.jsonl", *rows)
-    dealt = [(name, [d.doc_id for d in batch]) for name, batch in chunk.source(settings(path), "unused")]
+    dealt = [(name, [d.doc_id for d in batch]) for name, batch in chunk.read(settings(path))]
     assert dealt == [("shard-00000", ["a", "b"]), ("shard-00001", ["c"]), ("shard-00002", ["d"])]
 
 
@@ -171,17 +172,17 @@ def test_whole_books_come_through(tmp_path, go, settings, name, encoding):
 def test_input_that_did_not_change_is_not_hashed_again(tmp_path, settings):
     path, run = jsonl(tmp_path / "in.jsonl", {"text": PROSE}), str(tmp_path / "run")
     config = settings(path)
-    first = chunk.facts(config, run)
+    first = chunk.fingerprints(config, Run(str(run)))
     assert set(first) == {"input content", "tokenizer"}
-    noted = os.stat(f"{run}/{chunk.HASHES}")
+    noted = os.stat(Run(str(run)).input_hashes)
     before = path.stat()
     # Other bytes behind the same size and time: only reading the file could tell.
     path.write_text(path.read_text().replace("bright", "BRIGHT"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert chunk.facts(config, run) == first
-    assert os.stat(f"{run}/{chunk.HASHES}").st_mtime_ns == noted.st_mtime_ns
+    assert chunk.fingerprints(config, Run(str(run))) == first
+    assert os.stat(Run(str(run)).input_hashes).st_mtime_ns == noted.st_mtime_ns
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    again = chunk.facts(config, run)
+    again = chunk.fingerprints(config, Run(str(run)))
     assert again["tokenizer"] == first["tokenizer"]
     assert again["input content"] != first["input content"]
 
@@ -194,4 +195,4 @@ def test_the_place_of_the_input_is_no_part_of_the_identity(tmp_path, go, setting
     here, there = (identity.load(f"{tmp_path}/run-{name}/chunk") for name in ("here", "there"))
     assert here == there
     assert read(tmp_path / "run-here", Chunk) == read(tmp_path / "run-there", Chunk)
-    assert str(tmp_path) not in json.dumps(here.settings) + json.dumps(here.facts)  # pyright: ignore[reportOptionalMemberAccess]
+    assert str(tmp_path) not in json.dumps(here.settings) + json.dumps(here.fingerprints)  # pyright: ignore[reportOptionalMemberAccess]

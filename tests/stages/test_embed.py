@@ -43,7 +43,7 @@ def test_identity_holds_the_model_and_not_the_device(run):
     folder, config = run
     stored = identity.load(f"{folder}/embed")
     assert stored is not None
-    assert stored.facts == {"encoder": encoder.identity(config.embed)}
+    assert stored.fingerprints == {"encoder": encoder.identity(config.embed)}
     assert set(stored.settings) == {"embed.model", "embed.revision", "embed.dtype"}
     assert list(stored.upstream) == ["chunk"]
 
@@ -74,7 +74,7 @@ def served(corpus, settings):
 def test_a_server_embeds_chunks_and_questions(served, go, tmp_path):
     with serve() as server:
         config = served(server.url)
-        assert embed.STAGE.alone(config)
+        assert embed.STAGE.main_process_only(config)
         go(tmp_path, config, "chunk", "embed", "cluster", "generate", "judge")
     for name in shards.names(f"{tmp_path}/chunk"):
         chunks = shards.read_rows(f"{tmp_path}/chunk/{name}.parquet", Chunk)
@@ -96,7 +96,7 @@ def test_the_address_of_a_server_is_no_part_of_the_identity(served, go, tmp_path
     go(tmp_path, served("http://127.0.0.1:9/v1"), "embed")  # nobody is asked
     stored = identity.load(f"{tmp_path}/embed")
     assert stored is not None
-    assert stored.facts == {"encoder": "served scripted@main"}
+    assert stored.fingerprints == {"encoder": "served scripted@main"}
     assert "127.0.0.1" not in str(stored)
 
 

@@ -3,8 +3,9 @@ import pytest
 from datagen import prompts, shards
 from datagen.config import model as configs
 from datagen.records import Candidate, Chunk, Cluster
+from datagen.run.run import Run
 from datagen.run.shard import Shard
-from datagen.stages import generate
+from datagen.stages import conversing, generate
 from datagen.tasks.cloze.blanks import without_blanks
 
 NAME = "shard-00000"
@@ -25,7 +26,8 @@ def generated(chunked, clusters: list[list[int]], **given):
     doc_id = chunks[0].doc_id
     rows = [Cluster(f"{doc_id}/c{min(members)}", doc_id, members, 0.8, 0.3, 0.5) for members in clusters]
     shards.write_rows(f"{folder}/cluster/{NAME}.parquet", Cluster, rows)
-    return generate.process(Shard(folder, NAME, configs.merge(config, given)))
+    shard = Shard(folder, NAME, configs.merge(config, given))
+    return generate.finish(shard, conversing.unasked(generate.start(shard)))
 
 
 def test_candidates_of_a_run(run):
@@ -99,4 +101,4 @@ def test_the_question_is_the_prompt_s():
     question = generate.render_question(prompt, ["One _____.", "Two {{n}} _____."])
     assert question == prompts.render(prompt, n=2, sentences="1. One _____.\n2. Two {{n}} _____.")
     assert without_blanks(question)[1] == 2  # the prompt holds no blank of its own
-    assert generate.facts(configs.Config(), "unused") == {"prompt cloze": prompt.digest}
+    assert generate.fingerprints(configs.Config(), Run("unused")) == {"prompt cloze": prompt.digest}

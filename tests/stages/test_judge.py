@@ -9,10 +9,14 @@ from datagen.config import model as configs
 from datagen.embed import encoder
 from datagen.records import Candidate, Judgement
 from datagen.run.shard import Shard
-from datagen.stages import judge
+from datagen.stages import conversing, judge
 from datagen.tasks.cloze import rules
 
 NAME = "shard-00000"
+
+
+def judged_by(shard: Shard) -> judge.Output:
+    return judge.finish(shard, conversing.unasked(judge.start(shard)))
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def copy(run, tmp_path):
 def judged(copy, candidates: list[Candidate], **given):
     folder, config, _ = copy
     shards.write_rows(f"{folder}/generate/{NAME}.parquet", Candidate, candidates)
-    return judge.process(Shard(folder, NAME, configs.merge(config, given)))
+    return judged_by(Shard(folder, NAME, configs.merge(config, given)))
 
 
 def test_judgements_of_a_run(run):
@@ -121,4 +125,4 @@ def test_no_candidates_need_no_model(copy):
     folder, config, _ = copy
     shards.write_rows(f"{folder}/generate/{NAME}.parquet", Candidate, [])
     other = configs.merge(config, {"embed.model": "no/such-model"})
-    assert judge.process(Shard(folder, NAME, other)) == judge.Output([], [])
+    assert judged_by(Shard(folder, NAME, other)) == judge.Output([], [])

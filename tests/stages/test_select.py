@@ -12,10 +12,13 @@ from datagen import prompts, shards
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
+from datagen.errors import StaleStage
 from datagen.executors import local as executors
 from datagen.records import Candidate, Dropped, Judgement, Selection
+from datagen.run.resume import Resume
 from datagen.selection import window
-from datagen.stages import select, stage
+from datagen.selection.choice import Left
+from datagen.stages import runner, select
 from datagen.text import tokenizers
 from tests.selection.made import Draft, decide, kept, settings, spread, why, write_run
 
@@ -245,7 +248,9 @@ def test_any_choice(files, drafts, levels, seed):
     asked = [d.candidate().question for d in rows]
     assert len(set(asked)) == len(asked)
     for draft in rows:
-        _, first, last, n_tokens = fates[draft.qa_id]  # pyright: ignore[reportAssignmentType]  # it is kept
+        decision = fates[draft.qa_id]
+        assert not isinstance(decision, Left)
+        _, first, last, n_tokens = decision
         assert first <= min(draft.refs) <= max(draft.refs) <= last
         assert sum(TOKENS[draft.doc][first : last + 1]) < n_tokens <= given["max_prompt_tokens"]
     train, held_out = ({d.doc for d in rows if fates[d.qa_id][0] == split} for split in ("train", "validation"))
@@ -280,9 +285,9 @@ def contents(folder) -> dict[str, tuple[bytes, int]]:
     return {str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
 
-def go_alone(run, config: Config, workers: int = 1, resume: stage.Resume = "never") -> dict:
+def go_alone(run, config: Config, workers: int = 1, resume: Resume = "never") -> dict:
     with executors.pool(workers) as pool:
-        return stage.run(select.STAGE, str(run), config, resume, pool, Reporter(quiet=True))["candidate"]
+        return runner.run(select.STAGE, str(run), config, resume, pool, Reporter(quiet=True))["candidate"]
 
 
 MODEL = {
@@ -314,7 +319,7 @@ def test_another_benchmark_makes_the_result_stale_and_another_place_does_not(tmp
     config = {f: settings(**MODEL, decontaminate=[str(tmp_path / f / "bench.txt")]) for f in ("here", "there", "new")}
     go_alone(tmp_path / "run", config["here"])
     assert go_alone(tmp_path / "run", config["there"], resume="if-possible")["kept"] == 18
-    with pytest.raises(stage.StaleStage, match=r"benchmark bench\.txt: [0-9a-f]{12} there, [0-9a-f]{12} now"):
+    with pytest.raises(StaleStage, match=r"benchmark bench\.txt: [0-9a-f]{12} there, [0-9a-f]{12} now"):
         go_alone(tmp_path / "run", config["new"], resume="if-possible")
 
 

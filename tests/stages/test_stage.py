@@ -12,10 +12,11 @@ from datagen.config import model as configs
 from datagen.errors import InputError, LedgerError, StaleStage, UserError
 from datagen.executors import local as executors
 from datagen.records import Cluster
-from datagen.run import identity
+from datagen.run import identity, lock
 from datagen.run.ledger import Ledger
-from datagen.stages import stage
-from datagen.stages.stage import Stage
+from datagen.run.run import Run
+from datagen.stages import runner
+from datagen.stages.stage import PerShard, Stage
 from tests.toy import CHUNK, DELAY, THEMES, Said, go, in_the_main_process, set_up, with_ticks
 
 
@@ -184,9 +185,9 @@ def test_a_mixed_folder_says_so_and_goes_on(tmp_path):
     shard(run, "chunk", 1).unlink()
     cut = configs.merge(config, {"chunk.max_tokens": 16})
     with executors.pool(1) as pool:
-        stage.run(CHUNK, run, cut, "always", pool, Said())
+        runner.run(CHUNK, run, cut, "always", pool, Said())
         with pytest.raises(StaleStage, match=r"output of chunk: \w{12} there, \w{12} now"):
-            stage.run(THEMES, run, cut, "if-possible", pool, Said())
+            runner.run(THEMES, run, cut, "if-possible", pool, Said())
     mixed = identity.load(f"{run}/chunk")
     assert mixed is not None
     assert mixed.settings["chunk.max_tokens"] == 16
@@ -195,7 +196,7 @@ def test_a_mixed_folder_says_so_and_goes_on(tmp_path):
     assert shards.names(f"{run}/chunk") == [f"shard-{i:05d}" for i in range(4)]
     shard(run, "chunk", 2).unlink()
     with executors.pool(1) as pool:
-        stage.run(CHUNK, run, cut, "if-possible", pool, Said())
+        runner.run(CHUNK, run, cut, "if-possible", pool, Said())
     again = identity.load(f"{run}/chunk")
     assert again is not None
     assert again.digest == mixed.digest
@@ -242,22 +243,22 @@ def test_a_stage_needs_what_it_reads(tmp_path):
 
     def alone(s: Stage) -> None:
         with executors.pool(1) as pool:
-            stage.run(s, run, config, "if-possible", pool, Said())
+            runner.run(s, run, config, "if-possible", pool, Said())
 
     with pytest.raises(UserError, match=r"cluster needs the output of chunk, which is not in .*/run: run it first"):
         alone(THEMES)
     with pytest.raises(UserError, match=r"/run/chunk is not there yet: run `longrlvr-data chunk -o .*/run` first"):
-        stage.check_upstream((CHUNK,), run, config, "if-possible")
+        runner.check_upstream((CHUNK,), run, config, "if-possible")
     alone(CHUNK)
-    stage.check_upstream((CHUNK,), run, config, "if-possible")
+    runner.check_upstream((CHUNK,), run, config, "if-possible")
     with pytest.raises(
         StaleStage, match=r"/chunk was written under other settings:\n  chunk\.max_tokens: 512 there, 99 now"
     ):
-        stage.check_upstream((CHUNK,), run, configs.merge(config, {"chunk.max_tokens": 99}), "if-possible")
+        runner.check_upstream((CHUNK,), run, configs.merge(config, {"chunk.max_tokens": 99}), "if-possible")
     shard(run, "chunk", 1).rename(shard(run, "chunk", 9))
-    assert not stage.is_complete(CHUNK, run)
+    assert not Run(run).is_complete(CHUNK.name)
     with pytest.raises(UserError, match=r"/run/chunk is not finished: run `longrlvr-data chunk -o .*/run` first"):
-        stage.check_upstream((CHUNK,), run, config, "if-possible")
+        runner.check_upstream((CHUNK,), run, config, "if-possible")
     unfinished = r"cluster needs the output of chunk, which is not finished in .*/run: run it first"
     with pytest.raises(UserError, match=unfinished):
         alone(THEMES)
@@ -271,22 +272,25 @@ def test_a_stage_that_ticks_advances_by_its_ticks_alone(tmp_path):
     run, config = set_up(tmp_path)
     said = Said()
     with executors.pool(1, said.advance) as pool:
-        stage.run(replace(CHUNK, ticks=True, process=with_ticks), run, config, "if-possible", pool, said)
-    assert [call for call in said.calls if call[0] == "advance"] == [("advance", 1)] * 8
+        runner.run(CHUNK, run, config, "if-possible", pool, Said())
+        runner.run(
+            replace(THEMES, work=PerShard(with_ticks, reports_progress=True)), run, config, "if-possible", pool, said
+        )
+    assert [call for call in said.calls if call[0] == "advance"] == [("advance", 1)] * 6
 
 
 def test_a_stage_that_owns_the_accelerator_stays_in_one_process(tmp_path):
     run, config = set_up(tmp_path)
-    alone = replace(CHUNK, alone=lambda config: True, process=in_the_main_process)
+    alone = replace(CHUNK, main_process_only=lambda config: True, work=replace(CHUNK.work, process=in_the_main_process))
     with executors.pool(2) as pool:
-        stage.run(alone, run, config, "if-possible", pool, Said())
+        runner.run(alone, run, config, "if-possible", pool, Said())
     assert len(shards.names(f"{run}/chunk")) == 4
 
 
 def test_an_object_store_has_no_lock_but_runs(tmp_path):
     _, config = set_up(tmp_path)
     run = f"memory://{tmp_path.name}-{os.getpid()}"
-    with stage.locked(run), stage.locked(run):
+    with lock.locked(run), lock.locked(run):
         go(run, config)
     assert go(run, config).calls == []
     assert len(shards.names(f"{run}/cluster")) == 4

@@ -1,0 +1,42 @@
+"""One process at a time on a run directory."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from datagen import shards
+from datagen.errors import RunLocked, UserError
+
+
+@contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """Hold a run directory, and clear away what a killed process left half-written. Raises RunLocked naming the process
+    that holds it, UserError where no folder can be made.
+
+    An object store has no locks: there, keeping to one process is up to the person.
+    """
+    if not shards.is_local(folder):
+        yield
+        return
+    root = Path(folder.removeprefix("file://"))
+    lock, owner = FileLock(root / ".lock", timeout=0), root / ".lock-owner"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as e:
+        who = owner.read_text() if owner.exists() else "another process"
+        raise RunLocked(f"{folder} is in use by {who}: wait for it, or choose another --output-dir") from e
+    except OSError as e:
+        raise UserError(f"{folder}: cannot be made a run directory: {e.strerror or e}") from e
+    try:
+        shards.write_bytes(str(owner), f"process {os.getpid()} on {socket.gethostname()}".encode())
+        shards.sweep(folder)
+        yield
+    finally:
+        lock.release()

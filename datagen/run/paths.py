@@ -1,0 +1,97 @@
+"""Where everything in a run directory stands. No other module puts such a path together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from datagen import shards
+from datagen.errors import ConfigError, UserError
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The places of a run directory, which may be a local folder or any address that fsspec knows."""
+
+    path: str
+
+    def folder(self, stage: str, table: str = "") -> str:
+        """The folder of a stage's shards, or of one of its other tables, such as "dropped"."""
+        return shards.join(*filter(None, (self.path, stage, table)))
+
+    def shard(self, stage: str, name: str, table: str = "") -> str:
+        """The file of one shard."""
+        return shards.join(self.folder(stage, table), name + shards.SUFFIX)
+
+    def names(self, stage: str, table: str = "") -> list[str]:
+        """The names of the shards that are finished, in order."""
+        return shards.names(self.folder(stage, table))
+
+    def journals(self, stage: str) -> Path:
+        """The folder of a stage's journals, which stay when its shards are made anew. Raises ConfigError for a run that
+        is not local.
+        """
+        if not shards.is_local(self.path):
+            raise ConfigError(
+                f"{self.path}: a stage that asks a language model keeps a journal, which needs a local run directory"
+            )
+        return self.local / "journal" / stage
+
+    @property
+    def local(self) -> Path:
+        """The run directory on this machine."""
+        return Path(self.path.removeprefix("file://"))
+
+    @property
+    def settings(self) -> str:
+        """The file of the run's own settings."""
+        return shards.join(self.path, "config.yaml")
+
+    @property
+    def dataset_folder(self) -> str:
+        """The folder of the dataset."""
+        return shards.join(self.path, "dataset")
+
+    @property
+    def dataset_unfinished(self) -> str:
+        """Where a dataset is written until it is whole."""
+        return shards.join(self.path, ".dataset")
+
+    @property
+    def provenance(self) -> str:
+        """The file that says what the dataset was made from."""
+        return shards.join(self.dataset_folder, "provenance.json")
+
+    @property
+    def input_folder(self) -> Path:
+        """Where standard input is kept."""
+        return self.local / "input"
+
+    @property
+    def input_hashes(self) -> str:
+        """The file that keeps the content hashes of input files by size and time: resuming reads nothing twice."""
+        return shards.join(self.path, ".fingerprints.json")
+
+    def summary(self, stage: str) -> str:
+        """The file of a stage's ledger over all its shards."""
+        return shards.join(self.folder(stage), "ledger.json")
+
+    @property
+    def layout_file(self) -> str:
+        """The file that names the shards of the run, written once the whole input was read."""
+        return shards.join(self.folder("chunk"), "shards.json")
+
+    @property
+    def layout(self) -> list[str] | None:
+        """The names of the shards of the run; None until the whole input was read."""
+        return shards.read_json(self.layout_file)
+
+    def is_complete(self, stage: str) -> bool:
+        """Whether every shard of a stage is there."""
+        layout = self.layout
+        return layout is not None and set(self.names(stage)) >= set(layout)
+
+    def check(self) -> None:
+        """Raise UserError if there is no run here."""
+        if not shards.exists(self.folder("chunk")):
+            raise UserError(f"{self.path} is no run directory: there is no chunk folder in it")

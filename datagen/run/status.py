@@ -1,0 +1,90 @@
+"""How far a run is: for every stage its ledger, what is pending, and whether something before it was made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from datagen import shards
+from datagen.run import identity
+from datagen.run import ledger as ledgers
+from datagen.run.ledger import Ledger
+from datagen.run.paths import RunPaths
+from datagen.run.tables import TABLES, Table
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far a stage is: its ledger over the finished shards, and how many rows of its input unit are pending."""
+
+    name: str
+    shards_done: int
+    shards_total: int | None  # None until chunk has seen the end of the input
+    rows: int
+    ledger: Ledger
+    pending: int | None
+    seconds: float | None
+    mixed: bool
+    stale: list[str]  # the stages before it that were made again, or are stale themselves
+
+
+def statuses(run: RunPaths) -> list[StageStatus]:
+    """The state of every stage and, last, of the dataset, whose rows are candidates."""
+    found: list[StageStatus] = []
+    for table in TABLES.values():
+        found.append(stage_status(run, table, {s.name for s in found if s.stale}))
+    return [*found, _dataset_status(run, found)]
+
+
+def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> StageStatus:
+    """Read a stage's state from the footers of its shards. `stale` are stages before it that are known to be so."""
+    folder, primary = run.folder(table.name), table.reads[0] if table.reads else None
+    done, rows, ledger = run.names(table.name), 0, Ledger()
+    for shard in done:
+        n, entry = shards.read_ledger(run.shard(table.name, shard))
+        rows, ledger = rows + n, ledgers.add([ledger, entry])
+    layout = run.layout
+    total = None if layout is None else len(layout)
+    pending: int | None = None
+    if primary is None:
+        pending = 0 if layout is not None and total == len(done) else None
+    elif shards.exists(folder) or shards.exists(run.folder(primary)):
+        todo = sorted(set(run.names(primary)) - set(done))
+        pending = sum(shards.read_ledger(run.shard(primary, s))[1][table.input_unit]["kept"] for s in todo)
+    stored = identity.load(folder)
+    return StageStatus(
+        name=table.name,
+        shards_done=len(done),
+        shards_total=total,
+        rows=rows,
+        ledger=ledger,
+        pending=pending,
+        seconds=(shards.read_json(run.summary(table.name)) or {}).get("seconds"),
+        mixed=bool(stored and stored.mixed),
+        stale=_made_again(run, stored.upstream, stale or set()) if stored and done else [],
+    )
+
+
+def _dataset_status(run: RunPaths, before: list[StageStatus]) -> StageStatus:
+    """`provenance.json` names the identities that the dataset was made from."""
+    selected = before[-1].ledger.get("candidate", {"kept": 0})["kept"]
+    made_from = (shards.read_json(run.provenance) or {}).get("stages", {})
+    rows = made_from["select"]["ledger"]["candidate"]["kept"] if made_from else 0
+    ledger = ledgers.add([{"candidate": {"in": rows, "kept": rows, "rejected": {}, "failed": {}}}] if rows else [])
+    identities = {name: stage["identity"] for name, stage in made_from.items()}
+    return StageStatus(
+        name="dataset",
+        shards_done=bool(made_from),
+        shards_total=1,
+        rows=rows,
+        ledger=ledger,
+        pending=0 if made_from else selected or None,
+        seconds=None,
+        mixed=any(stage["mixed"] for stage in made_from.values()),
+        stale=_made_again(run, identities, {s.name for s in before if s.stale}),
+    )
+
+
+def _made_again(run: RunPaths, made_from: dict[str, str], stale: set[str]) -> list[str]:
+    """The stages whose identity is another now, or that are stale themselves."""
+    there = {name: identity.load(run.folder(name)) for name in made_from}
+    return [name for name, old in made_from.items() if name in stale or getattr(there[name], "digest", None) != old]

@@ -1,0 +1,256 @@
+"""Runs a stage: compare its folder's identity with the one asked for, process the shards that are not there yet, write
+each atomically, check the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from datagen import records, shards
+from datagen.config.model import Config
+from datagen.errors import InputError, StaleStage, UserError
+from datagen.executors.local import Map
+from datagen.llm import usage as paid
+from datagen.llm.base import Request
+from datagen.records import Dropped
+from datagen.run import identity as ids
+from datagen.run import ledger as ledgers
+from datagen.run import resume as resuming
+from datagen.run.identity import Identity
+from datagen.run.ledger import Ledger
+from datagen.run.resume import Resume
+from datagen.run.run import Run
+from datagen.run.shard import Output, Shard
+from datagen.run.status import stage_status
+from datagen.stages import conversing
+from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
+
+Job = tuple[Stage, Shard, Any]  # and what was read, decided or talked about for the shard
+
+
+class Progress(Protocol):
+    """What is told how a stage gets on."""
+
+    def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool) -> None: ...
+    def advance(self, n: int) -> None: ...
+    def finish(self, ledger: Ledger, seconds: float) -> None: ...
+    def say(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A stage to be run."""
+
+    stage: Stage
+    run: Run
+    config: Config
+    pool: Map
+    progress: Progress
+    offline: bool
+
+
+def run(
+    stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, progress: Progress, offline: bool = False
+) -> Ledger:
+    """Bring a stage to its end and return its ledger. Does nothing when it is already there.
+
+    `offline`: a stage that asks a language model takes all replies from its journal.
+    Raises StaleStage when the folder was written under another identity and `resume` is "if-possible", UserError when
+    a stage before it is not finished.
+    """
+    task = _Task(stage, Run(folder), config, pool, progress, offline)
+    here = task.run.folder(stage.name)
+    wanted = _identity(stage, task.run, config)
+    if resume == "never":
+        shards.remove(here)
+    stored = ids.load(here)
+    done = _done(stage, task.run) if stored else set()
+    found: list[ids.Change] = []
+    if stored and done:  # without a finished shard there is nothing to keep
+        found = resuming.check(here, stored, wanted, resume)
+        wanted = replace(wanted, mixed=[*stored.mixed, _earlier(stored)]) if found else stored
+    layout = task.run.layout
+    complete = layout is not None and done >= set(layout)
+    if found:
+        progress.say(f"{stage.name}: kept as it is, although " + "; ".join(map(str, found)))
+        unsplittable = sorted({c.name for c in found} & _layout(stage))
+        if unsplittable and not complete:
+            what = f"which shard holds what depends on {', '.join(unsplittable)}"
+            raise StaleStage(f"{here} is unfinished, and {what}", stage.name)
+    if complete:
+        return _summary(task, None)
+    for name in stage.table.reads:
+        if not task.run.is_complete(name):
+            raise UserError(f"{stage.name} needs the output of {name}, which is not finished in {folder}: run it first")
+    ids.save(here, wanted)
+    started = time.monotonic()
+    _process(task, done)
+    return _summary(task, time.monotonic() - started)
+
+
+def preview(stage: Stage, folder: str, config: Config, n: int) -> list[Request]:
+    """The first requests that a stage would make of its language model."""
+    found: list[Request] = []
+    for name in Run(folder).layout or []:
+        if len(found) < n and isinstance(stage.work, Conversations):
+            found += conversing.first_requests(stage.work.start(Shard(folder, name, config))[: n - len(found)])
+    return found
+
+
+def fits(stage: Stage, folder: str, config: Config) -> bool:
+    """Whether the stage's folder was written under the settings asked for now."""
+    stored = ids.load(Run(folder).folder(stage.name))
+    return stored is not None and not ids.changes(stored, _identity(stage, Run(folder), config))
+
+
+def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
+    """Refuse to build on upstream folders that are unfinished, or written under other settings (unless `resume` is
+    "always"). Content is not hashed again. Raises UserError.
+    """
+    run = Run(folder)
+    for stage in stages:
+        here = run.folder(stage.name)
+        stored = ids.load(here)
+        if stored is None:
+            raise UserError(f"{here} is not there yet: run `longrlvr-data {stage.name} -o {folder}` first")
+        wanted = replace(stage.identity(config), fingerprints=stored.fingerprints, upstream=stored.upstream)
+        resuming.check(here, stored, wanted, resume)
+        if not run.is_complete(stage.name):
+            raise UserError(f"{here} is not finished: run `longrlvr-data {stage.name} -o {folder}` first")
+
+
+def _done(stage: Stage, run: Run) -> set[str]:
+    """The finished shards. One whose side table was deleted is made again."""
+    return set.intersection(*(set(run.names(stage.name, table)) for table in ("", "dropped", *stage.table.side)))
+
+
+def _layout(stage: Stage) -> frozenset[str]:
+    return stage.work.layout if isinstance(stage.work, Source) else frozenset()
+
+
+def _identity(stage: Stage, run: Run, config: Config) -> Identity:
+    upstream = {}
+    for name in stage.table.reads:
+        stored = ids.load(run.folder(name))
+        if stored is None:
+            raise UserError(f"{stage.name} needs the output of {name}, which is not in {run.path}: run it first")
+        upstream[name] = stored.digest
+    return replace(stage.identity(config), fingerprints=stage.fingerprints(config, run), upstream=upstream)
+
+
+def _earlier(identity: Identity) -> dict[str, Any]:
+    return {k: v for k, v in identity.parts.items() if k not in ("stage", "mixed")}
+
+
+def _process(task: _Task, done: set[str]) -> None:
+    """Process the shards that are not done."""
+    stage, table, config, progress = task.stage, task.stage.table, task.config, task.progress
+    mapper = map if stage.main_process_only(config) else task.pool
+    if isinstance(stage.work, Source):
+        _read(task, stage.work, done, mapper)
+        return
+    todo = [Shard(task.run.path, name, config) for name in task.run.layout or [] if name not in done]
+    status = stage_status(task.run, table)
+    before, pending = status.ledger.get(table.input_unit, {"in": 0})["in"], status.pending or 0
+    if isinstance(stage.work, Conversations) and stage.work.models(config):
+        n = stage.work.per_row(config)
+        progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
+        talked = conversing.talked(
+            stage.work, stage.name, task.run, config, iter(todo), pending * n, progress.advance, task.offline
+        )
+        for _ in mapper(_process_shard, ((stage, shard, results) for shard, results in talked)):
+            pass
+        return
+    reports = isinstance(stage.work, PerShard) and stage.work.reports_progress
+    progress.start(stage.name, table.input_unit, before + pending, before, reports)
+    plan = stage.work.plan(config, task.run) if isinstance(stage.work, Global) else {}
+    for n in mapper(_process_shard, ((stage, shard, plan.get(shard.name)) for shard in todo)):
+        if not reports:
+            progress.advance(n)
+
+
+def _read(task: _Task, work: Source, done: set[str], mapper: Map | type[map]) -> None:
+    """Process the shards of the input, and fix which there are. Raises InputError if no row of it can be used."""
+    stage, run, progress = task.stage, task.run, task.progress
+    seen: list[str] = []
+
+    def todo() -> Iterator[Job]:
+        for name, rows in work.read(task.config):
+            seen.append(name)
+            if name not in done:
+                yield stage, Shard(run.path, name, task.config), rows
+            else:
+                progress.advance(len(rows))
+
+    progress.start(stage.name, stage.table.input_unit, None, 0, False)
+    for n in mapper(_process_shard, todo()):
+        progress.advance(n)
+    ledger = stage_status(run, stage.table).ledger
+    if ledger.get(stage.table.input_unit, {"kept": 0})["kept"] == 0:
+        reasons = _reasons(run, stage, ledger)
+        shards.remove(run.folder(stage.name))
+        raise InputError(f"{task.config.input.path}: no document could be used: {reasons or 'it holds none'}")
+    shards.write_json(run.layout_file, seen)
+
+
+def _reasons(run: Run, stage: Stage, ledger: Ledger) -> str:
+    """Why no row of the unit a stage takes was kept: the reasons with their counts, and the first row's."""
+    left = ledger.get(stage.table.input_unit, {"rejected": {}, "failed": {}})
+    counts = ", ".join(f"{reason} ({n})" for reason, n in {**left["failed"], **left["rejected"]}.items())
+    first = next((row for row in run.dropped(stage.name) if row.unit == stage.table.input_unit), None)
+    return f"{counts}; the first: {first.detail}" if first and first.detail else counts
+
+
+def _process_shard(job: Job) -> int:
+    """Process and write one shard; runs in a worker. Returns how many rows of the unit it takes it dealt with."""
+    stage, shard, given = job
+    table = stage.table
+    try:
+        output = _output(stage, shard, given)
+        if isinstance(stage.work, Source):
+            came_in = {row.row_id if isinstance(row, Dropped) else row.doc_id for row in given}
+        else:
+            columns = list(records.UNIT_COLUMNS[table.input_unit])
+            came_in = records.unit_keys_of_table(table.input_unit, shard.table(table.reads[0], columns))
+        units = table.input_unit, table.output_unit
+        entry = ledgers.account(stage.name, *units, came_in, output.rows, output.dropped)
+    except Exception as e:
+        e.add_note(f"while {stage.name} processed {shard.name}")
+        raise
+    shards.write_rows(shard.path(stage.name, "dropped"), Dropped, output.dropped)
+    for name, record in table.side.items():
+        shards.write_rows(shard.path(stage.name, name), record, output.tables[name])
+    shards.write_rows(shard.path(stage.name), table.record, output.rows, entry)
+    return entry[table.input_unit]["in"]
+
+
+def _output(stage: Stage, shard: Shard, given: Any) -> Output:
+    match stage.work:
+        case Source(process=process):
+            return process(shard, given)
+        case PerShard(process=process):
+            return process(shard)
+        case Global(apply=apply):
+            return apply(shard, given)
+        case Conversations(start=start, finish=finish):
+            return finish(shard, conversing.unasked(start(shard)) if given is None else given)
+
+
+def _summary(task: _Task, seconds: float | None) -> Ledger:
+    """Check the stage's ledger against its upstream's, store it beside the shards and return it."""
+    stage, place = task.stage, task.run.summary(task.stage.name)
+    total = stage_status(task.run, stage.table).ledger
+    stored = shards.read_json(place)
+    if seconds is not None or stored is None:
+        spent = (stored or {}).get("seconds", 0) + (seconds or 0)
+        usage = paid.usage(task.run, stage.name, task.config) if stage.models(task.config) else None
+        summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
+        shards.write_json(place, summary)
+        if seconds is not None:
+            task.progress.finish(total, seconds)
+            if usage:
+                task.progress.say(f"{'':9}{paid.sentence(usage)}")
+    return total
