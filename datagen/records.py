@@ -185,6 +185,9 @@ def _arrow_type(hint: Any) -> pa.DataType:
     return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint]
 
 
+FIGURES = tuple(column.name for column in schema(Judgement) if column.nullable)  # what a check may find: a share
+
+
 def to_table(record: type, rows: list[Any]) -> pa.Table:
     """Rows as an arrow table of the record's schema. Raises ArrowInvalid on a value that does not fit."""
     wanted = schema(record)

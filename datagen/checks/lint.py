@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from datagen.checks.check import Case, Check, Findings, Judging, Rejected
 from datagen.config.model import Config
 from datagen.grounding import verify
 from datagen.records import Candidate
@@ -89,3 +90,13 @@ def _gives_away(question: str, answer: str) -> bool:
     if not wanted or wanted in (["yes"], ["no"]) or _CHOICE.search(question):
         return False
     return any(asked[i : i + len(wanted)] == wanted for i in range(len(asked) - len(wanted) + 1))
+
+
+def run(case: Case, found: Findings) -> Judging:
+    """Reject what something is wrong with."""
+    if wrong := problem(case.candidate, case.cluster.chunk_indices, case.texts, case.config):
+        raise Rejected(*wrong)
+    yield from ()
+
+
+CHECK = Check("lint", run)

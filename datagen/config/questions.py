@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from datagen import plugins
 from datagen.config.llm import EngineConfig, SamplingConfig
 from datagen.config.section import LLM, RUNTIME, Section
 
 QuestionType = Literal["multi-hop", "comparison", "aggregation", "temporal", "cause", "counting"]
-Check = Literal["lint", "quality", "closed_book", "sufficiency", "necessity", "completeness", "policy"]
 
 
 class GenerateConfig(Section):
@@ -74,10 +74,11 @@ class JudgeConfig(Section):
         description="How candidates are checked. rules: extractive questions are proven, without a model. llm: a "
         "language model checks and rates them.",
     )
-    checks: tuple[Check, ...] = Field(
+    checks: tuple[str, ...] = Field(
         default=("lint", "quality", "closed_book", "sufficiency", "necessity", "completeness"),
         min_length=1,
-        description="The checks to make. They run in the order of the default, and `policy` comes last.",
+        description="The checks to make. They run in the order of the default, then `policy`, then your own by import "
+        "path: `my_package.my_module:name`.",
         json_schema_extra=LLM,
     )
     min_rating: float = Field(
@@ -138,3 +139,8 @@ class JudgeConfig(Section):
         description="How many times a reply that cannot be parsed is asked for again.",
         json_schema_extra=LLM,
     )
+
+    @field_validator("checks")
+    @classmethod
+    def _known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(plugins.known(name, plugins.CHECKS) for name in given)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from datagen.checks import judging
 from datagen.inspect.story import Line, Step, Story
 
 SHOWN = 240  # characters of a passage or a question
-SHARES = {
-    "closed_book": "answered without the document",
-    "sufficiency": "answered from the evidence alone",
-    "pass_rate": "answered by the policy",
-}
 
 
 def show(story: Story, console: Console) -> None:
@@ -52,7 +48,8 @@ def _outcome(step: Step) -> str:
 
 def _findings(story: Story, stage: str) -> list[str]:
     if stage == "judge" and (found := story.judgement):
-        shares = [f"{what}: {found[share]:.0%}" for share, what in SHARES.items() if found[share] is not None]
+        figures = [check.figure for check in judging.bundled() if check.figure]
+        shares = [f"{of.label}: {found[of.column]:.0%}" for of in figures if found[of.column] is not None]
         rated = f"rated {found['rating']:.1f}" + (found["rating_reason"] and f": {found['rating_reason']}")
         return [rated, f"passed {', '.join(found['checks'])}", *shares]
     if stage == "select" and (found := story.selection):

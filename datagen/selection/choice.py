@@ -15,6 +15,7 @@ from datagen.executors import local as executors
 from datagen.selection import contamination, window
 from datagen.selection import near_duplicates as duplicates
 from datagen.selection import ranking as turns
+from datagen.selection.limit import Limit
 from datagen.selection.rows import Documents, Rows, codes
 from datagen.text import tokenizers
 
@@ -48,11 +49,13 @@ class Choice:
                 self.left[i] = Left(reason, detail(i), self.rows.qa_ids[instead[i]] if instead else None)
 
 
-def choose(rows: Rows, documents: Documents, texts: Texts, config: Config) -> tuple[dict[int, Window], dict[int, Left]]:
+def choose(
+    rows: Rows, documents: Documents, texts: Texts, limits: Iterable[Limit], config: Config
+) -> tuple[dict[int, Window], dict[int, Left]]:
     """The windows of the rows that are chosen, and why each of the others is not."""
     choice = Choice(rows, np.ones(len(rows), bool), {})
     order = _in_turn(choice, documents, config)
-    _within_limits(choice, config.select)
+    _within_limits(choice, limits, config.select)
     _once(choice, order, config.select)
     if config.select.decontaminate:
         _in_no_benchmark(choice, texts, config.select)
@@ -83,20 +86,14 @@ def _in_turn(choice: Choice, documents: Documents, config: Config) -> np.ndarray
     return order
 
 
-def _within_limits(choice: Choice, settings: SelectConfig) -> None:
-    """A share is NaN where its check was not made: it is beyond no limit."""
-    rows = choice.rows
-
-    def leave(setting: str, values: np.ndarray, sign: int, reason: str, said: str) -> None:
-        limit = np.float32(getattr(settings, setting))  # as the values are kept: 6.7 is not below 6.7
-        beyond = np.flatnonzero((values - limit) * sign > 0).tolist()
-        choice.leave(beyond, reason, lambda i: f"{said} {values[i]:.3g}, select.{setting} is {limit:.3g}")
-
-    leave("min_rating", rows.ratings, -1, "rating too low", "rated")
-    leave("max_closed_book", rows.closed_book, 1, "answered without the document", "share")
-    leave("min_sufficiency", rows.sufficiency, -1, "not answered from its evidence", "share")
-    leave("min_pass_rate", rows.pass_rates, -1, "too hard", "pass rate")
-    leave("max_pass_rate", rows.pass_rates, 1, "too easy", "pass rate")
+def _within_limits(choice: Choice, limits: Iterable[Limit], settings: SelectConfig) -> None:
+    """A figure is NaN where its check was not made: it is beyond no limit."""
+    for limit in limits:
+        values = choice.rows.figures[limit.column]
+        bound = np.float32(getattr(settings, limit.setting))  # as the values are kept: 6.7 is not below 6.7
+        beyond = np.flatnonzero(values > bound if limit.is_upper else values < bound).tolist()
+        details = {i: f"{limit.label} {values[i]:.3g}, select.{limit.setting} is {bound:.3g}" for i in beyond}
+        choice.leave(beyond, limit.reason, details.__getitem__)
 
 
 def _once(choice: Choice, order: np.ndarray, settings: SelectConfig) -> None:

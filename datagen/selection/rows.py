@@ -44,10 +44,7 @@ class Rows:
     doc_ids: list[str]
     clusters: np.ndarray  # (n,) int64: a number for each cluster
     documents: np.ndarray  # (n,) int64: the document's number in Documents
-    ratings: np.ndarray  # (n,) float32
-    closed_book: np.ndarray  # (n,) float32, as the next two; NaN where the judge did not look
-    sufficiency: np.ndarray
-    pass_rates: np.ndarray
+    figures: dict[str, np.ndarray]  # (n,) float32 by column; NaN where the judge did not look
     first: np.ndarray  # (n,) int64: the first chunk of the evidence
     last: np.ndarray
     questions: pa.Array  # (n,) strings
@@ -55,6 +52,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.qa_ids)
+
+    @property
+    def ratings(self) -> np.ndarray:
+        """(n,) float32, 0 to 10."""
+        return self.figures["rating"]
 
 
 def read(run: RunPaths) -> tuple[Rows, Documents]:
@@ -106,10 +108,7 @@ def gather(tables: Tables, documents: Documents) -> Rows:
         doc_ids=doc_ids,
         clusters=codes(table["cluster_id"].combine_chunks()),
         documents=np.array([documents.numbers[doc_id] for doc_id in doc_ids], np.int64),
-        ratings=table["rating"].to_numpy(),
-        closed_book=table["closed_book"].to_numpy(),
-        sufficiency=table["sufficiency"].to_numpy(),
-        pass_rates=table["pass_rate"].to_numpy(),
+        figures={name: table[name].to_numpy() for name in ("rating", *records.FIGURES)},
         first=chunks[offsets[:-1]],
         last=chunks[offsets[1:] - 1],
         questions=candidates["question"].take(np.array([at[q] for q in qa_ids], np.int64)).combine_chunks(),

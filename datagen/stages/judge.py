@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from datagen import prompts
-from datagen.checks import judging as judge_llm
-from datagen.checks.judging import Findings
+from datagen.checks import judging
+from datagen.checks.check import Findings
 from datagen.config.llm import EngineConfig
-from datagen.config.model import Config, engine_of
+from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.llm.base import Conversation
-from datagen.records import Candidate, Dropped, Judgement
+from datagen.records import FIGURES, Candidate, Dropped, Judgement
 from datagen.run import tables
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
@@ -27,7 +26,7 @@ from datagen.tasks.cloze.document import DocumentIndex
 def start(shard: Shard) -> list[Conversation]:
     """A conversation for each candidate; by the rules, it asks nothing."""
     if shard.config.judge.method == "llm":
-        return judge_llm.talk(shard)
+        return judging.talk(shard)
     texts, settings = shard.texts(), shard.config.judge
     limits = rules.Limits(
         min_evidence=shard.config.generate.min_evidence,
@@ -73,33 +72,20 @@ def _judgement(found: Findings, vector: np.ndarray) -> Judgement:
         ref_chunks=found.ref_chunks,
         redundant=found.redundant,
         alt_chunks=found.alt_chunks,
-        closed_book=found.closed_book,
-        sufficiency=found.sufficiency,
-        pass_rate=found.pass_rate,
         question_vector=vector,
+        **{name: found.figures.get(name) for name in FIGURES},
     )
 
 
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     """What the encoder is and what the prompts say."""
     found = {"encoder": encoder.identity(config.embed)}
-    if config.judge.method == "llm":
-        wanted = {*config.judge.checks, judge_llm.GRADE}
-        used = {name: prompt for name, prompt in judge_llm.load_prompts(config).items() if name in wanted}
-        used["again"] = prompts.load("again")
-        if "policy" in wanted:
-            used["task"] = prompts.load_task(config.dataset.prompt)
-        found |= {f"prompt {name}": prompt.digest for name, prompt in used.items()}
-    return found
+    return found | judging.fingerprints(config) if config.judge.method == "llm" else found
 
 
 def models(config: Config) -> list[EngineConfig]:
-    """The model that checks, and the one to be trained where its answers are wanted."""
-    settings = config.judge
-    if settings.method != "llm":
-        return []
-    policy = settings.policy_engine if "policy" in settings.checks else None
-    return [engine_of(config, "judge"), *([policy] if policy else [])]
+    """The models that check, where any does."""
+    return judging.models(config) if config.judge.method == "llm" else []
 
 
 def main_process_only(config: Config) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datagen import shards
-from datagen.checks import judging as judge_llm
+from datagen.checks import judging
 from datagen.checks.neighbours import Neighbours
 from datagen.config import model as configs
 from datagen.errors import ConfigError, StaleStage
@@ -311,4 +311,4 @@ def test_quality_cannot_be_switched_off():
 def test_a_prompt_for_no_check():
     config = configs.load(None, {"judge.method": "llm", "judge.prompts": {"lint": "x"}})
     with pytest.raises(ConfigError, match=r"'lint' has no prompt; those that do: quality, closed_book"):
-        judge_llm.load_prompts(config)
+        judging.load_prompts(config)

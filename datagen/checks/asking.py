@@ -1,0 +1,89 @@
+"""How a check asks: requests from its prompt, answers from some chunks in view, and whether an answer is right."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from datagen import prompts
+from datagen.checks.check import Case
+from datagen.config.llm import SamplingConfig
+from datagen.config.model import engine_of
+from datagen.grounding import tags, verify
+from datagen.llm import parsing as readers
+from datagen.llm.base import Completion, Request
+
+GRADE = "grade"
+SAMPLED = 1.0  # the temperature where several answers to the same are wanted, as in rollouts
+GUESS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"answerable": {"type": "boolean"}, "answer": {"type": "string"}},
+    "required": ["answerable", "answer"],
+    "additionalProperties": False,
+}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}, **GUESS["properties"]},
+    "required": ["reason", "answerable", "answer"],
+    "additionalProperties": False,
+}
+
+
+def is_right(case: Case, request: Request) -> Generator[Request, Completion, bool]:
+    """Whether the model gives the candidate's answer to a request for one."""
+    found = yield from answer(case, request)
+    return found is not None and (yield from grade(case, found))
+
+
+def answer(case: Case, request: Request) -> Generator[Request, Completion, str | None]:
+    """The answer to the question, or None: it can't be answered from what the request shows."""
+    return (yield from readers.ask(request, readers.read_answer, case.config.judge.max_parse_retries))
+
+
+def grade(case: Case, given: str) -> Generator[Request, Completion, bool]:
+    """Whether an answer says the same as the candidate's: the strings decide, and a model where they can't."""
+    said = verify.verdict(case.candidate.answer, given)
+    if said is not None:
+        return said
+    question, expected = plain(case.candidate.question), plain(case.candidate.answer)
+    wanted = request(case, GRADE, None, question=question, answer=expected, given=plain(given))
+    return (yield from readers.ask(wanted, readers.read_verdict, case.config.judge.max_parse_retries))
+
+
+def from_chunks(case: Case, check: str, chunks: Iterable[int]) -> Request:
+    """A request to answer from these chunks, shown in the order of the document."""
+    shown = passages(case, sorted(chunks))
+    return request(case, check, ANSWER, passages=shown, question=plain(case.candidate.question))
+
+
+def request(
+    case: Case, check: str, schema: dict[str, Any] | None, sample: int = 0, samples: int = 1, **values: str
+) -> Request:
+    """A request by the prompt of a check, or of `GRADE`, with these values of its variables."""
+    messages = [{"role": "user", "content": prompts.render(case.prompts[check], **values)}]
+    sampling = sampled(case.config.judge.sampling, samples)
+    model = engine_of(case.config, "judge").model or ""
+    return Request(model, messages, sampling, schema, sample, case.cluster.cluster_id, check)
+
+
+def sampled(sampling: SamplingConfig, n: int) -> dict[str, Any]:
+    """Several answers are drawn at a temperature; where none is to be sent, none is."""
+    sent = sampling.sent()
+    return sent | {"temperature": SAMPLED} if n > 1 and sent.get("temperature") == 0 else sent
+
+
+def passages(case: Case, chunks: Iterable[int]) -> str:
+    """These chunks of the document as a prompt shows them, numbered from 0."""
+    return tags.render_context([plain(case.texts[i]) for i in chunks])
+
+
+def plain(text: str) -> str:
+    """Text as it may stand in a prompt: what looks like a verdict, [[10]] or [[Yes]], is parted, so that a reply that
+    holds one does not quote it.
+    """
+    return text.replace("[[", "[ [").replace("]]", "] ]")
+
+
+def listed(chunks: Iterable[int]) -> str:
+    """Chunk numbers as a person reads them."""
+    return ", ".join(map(str, chunks))

@@ -1,0 +1,44 @@
+"""quality: a rating by weighted criteria. Source: LongRLVR (arXiv 2603.02146), whose procedure trusts it alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datagen.checks.asking import listed, passages, plain, request
+from datagen.checks.check import Case, Check, Findings, Judging, Rejected
+from datagen.llm import parsing as readers
+from datagen.selection.limit import Limit
+
+RATING: dict[str, Any] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}, "rating": {"type": "number", "minimum": 0, "maximum": 10}},
+    "required": ["reason", "rating"],
+    "additionalProperties": False,
+}
+
+
+def run(case: Case, found: Findings) -> Judging:
+    """Reject what is rated below `judge.min_rating`."""
+    local = {chunk: i for i, chunk in enumerate(case.cluster.chunk_indices)}
+    wanted = request(
+        case,
+        "quality",
+        RATING,
+        passages=passages(case, case.cluster.chunk_indices),
+        question=plain(case.candidate.question),
+        answer=plain(case.candidate.answer),
+        evidence=listed(local[i] for i in case.candidate.ref_chunks),
+    )
+    settings = case.config.judge
+    found.rating, found.rating_reason = yield from readers.ask(wanted, readers.read_rating, settings.max_parse_retries)
+    if found.rating < settings.min_rating:
+        detail = f"rated {found.rating:g}, judge.min_rating is {settings.min_rating:g}"
+        raise Rejected("rated too low", f"{detail}. {found.rating_reason}".strip())
+
+
+CHECK = Check(
+    "quality",
+    run,
+    prompt="judge-quality",
+    limits=(Limit("rating", "min_rating", "rating too low", "rated"),),
+)
