@@ -29,6 +29,10 @@ CHECKS = {  # in the order in which they run: the cheap ones first
     "completeness": "datagen.checks.completeness:CHECK",
     "policy": "datagen.checks.policy:CHECK",
 }
+TASKS = {
+    "extractive": "datagen.tasks.cloze.task:TASK",
+    "llm": "datagen.tasks.question:TASK",
+}
 
 
 def known(name: str, bundled: Mapping[str, str]) -> str:

@@ -94,7 +94,7 @@ def _table(section: type[Section]) -> str:
         if section in (Config, TrainConfig) and name in dict(_sections(section, "")):
             continue
         marks: Any = info.json_schema_extra or {}
-        mark = " †" if "runtime" in marks else " ‡" if "method" in marks else ""
+        mark = " †" if "runtime" in marks else " ‡" if "llm" in marks else ""
         lines.append(f"| `{name}`{mark} | {_default(info.default)} | {_meaning(info)} |")
     return "\n".join(lines) + "\n"
 

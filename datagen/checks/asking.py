@@ -9,7 +9,7 @@ from datagen import prompts
 from datagen.checks.check import Case
 from datagen.config.llm import SamplingConfig
 from datagen.config.model import engine_of
-from datagen.grounding import tags, verify
+from datagen.grounding import tags
 from datagen.llm import parsing as readers
 from datagen.llm.base import Completion, Request
 
@@ -41,10 +41,12 @@ def answer(case: Case, request: Request) -> Generator[Request, Completion, str |
 
 
 def grade(case: Case, given: str) -> Generator[Request, Completion, bool]:
-    """Whether an answer says the same as the candidate's: the strings decide, and a model where they can't."""
-    said = verify.verdict(case.candidate.answer, given)
-    if said is not None:
-        return said
+    """Whether an answer says the same as the candidate's: its task's score decides, and a model where that can't
+    tell.
+    """
+    score = case.score(case.candidate.answer, given)
+    if score is not None:
+        return score >= 1
     question, expected = plain(case.candidate.question), plain(case.candidate.answer)
     wanted = request(case, GRADE, None, question=question, answer=expected, given=plain(given))
     return (yield from readers.ask(wanted, readers.read_verdict, case.config.judge.max_parse_retries))

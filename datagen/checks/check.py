@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datagen.checks.neighbours import Neighbours
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
+from datagen.grounding.verify import Verifier
 from datagen.llm.base import Completion, Request
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster
@@ -36,7 +37,8 @@ class Findings:
 class Case:
     """A candidate and what it is judged by.
 
-    `texts` are all chunks of its document, `checks` those that are made, in order, `prompts` theirs by name.
+    `texts` are all chunks of its document, `checks` those that are made, in order, `prompts` theirs by name; `score`
+    is how its task scores answers.
     """
 
     candidate: Candidate
@@ -46,6 +48,7 @@ class Case:
     config: Config
     checks: Mapping[str, Check]
     prompts: Mapping[str, Prompt]
+    score: Verifier
 
 
 Judging = Generator[Request, Completion, None]

@@ -16,6 +16,7 @@ from datagen.checks.neighbours import Neighbours
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.errors import ConfigError
+from datagen.grounding.verify import Verifier
 from datagen.llm import parsing as readers
 from datagen.llm.base import Conversation
 from datagen.prompts import Prompt
@@ -26,14 +27,15 @@ from datagen.selection.limit import Limit
 SETTING = "judge.checks"
 
 
-def talk(shard: Shard) -> list[Conversation]:
-    """One conversation for each candidate."""
+def talk(shard: Shard, score: Verifier) -> list[Conversation]:
+    """One conversation for each candidate. `score` is how their task scores answers."""
     config, texts = shard.config, shard.texts()
     clusters = {c.cluster_id: c for c in shard.rows("cluster", Cluster)}
     candidates: list[Candidate] = shard.rows("generate", Candidate)
     neighbours, checks, loaded = Neighbours(shard, candidates, texts), chosen(config), load_prompts(config)
     return [
-        _judge(Case(c, clusters[c.cluster_id], texts[c.doc_id], neighbours, config, checks, loaded)) for c in candidates
+        _judge(Case(c, clusters[c.cluster_id], texts[c.doc_id], neighbours, config, checks, loaded, score))
+        for c in candidates
     ]
 
 

@@ -51,7 +51,7 @@ class Config(Section):
         for name in ("generate", "judge"):
             section = getattr(self, name)
             price = engine_of(self, name).price
-            if section.method == "llm" and self.max_cost and not price.prompt + price.completion:
+            if section.asks_model and self.max_cost and not price.prompt + price.completion:
                 raise ValueError(f"max_cost needs the prices of the model that {name} asks: set engine.price")
         return self
 
@@ -113,9 +113,7 @@ def _flattened(name: str, section: Section) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, info in type(section).model_fields.items():
         marks: Any = info.json_schema_extra or {}
-        if marks.get("runtime") or marks.get("method", getattr(section, "method", None)) != getattr(
-            section, "method", None
-        ):
+        if marks.get("runtime") or (marks.get("llm") and not section.asks_model):
             continue
         value = getattr(section, key)
         if isinstance(value, Section) and key != "engine":

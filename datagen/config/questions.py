@@ -16,10 +16,10 @@ QuestionType = Literal["multi-hop", "comparison", "aggregation", "temporal", "ca
 class GenerateConfig(Section):
     """How question, answer and evidence candidates are made."""
 
-    method: Literal["extractive", "llm"] = Field(
+    method: str = Field(
         default="extractive",
         description="How questions are made. extractive: fill-in-the-blank questions, without a model. llm: a language "
-        "model writes them.",
+        "model writes them. Or a task of your own by import path: `my_package.my_module:name`.",
     )
     candidates: int = Field(default=3, ge=1, description="Number of candidates per cluster.")
     min_evidence: int = Field(default=2, ge=1, description="Fewest chunks that a question may need.")
@@ -58,6 +58,16 @@ class GenerateConfig(Section):
         description="How many times a reply that cannot be parsed is asked for again.",
         json_schema_extra=LLM,
     )
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether the settings of a language model count; a task of one's own may use them."""
+        return self.method != "extractive"
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        return plugins.known(given, plugins.TASKS)
 
     @model_validator(mode="after")
     def _ordered(self) -> GenerateConfig:
@@ -139,6 +149,11 @@ class JudgeConfig(Section):
         description="How many times a reply that cannot be parsed is asked for again.",
         json_schema_extra=LLM,
     )
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether the settings of a language model count."""
+        return self.method == "llm"
 
     @field_validator("checks")
     @classmethod

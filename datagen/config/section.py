@@ -1,7 +1,7 @@
 """What every section of the configuration has in common.
 
 A field marked RUNTIME changes how the work is done and never a byte of what is written, so it is no part of any stage's
-identity. One marked with a method, such as LLM, counts only under that method.
+identity. One marked LLM counts only where the section's method asks a language model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 RUNTIME: dict[str, Any] = {"runtime": True}
-LLM: dict[str, Any] = {"method": "llm"}
+LLM: dict[str, Any] = {"llm": True}
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -19,6 +19,11 @@ class Section(BaseModel):
     """A group of settings: frozen, and strict about unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether the settings marked LLM count."""
+        return True
 
     @field_validator("*", mode="before")
     @classmethod

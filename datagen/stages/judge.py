@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from datagen import plugins
 from datagen.checks import judging
 from datagen.checks.check import Findings
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.embed import encoder
+from datagen.errors import ConfigError
 from datagen.llm.base import Conversation
 from datagen.records import FIGURES, Candidate, Dropped, Judgement
 from datagen.run import tables
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import Conversations, Stage
-from datagen.tasks.cloze import rules
-from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks import task
+from datagen.tasks.task import Prover
 
 
-def start(shard: Shard) -> list[Conversation]:
-    """A conversation for each candidate; by the rules, it asks nothing."""
+def start(shard: Shard) -> list[Conversation[Findings | Dropped]]:
+    """A conversation for each candidate; where the task's rules prove it, one that asks nothing."""
     if shard.config.judge.method == "llm":
-        return judging.talk(shard)
-    texts, settings = shard.texts(), shard.config.judge
-    limits = rules.Limits(
-        min_evidence=shard.config.generate.min_evidence,
-        max_question_chars=settings.max_question_chars,
-        max_answer_chars=settings.max_answer_chars,
+        return judging.talk(shard, task.chosen(shard.config).score)
+    prove, texts = _rules(shard.config), shard.texts()
+    candidates: dict[str, list[Candidate]] = {}
+    for candidate in shard.rows("generate", Candidate):
+        candidates.setdefault(candidate.doc_id, []).append(candidate)
+    provers = ((prove(texts[doc_id], shard.config), of) for doc_id, of in candidates.items())
+    return [_prove(candidate, prover) for prover, of in provers for candidate in of]
+
+
+def _rules(config: Config) -> Callable[[Sequence[str], Config], Prover]:
+    """What proves the task's candidates. Raises ConfigError if nothing does."""
+    if prove := task.chosen(config).prove:
+        return prove
+    raise ConfigError(
+        f"judge.method is rules, and no rules prove the questions of {config.generate.method}: use "
+        "`--set judge.method=llm`"
     )
 
-    @lru_cache(maxsize=1)  # candidates of a document stand together
-    def document(doc_id: str) -> DocumentIndex:
-        return DocumentIndex.build(texts[doc_id])
 
-    return [_prove(candidate, document, limits) for candidate in shard.rows("generate", Candidate)]
-
-
-def _prove(
-    candidate: Candidate, document: Callable[[str], DocumentIndex], limits: rules.Limits
-) -> Conversation[Findings | Dropped]:
+def _prove(candidate: Candidate, prove: Prover) -> Conversation[Findings | Dropped]:
     yield from ()
-    verdict = rules.check(candidate, document(candidate.doc_id), limits)
+    verdict = prove(candidate)
     if verdict.passed:
         return Findings(candidate, candidate.ref_chunks, verdict.rating, checks=list(verdict.checks))
     return Dropped("candidate", candidate.qa_id, candidate.doc_id, "rejected", verdict.reason, verdict.detail)
@@ -78,9 +81,12 @@ def _judgement(found: Findings, vector: np.ndarray) -> Judgement:
 
 
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:
-    """What the encoder is and what the prompts say."""
+    """What the encoder is, what the prompts say, and the sources of the user's own checks or rules."""
     found = {"encoder": encoder.identity(config.embed)}
-    return found | judging.fingerprints(config) if config.judge.method == "llm" else found
+    if config.judge.method == "llm":
+        return found | judging.fingerprints(config)
+    _rules(config)
+    return found | plugins.fingerprints(config.generate.method)
 
 
 def models(config: Config) -> list[EngineConfig]:

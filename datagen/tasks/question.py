@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from datagen import prompts
+from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.config.questions import QuestionType
 from datagen.grounding import tags
 from datagen.llm import parsing as readers
 from datagen.llm.base import Conversation, Request
 from datagen.llm.parsing import Unreadable
+from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
-from datagen.run.shard import Output, Shard
+from datagen.tasks.task import Made, Task
 
 KEYS = {"question", "answer", "evidence"}
 QUESTION_TYPES: dict[str, str] = {
@@ -36,35 +39,17 @@ QUESTION_TYPES: dict[str, str] = {
     "the other.",
     "counting": "counting. How many things of one kind the passages mention or imply, which are spread over them.",
 }
-SKIPPED, NO_CANDIDATE = "skipped by the model", "no candidate"
+SKIPPED = "skipped by the model"
 _NUMBERED = re.compile(r"\b(?:chunk|passage)s?[\s_#]*\d", re.IGNORECASE)
 assert QUESTION_TYPES.keys() == set(get_args(QuestionType))
 
 
-def talk(shard: Shard) -> list[Conversation]:
-    """One conversation for each sample of each cluster; it ends with a Candidate, or a Dropped that tells why not."""
-    texts, config = shard.texts(), shard.config
-    clusters: list[Cluster] = shard.rows("cluster", Cluster)
-    return [
-        _write(c, sample, texts[c.doc_id], config) for c in clusters for sample in range(config.generate.candidates)
-    ]
+def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config) -> list[Conversation[Made]]:
+    """One conversation for each sample of each cluster."""
+    return [_write(cluster, sample, texts, config) for cluster in clusters for sample in range(per_cluster(config))]
 
 
-def output(shard: Shard, results: list[Any]) -> Output:
-    """The candidates, and clusters that none came of."""
-    found = Output([])
-    for result in results:
-        (found.dropped if isinstance(result, Dropped) else found.rows).append(result)
-    alive = {candidate.cluster_id for candidate in found.rows}
-    failed = {d.row_id.rpartition("/")[0] for d in found.dropped if d.status == "failed"}
-    for cluster in shard.rows("cluster", Cluster):
-        if cluster.cluster_id not in alive:
-            status = "failed" if cluster.cluster_id in failed else "rejected"
-            found.dropped.append(Dropped("cluster", cluster.cluster_id, cluster.doc_id, status, NO_CANDIDATE, ""))
-    return found
-
-
-def request(cluster: Cluster, sample: int, texts: list[str], config: Config) -> tuple[Request, str]:
+def request(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> tuple[Request, str]:
     """The request for a candidate, and the kind of question it asks for."""
     settings, n = config.generate, len(cluster.chunk_indices)
     kind = question_type(cluster.cluster_id, sample, config)
@@ -101,7 +86,7 @@ def schema(n: int) -> dict[str, Any]:
     }
 
 
-def _write(cluster: Cluster, sample: int, texts: list[str], config: Config) -> Conversation[Candidate | Dropped]:
+def _write(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> Conversation[Made]:
     qa_id = f"{cluster.cluster_id}/q{sample}"
     asked, kind = request(cluster, sample, texts, config)
     settings = config.generate
@@ -112,11 +97,11 @@ def _write(cluster: Cluster, sample: int, texts: list[str], config: Config) -> C
             settings.max_parse_retries,
         )
     except readers.Gone as e:
-        return Dropped("candidate", qa_id, cluster.doc_id, "failed", e.reason, e.detail)
+        return [Dropped("candidate", qa_id, cluster.doc_id, "failed", e.reason, e.detail)]
     if made is None:
-        return Dropped("candidate", qa_id, cluster.doc_id, "rejected", SKIPPED, f"asked for: {kind}")
+        return [Dropped("candidate", qa_id, cluster.doc_id, "rejected", SKIPPED, f"asked for: {kind}")]
     question, answer, evidence = made
-    return Candidate(
+    candidate = Candidate(
         qa_id=qa_id,
         cluster_id=cluster.cluster_id,
         doc_id=cluster.doc_id,
@@ -130,6 +115,7 @@ def _write(cluster: Cluster, sample: int, texts: list[str], config: Config) -> C
         quotes=[],
         quote_chunks=[],
     )
+    return [candidate]
 
 
 def read(text: str, n: int, min_evidence: int) -> tuple[str, str, list[int]] | None:
@@ -154,3 +140,21 @@ def _text(reply: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Unreadable(f"no {key}", f'"{key}" must be a text that is not empty')
     return " ".join(value.split())
+
+
+def per_cluster(config: Config) -> int:
+    """The candidates that are asked for."""
+    return config.generate.candidates
+
+
+def models(config: Config) -> list[EngineConfig]:
+    """The model that writes the questions."""
+    return [engine_of(config, "generate")]
+
+
+def load_prompts(config: Config) -> dict[str, Prompt]:
+    """What the model is asked by, and asked again by."""
+    return {"generate": prompts.load(config.generate.prompt), "again": prompts.load("again")}
+
+
+TASK = Task("question", make, prompts=load_prompts, models=models, per_cluster=per_cluster)

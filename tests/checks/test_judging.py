@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from datagen import prompts, shards
-from datagen.checks import judging, quality
+from datagen.checks import quality
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.embed import encoder
@@ -36,7 +36,7 @@ def requests_of(run: Run) -> dict[str, Request]:
     found = {}
     for name in shards.names(f"{run.folder}/chunk"):
         shard = Shard(run.folder, name, run.config)
-        for candidate, talk in zip(shard.rows("generate", Candidate), judging.talk(shard), strict=True):
+        for candidate, talk in zip(shard.rows("generate", Candidate), judge.start(shard), strict=True):
             if (request := next(talk, None)) is not None:
                 found[candidate.qa_id] = request
     return found
@@ -232,7 +232,7 @@ def hostile(tmp_path) -> Run:
     ],
 )
 def test_only_the_reply_is_read(hostile, replies, expected):
-    (talk,) = judging.talk(Shard(hostile.folder, NAME, hostile.config))
+    (talk,) = judge.start(Shard(hostile.folder, NAME, hostile.config))
     content = next(talk).messages[0]["content"]
     shown = content[: content.index("The passages above are material")]
     assert all(shown.count(f"<CHUNK_{i}>") == shown.count(f"</CHUNK_{i}>") == 1 for i in range(4))

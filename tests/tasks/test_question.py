@@ -129,7 +129,7 @@ def test_kinds_are_drawn_without_repeats_as_long_as_there_are_some():
 def test_the_same_prompt_for_another_candidate_is_another_request(run):
     run.go(generate__question_types=["cause"])
     name = shards.names(f"{run.folder}/chunk")[0]
-    talks = generate_llm.talk(Shard(run.folder, name, run.config))
+    talks = generate.start(Shard(run.folder, name, run.config))
     asked = [next(talk) for talk in talks[:3]]
     assert len({request.key for request in asked}) == 3
     assert [request.sample for request in asked] == [0, 1, 2]

@@ -2,6 +2,6 @@
 
 from datagen.tasks.cloze.compose import Cloze, Shortage, candidates, numbered
 from datagen.tasks.cloze.document import DocumentIndex
-from datagen.tasks.cloze.rules import Limits, Verdict, check
+from datagen.tasks.cloze.rules import Limits, check
 
-__all__ = ["Cloze", "DocumentIndex", "Limits", "Shortage", "Verdict", "candidates", "check", "numbered"]
+__all__ = ["Cloze", "DocumentIndex", "Limits", "Shortage", "candidates", "check", "numbered"]

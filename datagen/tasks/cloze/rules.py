@@ -16,6 +16,7 @@ from datagen.tasks.cloze import prose, sentences
 from datagen.tasks.cloze.blanks import BLANK, blanked, context, given_away, without_blanks
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.words import is_unspaced, length, show, words
+from datagen.tasks.task import Verdict
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WINDOW = 8  # words around a blank that must not stand elsewhere around another term
@@ -63,21 +64,6 @@ class Limits:
     max_question_chars: int = 2000
     max_answer_chars: int = 200
     max_term_chunks: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Passed: a rating and the names of the checks. Rejected: a reason, and what was seen."""
-
-    rating: float
-    checks: tuple[str, ...]
-    reason: str = ""
-    detail: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether no rule failed."""
-        return not self.reason
 
 
 class Rule(NamedTuple):

@@ -1,0 +1,84 @@
+"""The task of fill-in questions: candidates without a model, and the rules that prove them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
+from datagen import prompts
+from datagen.config.model import Config
+from datagen.llm.base import Conversation
+from datagen.prompts import Prompt
+from datagen.records import Candidate, Cluster, Dropped
+from datagen.tasks.cloze import compose, rules
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.task import Made, Prover, Task
+
+
+def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config) -> list[Conversation[Made]]:
+    """A conversation for each cluster, which asks nothing."""
+    index = cache(partial(DocumentIndex.build, texts))  # kept while one of them still needs it
+    render = partial(render_question, load_prompts(config)["cloze"])
+    return [_candidates(cluster, index, render, config) for cluster in clusters]
+
+
+def _candidates(
+    cluster: Cluster, index: Callable[[], DocumentIndex], render: Callable[[Sequence[str]], str], config: Config
+) -> Conversation[Made]:
+    yield from ()
+    settings = config.generate
+    seed = hashlib.sha256(f"{config.seed}:{cluster.cluster_id}".encode()).digest()
+    made = compose.candidates(
+        index(),
+        cluster.chunk_indices,
+        settings.candidates,
+        random.Random(seed),
+        settings.min_evidence,
+        settings.max_evidence,
+        render,
+    )
+    if isinstance(made, compose.Shortage):
+        return [Dropped("cluster", cluster.cluster_id, cluster.doc_id, "rejected", made.reason, made.detail)]
+    return [
+        Candidate(
+            qa_id=f"{cluster.cluster_id}/q{i}",
+            cluster_id=cluster.cluster_id,
+            doc_id=cluster.doc_id,
+            sample=i,
+            generator="extractive",
+            question_type="cloze",
+            question=c.question,
+            answer=c.answer,
+            ref_chunks=c.ref_chunks,
+            terms=c.terms,
+            quotes=c.quotes,
+            quote_chunks=c.quote_chunks,
+        )
+        for i, c in enumerate(made)
+    ]
+
+
+def prove(texts: Sequence[str], config: Config) -> Prover:
+    """The rules, on one document."""
+    index = cache(partial(DocumentIndex.build, texts))
+    limits = rules.Limits(
+        min_evidence=config.generate.min_evidence,
+        max_question_chars=config.judge.max_question_chars,
+        max_answer_chars=config.judge.max_answer_chars,
+    )
+    return lambda candidate: rules.check(candidate, index(), limits)
+
+
+def render_question(prompt: Prompt, sentences: Sequence[str]) -> str:
+    """The fill-in question around the numbered sentences, by a prompt such as prompts/cloze.md."""
+    return prompts.render(prompt, n=len(sentences), sentences=compose.numbered(sentences))
+
+
+def load_prompts(config: Config) -> dict[str, Prompt]:
+    """What is around the sentences of a question."""
+    return {"cloze": prompts.load(config.generate.cloze_prompt)}
+
+
+TASK = Task("cloze", make, prove, prompts=load_prompts)
