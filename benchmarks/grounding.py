@@ -46,7 +46,7 @@ import numpy as np
 import yaml
 from transformers.utils import logging
 
-from datagen.train import world
+from datagen.train import world as worlds
 from datagen.train.world import World
 
 # Supervised steps with right citations, and with mostly wrong ones, and the learning rate of the latter: in `read` just
@@ -73,7 +73,7 @@ class Setting:
     steps: int = 200
     reading_steps: int = 0  # supervised, with right citations
     warm_steps: int = 1200  # supervised, with mostly wrong ones
-    right: float = world.RIGHT  # of the warm start's citations, on purpose; of the others one in 16 is right by luck
+    right: float = worlds.RIGHT  # of the warm start's citations, on purpose; of the others one in 16 is right by luck
 
     def name(self) -> str:
         return "-".join(str(value) for value in asdict(self).values() if value != "")
@@ -87,8 +87,8 @@ def write_data(folder: Path, setting: Setting) -> None:
         parts.append(("reading", "train", 12_000, 1.0, 0.2))
     for i, (name, split, n, right, ordered) in enumerate(parts):
         rng = np.random.default_rng([setting.seed, i])
-        rows = [world.row(setting.k, setting.world, right, ordered, rng, j) for j in range(n)]
-        world.write_split(folder / name, split, rows)
+        rows = [worlds.row(setting.k, setting.world, right, ordered, rng, j) for j in range(n)]
+        worlds.write_split(folder / name, split, rows)
 
 
 def train(setting: Setting, data: Path, out: Path, model: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def prepared(setting: Setting, root: Path) -> Path:
     folder = root / setting.name()
     with LOCK:
         write_data(folder, setting)
-        world.write_model(folder / "random", setting.world, setting.seed)
+        worlds.write_model(folder / "random", setting.world, setting.seed)
     return folder
 
 
@@ -206,7 +206,7 @@ def plot(results: Sequence[dict[str, Any]], file: Path) -> None:
                 places = (np.arange(len(means)) + 0.5) * SMOOTH
                 axis.plot(places, means, color=colour, linewidth=1, label="_" if i else reward)
         axis.axhline(
-            1 - (1 - 1 / world.CHUNKS[results[0]["world"]]) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":"
+            1 - (1 - 1 / worlds.CHUNKS[results[0]["world"]]) ** k, color="#bbbbbb", linewidth=0.8, linestyle=":"
         )  # by luck
         axis.set_title(f"k = {k}", fontsize=10)
         axis.set_ylim(0, 1.02)
