@@ -3,8 +3,9 @@
     python benchmarks/engine.py [throughput] [endpoints] [affinity] [memory] [--quick] [--requests N]
 
 The server (`tests/servers`) answers after a while, so many requests at a time, in a process of its own; the engine
-runs in a fresh one. Ideal is what the server's slots can do from the first moment to the last. It takes no notice of
-how long the last reply is on its way: a ratio of 1 cannot be reached, the less so the shorter the run.
+runs in a fresh one, and does all that a stage asks of it: shards of conversations, each reply journalled and fsynced
+before it is used. Ideal is what the server's slots can do from the first moment to the last. It takes no notice of how
+long the last reply is on its way: a ratio of 1 cannot be reached, the less so the shorter the run.
 
 throughput  256 slots, 2 s ± 50 % a reply
 endpoints   three such servers, but one is ten times slower and one is killed when half of the replies are back
@@ -31,12 +32,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from datagen.config.llm import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
 from datagen.llm.base import Request
+from datagen.llm.chat import ChatBackend
+from datagen.llm.cost import Budget
+from datagen.llm.drive import ShardJob, drive
 from datagen.llm.http import httpx
-from datagen.llm.openai import OpenAIEngine
 
 ROOT = Path(__file__).parents[1]
 SLOTS, LATENCY, SPREAD = 256, 2.0, 0.5
@@ -44,6 +48,7 @@ SLOWER = 10
 SIZES = {"throughput": 20_000, "endpoints": 20_000, "affinity": 3_200, "memory": 1_000_000}
 QUICK = {"throughput": 2_000, "endpoints": 4_000, "affinity": 800, "memory": 20_000}
 SHARED, PREFIX = 16, 2_000  # so many requests begin with the same text of so many characters
+SHARD = 500  # requests
 STEPS = 10  # how often memory is looked at
 
 
@@ -68,60 +73,61 @@ def serving(**options: Any) -> Iterator[Server]:
 
 @dataclass
 class Prompts:
-    """So many requests, each made as it is drawn. With a prefix, `SHARED` in a row begin with the same text."""
+    """So many requests, in shards, each made as its shard is opened. With a prefix, `SHARED` in a row begin alike."""
 
     total: int
     prefix: int = 0
     grouped: bool = False
-    drawn: int = 0
 
-    def __iter__(self) -> Prompts:
-        return self
-
-    def __next__(self) -> Request:
-        if self.drawn == self.total:
-            raise StopIteration
-        number, group = self.drawn, str(self.drawn // SHARED)
-        self.drawn += 1
+    def request(self, number: int) -> Request:
+        group = str(number // SHARED)
         shared = (f"Document {group}. " * (self.prefix // 10 + 1))[: self.prefix]
         messages = [{"role": "user", "content": f"{shared}Question {number}?"}]
         return Request("model", messages, {"max_tokens": 64}, group=group if self.grouped else "")
 
-    def __length_hint__(self) -> int:
-        return self.total - self.drawn
+    def jobs(self, folder: Path) -> Iterator[ShardJob]:
+        for start in range(0, self.total, SHARD):
+            numbers = range(start, min(start + SHARD, self.total))
+            name = f"{start:08d}"
+            yield ShardJob(name, folder / name, lambda llm, n=numbers: [llm.complete(self.request(i)) for i in n])
 
 
-def drive(
+def answer(
     urls: list[str], prompts: Prompts, *, concurrency: int = SLOTS, victim: int = 0, watch: bool = False
 ) -> dict[str, Any]:
     """Ask everything, in the process that runs this; kill the victim when half is back; print what memory it takes."""
     endpoints = tuple(EndpointConfig(base_url=url, max_concurrency=concurrency) for url in urls)
-    engine = OpenAIEngine(EngineConfig(model="model", endpoints=endpoints))
-    done, errors, tokens, cached, attempts = 0, Counter[str](), 0, 0, 0
-    killed_at, memory, step = 0.0, [], max(1, prompts.total // STEPS)
-    cpu, start = time.process_time(), time.perf_counter()
-    for completions in engine.ask(prompts):
-        for completion in completions:
-            done += 1
-            attempts += completion.attempts
-            tokens += completion.prompt_tokens
-            cached += completion.cached_tokens
-            if completion.error:
-                errors[completion.error] += 1
-            if watch and done % step == 0:
-                memory.append((done, resident("VmRSS")))
-                print(f"{done:>18,} requests {memory[-1][1]:>10.1f} MB", flush=True)
-        if victim and done >= prompts.total / 2 and not killed_at:
+    backend = ChatBackend(EngineConfig(model="model", endpoints=endpoints))
+    errors, tokens, cached, attempts = Counter[str](), 0, 0, 0
+    ended, killed_at, memory, step = 0, 0.0, [], max(1, prompts.total // STEPS)
+
+    def on_end(n: int) -> None:
+        nonlocal ended, killed_at
+        ended += n
+        if watch and ended % step == 0:
+            memory.append((ended, resident("VmRSS")))
+            print(f"{ended:>18,} requests {memory[-1][1]:>10.1f} MB", flush=True)
+        if victim and ended >= prompts.total / 2 and not killed_at:
             os.kill(victim, signal.SIGKILL)
             killed_at = time.perf_counter() - start
+
+    cpu, start = time.process_time(), time.perf_counter()
+    with TemporaryDirectory() as folder:
+        for job in drive(prompts.jobs(Path(folder)), backend, Budget(PriceConfig()), prompts.total, on_end):
+            for completion in job.results:
+                attempts += completion.attempts
+                tokens += completion.prompt_tokens
+                cached += completion.cached_tokens
+                if completion.error:
+                    errors[completion.error] += 1
+            job.journal.unlink()
     seconds = time.perf_counter() - start
     cpu = time.process_time() - cpu
-    engine.close()
     return {
-        "requests": done,
+        "requests": ended,
         "seconds": seconds,
-        "per_second": done / seconds,
-        "cpu_ms_per_request": cpu / done * 1000,
+        "per_second": ended / seconds,
+        "cpu_ms_per_request": cpu / ended * 1000,
         "peak_mb": resident("VmHWM"),
         "attempts": attempts,
         "errors": dict(errors),
@@ -132,9 +138,9 @@ def drive(
 
 
 def fresh(urls: list[str], prompts: Prompts, **options: Any) -> dict[str, Any]:
-    """`drive` in a process of its own."""
+    """`answer` in a process of its own."""
     with get_context("spawn").Pool(1) as pool:
-        return pool.apply(drive, (urls, prompts), options)
+        return pool.apply(answer, (urls, prompts), options)
 
 
 def resident(name: str) -> float:

@@ -8,8 +8,9 @@ process, then the stage is run offline.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from datagen import shards
@@ -17,10 +18,9 @@ from datagen.config.llm import PriceConfig
 from datagen.config.model import Config
 from datagen.executors import local as executors
 from datagen.llm import journal
-from datagen.llm.base import Completion, Request, draw
-from datagen.llm.converse import Driver, Talk
+from datagen.llm.base import Completion, Request, Stream
 from datagen.llm.cost import Budget
-from datagen.llm.journal import Journal
+from datagen.llm.drive import ShardJob, drive
 from datagen.records import Chunk, Cluster, Dropped
 from datagen.run import identity
 from datagen.run import ledger as ledgers
@@ -46,13 +46,18 @@ class Simulated:
     calls: Counter[str] = field(default_factory=Counter)  # by what they are for
     mistakes: dict[str, list[str]] = field(default_factory=dict)  # by the question's text: "check: what happened"
 
-    def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
-        ended = False
-        while not ended:
-            drawn, ended = draw(requests, AT_ONCE)
-            yield [self._completion(request) for request in drawn]
+    room = AT_ONCE
 
-    def close(self) -> None:
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        return self._completion(request)
+
+    def expect(self, n: int) -> None:
+        pass
+
+    def idle(self) -> None:
+        pass
+
+    async def close(self) -> None:
         pass
 
     def _completion(self, request: Request) -> Completion:
@@ -66,9 +71,8 @@ class Simulated:
 
 def run(stage: Stage, folder: str, config: Config, engine: Simulated) -> None:
     """Bring a stage that asks a model to its end."""
-    driver = Driver(_talks(stage, folder, config), Budget(PriceConfig()), expected=0)
-    for completions in engine.ask(driver):
-        driver.take(completions)
+    for _ in drive(_jobs(stage, folder, config), engine, Budget(PriceConfig()), expected=0):
+        pass
     run_offline(stage, folder, config)
 
 
@@ -86,11 +90,12 @@ class _Silent:
     def say(self, message: str) -> None: ...
 
 
-def _talks(stage: Stage, folder: str, config: Config) -> Iterator[Talk]:
+def _jobs(stage: Stage, folder: str, config: Config) -> Iterator[ShardJob]:
     place = RunPaths(folder).journals(stage.name)
     for name in RunPaths(folder).names("chunk"):
         assert isinstance(stage.work, Conversations)
-        yield Talk(name, stage.work.start(Shard(folder, name, config)), Journal(place / (name + journal.SUFFIX)))
+        begin = partial(stage.work.start, Shard(folder, name, config))
+        yield ShardJob(name, place / (name + journal.SUFFIX), begin)
 
 
 # The folders before `generate` ----------------------------------------------------------------------------------------

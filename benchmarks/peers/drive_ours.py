@@ -9,25 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
-from datagen.llm.base import Conversation, Request
-from datagen.llm.converse import Driver, Talk, hold
+from datagen.llm.base import LLM, Request
+from datagen.llm.chat import ChatBackend
 from datagen.llm.cost import Budget
-from datagen.llm.journal import Journal
-from datagen.llm.openai import OpenAIEngine
+from datagen.llm.drive import ShardJob, drive
 
 SHARD = 64
 
 
-def conversation(row: dict[str, Any]) -> Conversation[dict[str, Any]]:
+async def conversation(llm: LLM, row: dict[str, Any]) -> dict[str, Any]:
     sampling = {"max_tokens": 256, "temperature": 0.0}
-    completion = yield Request("model", [{"role": "user", "content": row["prompt"]}], sampling)
+    completion = await llm.complete(Request("model", [{"role": "user", "content": row["prompt"]}], sampling))
     return {"id": row["id"], "text": completion.text}
 
 
-def shards(rows: list[dict[str, Any]], work: Path) -> Iterator[Talk]:
+def shards(rows: list[dict[str, Any]], work: Path) -> Iterator[ShardJob]:
     for start in range(0, len(rows), SHARD):
-        name = f"{start // SHARD:05d}"
-        yield Talk(name, [conversation(row) for row in rows[start : start + SHARD]], Journal(work / f"{name}.jsonl"))
+        name, part = f"{start // SHARD:05d}", rows[start : start + SHARD]
+        yield ShardJob(name, work / f"{name}.jsonl", lambda llm, part=part: [conversation(llm, row) for row in part])
 
 
 def main() -> None:
@@ -40,10 +39,10 @@ def main() -> None:
 
     print("ready", flush=True)
     endpoint = EndpointConfig(base_url=args.url, max_concurrency=args.concurrency)
-    driver = Driver(shards(rows, Path(args.work)), Budget(PriceConfig()), len(rows))
+    backend = ChatBackend(EngineConfig(model="model", endpoints=(endpoint,)))
     with Path(args.replies).open("w") as f:
-        for talk in hold(driver, OpenAIEngine(EngineConfig(model="model", endpoints=(endpoint,)))):
-            f.writelines(json.dumps(result) + "\n" for result in talk.results)
+        for job in drive(shards(rows, Path(args.work)), backend, Budget(PriceConfig()), len(rows)):
+            f.writelines(json.dumps(result) + "\n" for result in job.results)
     print("done", flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from datagen import prompts
@@ -10,8 +10,8 @@ from datagen.checks.check import Case
 from datagen.config.llm import SamplingConfig
 from datagen.config.model import engine_of
 from datagen.grounding import tags
-from datagen.llm import parsing as readers
-from datagen.llm.base import Completion, Request
+from datagen.llm import parsing
+from datagen.llm.base import Request
 
 GRADE = "grade"
 SAMPLED = 1.0  # the temperature where several answers to the same are wanted, as in rollouts
@@ -29,18 +29,18 @@ ANSWER: dict[str, Any] = {
 }
 
 
-def is_right(case: Case, request: Request) -> Generator[Request, Completion, bool]:
+async def is_right(case: Case, request: Request) -> bool:
     """Whether the model gives the candidate's answer to a request for one."""
-    found = yield from answer(case, request)
-    return found is not None and (yield from grade(case, found))
+    found = await answer(case, request)
+    return found is not None and (await grade(case, found))
 
 
-def answer(case: Case, request: Request) -> Generator[Request, Completion, str | None]:
+async def answer(case: Case, request: Request) -> str | None:
     """The answer to the question, or None: it can't be answered from what the request shows."""
-    return (yield from readers.ask(request, readers.read_answer, case.config.judge.max_parse_retries))
+    return await parsing.ask(case.llm, request, parsing.read_answer, case.config.judge.max_parse_retries)
 
 
-def grade(case: Case, given: str) -> Generator[Request, Completion, bool]:
+async def grade(case: Case, given: str) -> bool:
     """Whether an answer says the same as the candidate's: its task's score decides, and a model where that can't
     tell.
     """
@@ -49,7 +49,7 @@ def grade(case: Case, given: str) -> Generator[Request, Completion, bool]:
         return score >= 1
     question, expected = plain(case.candidate.question), plain(case.candidate.answer)
     wanted = request(case, GRADE, None, question=question, answer=expected, given=plain(given))
-    return (yield from readers.ask(wanted, readers.read_verdict, case.config.judge.max_parse_retries))
+    return await parsing.ask(case.llm, wanted, parsing.read_verdict, case.config.judge.max_parse_retries)
 
 
 def from_chunks(case: Case, check: str, chunks: Iterable[int]) -> Request:

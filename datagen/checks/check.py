@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from datagen.checks.neighbours import Neighbours
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.grounding.verify import Verifier
-from datagen.llm.base import Completion, Request
+from datagen.llm.base import LLM
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster
 from datagen.selection.limit import Limit
@@ -38,7 +38,7 @@ class Case:
     """A candidate and what it is judged by.
 
     `texts` are all chunks of its document, `checks` those that are made, in order, `prompts` theirs by name; `score`
-    is how its task scores answers.
+    is how its task scores answers, `llm` answers requests.
     """
 
     candidate: Candidate
@@ -49,9 +49,7 @@ class Case:
     checks: Mapping[str, Check]
     prompts: Mapping[str, Prompt]
     score: Verifier
-
-
-Judging = Generator[Request, Completion, None]
+    llm: LLM
 
 
 @dataclass(frozen=True)
@@ -74,15 +72,15 @@ def _no_prompts(config: Config) -> dict[str, Prompt]:
 class Check:
     """One way to find out whether a candidate's label holds.
 
-    `run(case, findings)` is a conversation with a language model, which may ask nothing: it notes what it finds, and
-    raises Rejected where the candidate is not to be kept. `prompt` is a bundled prompt's name or a file, which
-    `judge.prompts` may replace; without one, it asks by no prompt of its own. `limits` are what `select` holds its
-    findings against. `engine` is the model that it asks besides the judge's, `more_prompts` are the prompts that
+    `run(case, findings)` is a coroutine that may await `case.llm.complete(request)`, or ask nothing: it notes what it
+    finds, and raises Rejected where the candidate is not to be kept. `prompt` is a bundled prompt's name or a file,
+    which `judge.prompts` may replace; without one, it asks by no prompt of its own. `limits` are what `select` holds
+    its findings against. `engine` is the model that it asks besides the judge's, `more_prompts` are the prompts that
     its requests are made of besides its own, by what a person calls them.
     """
 
     name: str
-    run: Callable[[Case, Findings], Judging]
+    run: Callable[[Case, Findings], Awaitable[None]]
     prompt: str = ""
     figure: Figure | None = None
     limits: tuple[Limit, ...] = ()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datagen.checks.asking import GUESS, is_right, plain, request
-from datagen.checks.check import Case, Check, Figure, Findings, Judging, Rejected
+from datagen.checks.check import Case, Check, Figure, Findings, Rejected
 from datagen.selection.limit import Limit
 
 
-def run(case: Case, found: Findings) -> Judging:
+async def run(case: Case, found: Findings) -> None:
     """Reject what is answered every time."""
     n, right = case.config.judge.closed_book_samples, 0
     for sample in range(n):
         wanted = request(case, "closed_book", GUESS, sample, n, question=plain(case.candidate.question))
-        right += yield from is_right(case, wanted)
+        right += await is_right(case, wanted)
     found.figures["closed_book"] = right / n
     if right == n:
         raise Rejected("answered without the document", f"{right} of {n} times")

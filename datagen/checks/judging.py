@@ -17,8 +17,8 @@ from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.errors import ConfigError
 from datagen.grounding.verify import Verifier
-from datagen.llm import parsing as readers
-from datagen.llm.base import Conversation
+from datagen.llm import parsing
+from datagen.llm.base import LLM, Conversation
 from datagen.prompts import Prompt
 from datagen.records import FIGURES, Candidate, Cluster, Dropped
 from datagen.run.shard import Shard
@@ -27,28 +27,28 @@ from datagen.selection.limit import Limit
 SETTING = "judge.checks"
 
 
-def talk(shard: Shard, score: Verifier) -> list[Conversation]:
+def talk(shard: Shard, score: Verifier, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     """One conversation for each candidate. `score` is how their task scores answers."""
     config, texts = shard.config, shard.texts()
     clusters = {c.cluster_id: c for c in shard.rows("cluster", Cluster)}
     candidates: list[Candidate] = shard.rows("generate", Candidate)
     neighbours, checks, loaded = Neighbours(shard, candidates, texts), chosen(config), load_prompts(config)
     return [
-        _judge(Case(c, clusters[c.cluster_id], texts[c.doc_id], neighbours, config, checks, loaded, score))
+        _judge(Case(c, clusters[c.cluster_id], texts[c.doc_id], neighbours, config, checks, loaded, score, llm))
         for c in candidates
     ]
 
 
-def _judge(case: Case) -> Conversation[Findings | Dropped]:
+async def _judge(case: Case) -> Findings | Dropped:
     candidate = case.candidate
     found = Findings(candidate, list(candidate.ref_chunks))
     try:
         for name, check in case.checks.items():
-            yield from check.run(case, found)
+            await check.run(case, found)
             found.checks.append(name)
     except Rejected as e:
         return Dropped("candidate", candidate.qa_id, candidate.doc_id, "rejected", *e.args)
-    except readers.Gone as e:
+    except parsing.NoReply as e:
         return Dropped("candidate", candidate.qa_id, candidate.doc_id, "failed", e.reason, e.detail)
     return found
 

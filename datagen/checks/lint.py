@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from datagen.checks.check import Case, Check, Findings, Judging, Rejected
+from datagen.checks.check import Case, Check, Findings, Rejected
 from datagen.config.model import Config
 from datagen.grounding import verify
 from datagen.records import Candidate
@@ -92,11 +92,10 @@ def _gives_away(question: str, answer: str) -> bool:
     return any(asked[i : i + len(wanted)] == wanted for i in range(len(asked) - len(wanted) + 1))
 
 
-def run(case: Case, found: Findings) -> Judging:
+async def run(case: Case, found: Findings) -> None:
     """Reject what something is wrong with."""
     if wrong := problem(case.candidate, case.cluster.chunk_indices, case.texts, case.config):
         raise Rejected(*wrong)
-    yield from ()
 
 
 CHECK = Check("lint", run)

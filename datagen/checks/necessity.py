@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datagen.checks.asking import from_chunks, is_right, listed
-from datagen.checks.check import Case, Check, Findings, Judging, Rejected
+from datagen.checks.check import Case, Check, Findings, Rejected
 
 
-def run(case: Case, found: Findings) -> Judging:
+async def run(case: Case, found: Findings) -> None:
     """Leave one out, and go on without it if the answer stays the same: what is left in the end is all needed.
 
     Fewer chunks than before have to suffice again, where that is checked.
     """
     for chunk in case.candidate.ref_chunks:
         rest = [i for i in found.ref_chunks if i != chunk]
-        if rest and (yield from is_right(case, from_chunks(case, "necessity", rest))):
+        if rest and (await is_right(case, from_chunks(case, "necessity", rest))):
             found.ref_chunks = rest
             found.redundant.append(chunk)
     least = case.config.generate.min_evidence
@@ -21,7 +21,7 @@ def run(case: Case, found: Findings) -> Judging:
         detail = f"chunks {listed(found.ref_chunks)} give the answer, generate.min_evidence is {least}"
         raise Rejected("fewer chunks are enough", detail)
     if found.redundant and "sufficiency" in case.checks:
-        yield from case.checks["sufficiency"].run(case, found)
+        await case.checks["sufficiency"].run(case, found)
 
 
 CHECK = Check("necessity", run, prompt="judge-necessity")

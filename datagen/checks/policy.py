@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datagen import prompts
 from datagen.checks.asking import grade, sampled
-from datagen.checks.check import Case, Check, Figure, Findings, Judging
+from datagen.checks.check import Case, Check, Figure, Findings
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.grounding import tags
-from datagen.llm import parsing as readers
+from datagen.llm import parsing
 from datagen.llm.base import Request
 from datagen.prompts import Prompt
 from datagen.selection.limit import Limit
 
 
-def run(case: Case, found: Findings) -> Judging:
+async def run(case: Case, found: Findings) -> None:
     """Sample `judge.policy_samples` responses, by the prompt of the dataset."""
     settings, right = case.config.judge, 0
     model = (policy_engine(case.config) or engine_of(case.config, "judge")).model or ""
@@ -26,13 +26,12 @@ def run(case: Case, found: Findings) -> Judging:
     messages = [{"role": "user", "content": content}]
     sampling = sampled(settings.sampling, settings.policy_samples)
     for sample in range(settings.policy_samples):
-        completion = yield Request(
-            model, messages, sampling, sample=sample, group=case.candidate.doc_id, check="policy"
-        )
+        asked = Request(model, messages, sampling, sample=sample, group=case.candidate.doc_id, check="policy")
+        completion = await case.llm.complete(asked)
         if completion.error:
-            raise readers.Gone(completion.error, completion.detail)
+            raise parsing.NoReply(completion.error, completion.detail)
         answer = tags.read_response(completion.text or "").answer  # none in the form asked for: not right
-        right += bool(answer) and (yield from grade(case, answer or ""))
+        right += bool(answer) and (await grade(case, answer or ""))
     found.figures["pass_rate"] = right / settings.policy_samples
 
 

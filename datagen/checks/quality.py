@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from datagen.checks.asking import listed, passages, plain, request
-from datagen.checks.check import Case, Check, Findings, Judging, Rejected
-from datagen.llm import parsing as readers
+from datagen.checks.check import Case, Check, Findings, Rejected
+from datagen.llm import parsing
 from datagen.selection.limit import Limit
 
 RATING: dict[str, Any] = {
@@ -17,7 +17,7 @@ RATING: dict[str, Any] = {
 }
 
 
-def run(case: Case, found: Findings) -> Judging:
+async def run(case: Case, found: Findings) -> None:
     """Reject what is rated below `judge.min_rating`."""
     local = {chunk: i for i, chunk in enumerate(case.cluster.chunk_indices)}
     wanted = request(
@@ -30,7 +30,9 @@ def run(case: Case, found: Findings) -> Judging:
         evidence=listed(local[i] for i in case.candidate.ref_chunks),
     )
     settings = case.config.judge
-    found.rating, found.rating_reason = yield from readers.ask(wanted, readers.read_rating, settings.max_parse_retries)
+    found.rating, found.rating_reason = await parsing.ask(
+        case.llm, wanted, parsing.read_rating, settings.max_parse_retries
+    )
     if found.rating < settings.min_rating:
         detail = f"rated {found.rating:g}, judge.min_rating is {settings.min_rating:g}"
         raise Rejected("rated too low", f"{detail}. {found.rating_reason}".strip())

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError
-from datagen.llm.base import Engine
+from datagen.llm.base import Backend
+
+BACKENDS = {  # by engine.kind: "module:class", imported when it is asked for; made of (settings, folder, others)
+    "openai": "datagen.llm.chat:ChatBackend",
+    "openai-batch": "datagen.llm.batch:BatchBackend",
+    "vllm": "datagen.llm.vllm:VLLMBackend",
+}
 
 
 def check(settings: EngineConfig, others: Sequence[EngineConfig], asks: bool) -> None:
@@ -18,22 +25,13 @@ def check(settings: EngineConfig, others: Sequence[EngineConfig], asks: bool) ->
     if others and any(engine.kind != "openai" for engine in (settings, *others)):
         raise ConfigError("a stage that asks two models needs servers for both: set engine.kind to openai")
     if asks:
-        start(settings, "", others).close()
+        start(settings, "", others)
 
 
-def start(settings: EngineConfig, folder: str, others: Sequence[EngineConfig] = ()) -> Engine:
-    """The engine that the settings name, for requests to its model and to those of the others (see `check`).
+def start(settings: EngineConfig, folder: str, others: Sequence[EngineConfig] = ()) -> Backend:
+    """The backend that the settings name, for requests to its model and to those of the others (see `check`).
 
-    `folder` is where it may keep what must survive a crash.
+    `folder` is where it may keep what must survive a crash. Raises ConfigError, and MissingExtra without its package.
     """
-    if settings.kind == "openai":
-        from datagen.llm.openai import OpenAIEngine
-
-        return OpenAIEngine(settings, others)
-    if settings.kind == "openai-batch":
-        from datagen.llm.batch import BatchEngine
-
-        return BatchEngine(settings, folder)
-    from datagen.llm.vllm import VLLMEngine
-
-    return VLLMEngine(settings)
+    module, name = BACKENDS[settings.kind].split(":")
+    return getattr(import_module(module), name)(settings, folder, others)

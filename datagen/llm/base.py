@@ -1,8 +1,8 @@
-"""What a stage asks of a language model and what it gets back: requests in, completions out as they finish."""
+"""What is asked of a language model and what comes back: requests, completions, and who turns one into the other."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -53,38 +53,37 @@ class Completion:
     check: str = ""  # the request's
 
 
-class Closed(Exception):
-    """The engine was closed while it was asked."""
+Stream = Callable[[str], None]  # is given the text of a reply, piece by piece, as the model writes it
 
 
-class Engine(Protocol):
-    def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
-        """Send requests and yield their completions as they finish, in groups of those that are there.
+class LLM(Protocol):
+    """Whoever can be asked: what a conversation is given, and each backend."""
 
-        Requests are drawn as there is room for them. None means: nothing until a completion was taken; if none is to
-        come, an empty list is yielded. `operator.length_hint(requests)` tells how many will still follow, if known.
-        Every request gets exactly one completion. Raises EngineError when going on makes no sense.
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        """The completion of a request. It has an `error` where no reply could be had.
+
+        `stream` hears the text as it is written, for a user who waits. Raises UserError when going on makes no sense.
         """
         ...
 
-    def close(self) -> None:
-        """Give up what is held. Called from another thread, it makes an `ask` that waits raise Closed."""
-        ...
+
+class Backend(LLM, Protocol):
+    """Where requests are answered. Everything is called from one event loop, which may not be the same next time.
+
+    `room`: how many requests it makes good use of at once. All other methods may stay as they are.
+    """
+
+    room: int
+
+    def expect(self, n: int) -> None:
+        """Told, as conversations are begun: how many more are still to come, besides those that ask already."""
+
+    def idle(self) -> None:
+        """Told when nothing more is asked before a reply is given, and all that were given are on disk."""
+
+    async def close(self) -> None:
+        """Give up what is held. It may be asked again, in another event loop."""
 
 
-def draw(requests: Iterator[Request | None], room: int) -> tuple[list[Request], bool]:
-    """(as many requests as there is room for and are ready, whether there will be no more)."""
-    drawn: list[Request] = []
-    while len(drawn) < room:
-        try:
-            request = next(requests)
-        except StopIteration:
-            return drawn, True
-        if request is None:
-            break
-        drawn.append(request)
-    return drawn, False
-
-
-# A dialogue with a model about one thing: it yields requests, is sent their completions and returns what it learned.
-Conversation = Generator[Request, Completion, R]
+# About one thing: an `async` function that asks an LLM as often as it likes, and returns what it learned.
+Conversation = Coroutine[Any, Any, R]

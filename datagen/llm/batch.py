@@ -1,31 +1,32 @@
 """OpenAI's batch API: half the price, within a day.
 
-Requests travel in parcels, one a batch. What is in a parcel is on disk before its batch is created, and until the last
-of its answers was taken. So an interrupt leaves the batches running at the server, paid for, and the same command finds
-them again, though the kill came before the server's reply: each is looked for by the key in its metadata. To call a
+What is in a batch is on disk before the batch is created, and until the last of its answers is in a journal. So an
+interrupt leaves the batches running at the server, paid for, and the same command finds them again, though the kill
+came before the server's reply: each is looked for by the key in its metadata. To call a
 batch off, cancel it at the server; what it had not done is submitted again by the next run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Generator, Iterator
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from operator import length_hint
 from typing import Any
 
 from openai.types import Batch
 
 from datagen import shards
 from datagen.config.llm import EngineConfig
-from datagen.errors import EngineError
-from datagen.llm import http_errors as replies
-from datagen.llm.base import Closed, Completion, Request
+from datagen.errors import ConfigError, EngineError
+from datagen.llm import http_errors
+from datagen.llm.base import Backend, Completion, Request, Stream
 from datagen.llm.batch_api import BatchAPI
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import Failure
@@ -42,7 +43,7 @@ NOBODYS_FAULT = {"model_not_found", "insufficient_quota", "billing_hard_limit_re
 
 
 @dataclass
-class Parcel:
+class BatchJob:
     """Requests sent together. `attempts`, by request key, counts this one."""
 
     key: str
@@ -60,14 +61,14 @@ class Parcel:
         shards.write_json(self.path(folder), vars(self))
 
     @classmethod
-    def load(cls, path: str) -> Parcel:
+    def load(cls, path: str) -> BatchJob:
         stored: Any = shards.read_json(path)
         return cls(**stored)
 
 
 @dataclass
 class Draft:
-    """A parcel being packed. Its lines go to a file, as a batch may be larger than memory likes."""
+    """A job being packed. Its lines go to a file, as a batch may be larger than memory likes."""
 
     lines: Any = field(default_factory=tempfile.TemporaryFile)
     size: int = 0
@@ -75,7 +76,7 @@ class Draft:
     attempts: dict[str, int] = field(default_factory=dict)
 
 
-class BatchEngine:
+class BatchBackend(Backend):
     """Raises ConfigError at once for a missing key or more than one endpoint. `folder` is on a local disk.
 
     The other arguments are limits and seconds, as the constants say.
@@ -85,6 +86,7 @@ class BatchEngine:
         self,
         settings: EngineConfig,
         folder: str,
+        others: Sequence[EngineConfig] = (),
         *,
         most_requests: int = MOST_REQUESTS,
         most_bytes: int = MOST_BYTES,
@@ -96,64 +98,130 @@ class BatchEngine:
         self.folder = shards.join(folder, "batches")
         self.most_requests, self.most_bytes, self.most_batches = most_requests, most_bytes, most_batches
         self.polls, self.settled = polls, settled
+        self.room = most_requests * most_batches
         self.api = BatchAPI(settings, self.pause)
-        self.closed = threading.Event()
+        self._closed = threading.Event()
+        self._new: list[Request] = []
+        self._futures: dict[str, asyncio.Future[Completion]] = {}  # by request key
+        self._idle = asyncio.Event()  # nothing more comes before a reply is given
+        self._safe = True  # all that were given are on disk
+        self._worker: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._session: _Session | None = None
 
-    def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
-        session, ended = _Session(self), False
-        while True:
-            ended = ended or session.draw(requests)
-            session.send()
-            if session.waiting:
-                if done := session.collect():
-                    yield done
-                session.settle()
-            elif ended:
-                return
-            else:
-                yield []
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        """The reply, some time within a day. Raises ConfigError for a `stream`, EngineError as `BatchAPI` does, when a
+        batch is unknown, or when most requests fail.
+        """
+        if stream:
+            raise ConfigError("engine.kind openai-batch writes no reply piece by piece: set engine.kind to openai")
+        future = self._futures[request.key] = asyncio.get_running_loop().create_future()
+        self._new.append(request)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        try:
+            return await future
+        finally:
+            self._safe = False
 
-    def close(self) -> None:
-        self.closed.set()
+    def idle(self) -> None:
+        self._safe = True
+        self._idle.set()
+
+    async def close(self) -> None:
+        """Leave the batches running at the server. Raises EngineError when most requests failed."""
+        self._closed.set()
+        if self._worker:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+        thread, session = self._thread, self._session
+        self._thread = self._session = self._worker = None
+        self._idle, self._new, self._futures = asyncio.Event(), [], {}
+        if thread:
+            try:
+                if session and self._safe:
+                    await asyncio.get_running_loop().run_in_executor(thread, session.settle)
+            finally:
+                thread.shutdown()
 
     def pause(self, seconds: float) -> None:
-        if self.closed.wait(seconds):
-            raise Closed
+        if self._closed.wait(seconds):
+            raise _Closed
+
+    async def _work(self) -> None:
+        """Send what was asked and hand over what is answered, turn by turn, in a thread."""
+        self._closed.clear()
+        loop = asyncio.get_running_loop()
+        thread = self._thread = self._thread or ThreadPoolExecutor(1, "batch")
+        try:
+            session = await loop.run_in_executor(thread, _Session, self)
+            self._session = session
+            done: list[Completion] = []
+            while True:
+                if done or not session.busy:
+                    await self._idle.wait()
+                self._idle.clear()
+                new, self._new = self._new, []
+                done = await loop.run_in_executor(thread, session.turn, new)
+                if done:
+                    self._safe = False
+                    self._idle.clear()
+                for completion in done:
+                    future = self._futures.pop(completion.key)
+                    if not future.done():
+                        future.set_result(completion)
+        except Exception as e:
+            for future in self._futures.values():
+                if not future.done():
+                    future.set_exception(e)
+            self._futures.clear()
+            self._worker = None
+
+
+class _Closed(Exception):
+    """Whoever asked has gone."""
 
 
 class _Session:
-    """`waiting` has the parcels on their way, each with the requests that somebody waits for."""
+    """`waiting` has the jobs on their way, each with the requests that somebody waits for."""
 
-    def __init__(self, engine: BatchEngine) -> None:
+    def __init__(self, engine: BatchBackend) -> None:
         self.engine, self.api, self.settings, self.folder = engine, engine.api, engine.settings, engine.folder
-        self.waiting: dict[str, tuple[Parcel, dict[str, Request]]] = {}  # by the parcel's key
+        self.waiting: dict[str, tuple[BatchJob, dict[str, Request]]] = {}  # by the job's key
+        self.queue: deque[Request] = deque()  # for which there was no room yet
         self.drafts: dict[str, Draft] = {}  # by model: a batch has one
         self.again: list[tuple[Request, int]] = []  # with the attempt that it will be
-        self.opened: list[tuple[Parcel, set[str]]] = []  # with the request keys that are done with
+        self.opened: list[tuple[BatchJob, set[str]]] = []  # with the request keys that are done with
         self.lacks: set[str] = set()  # what of the API the server does not take, as it turned out
         self.proven: set[str] = set()
         self.crowded = self.refused = False
         self.outcomes: Counter[str] = Counter()  # errors, "" for a reply
         self.last_error = ""
         self.fatal = ""
-        self.known = self._remembered()  # request key → parcel
+        self.known = self._remembered()  # request key → job
 
-    def draw(self, requests: Iterator[Request | None]) -> bool:
-        """Take what there is, as far as there is room for it. Whether that was all there will be."""
-        while len(self.waiting) < self.engine.most_batches:
-            hint = length_hint(requests, -1)
-            try:
-                request = next(requests)
-            except StopIteration:
-                return True
-            if request is not None:
-                if parcel := self.known.get(request.key):
-                    self.waiting.setdefault(parcel.key, (parcel, {}))[1][request.key] = request
-                else:
-                    self._pack(request, 1)
-            elif length_hint(requests, -1) == hint:  # else a shard was opened that had nothing to ask
-                return False
-        return False
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way, or to be sent again."""
+        return bool(self.waiting or self.again or self.drafts or self.queue)
+
+    def turn(self, requests: list[Request]) -> list[Completion]:
+        """Take requests, send what there is room for, and wait until a batch has ended. What it returned before
+        is on disk. Nothing comes of batches that are all sent again.
+        """
+        self.settle()
+        self.queue.extend(requests)
+        while self.queue and len(self.waiting) < self.engine.most_batches:
+            request = self.queue.popleft()
+            if job := self.known.get(request.key):
+                self.waiting.setdefault(job.key, (job, {}))[1][request.key] = request
+            else:
+                self._pack(request, 1)
+        self.send()
+        done = self.collect() if self.waiting else []
+        if not done:
+            self.settle()
+        return done
 
     def send(self) -> None:
         """Submit all that is to be sent, unless there is no room for it yet."""
@@ -174,17 +242,17 @@ class _Session:
         while True:
             done: list[Completion] = []
             ended: set[str] = set()
-            for parcel, wanted in list(self.waiting.values()):
-                batch = self.api.retrieve(parcel.batch)
+            for job, wanted in list(self.waiting.values()):
+                batch = self.api.retrieve(job.batch)
                 if batch is None:
                     raise EngineError(
-                        f"{self.api.url} knows nothing of {parcel.batch}, which has {len(wanted):,} of the requests. "
-                        f"Was it sent with another key? Delete {parcel.path(self.folder)} to submit it anew"
+                        f"{self.api.url} knows nothing of {job.batch}, which has {len(wanted):,} of the requests. "
+                        f"Was it sent with another key? Delete {job.path(self.folder)} to submit it anew"
                     )
                 if batch.status in ENDED:
                     ended.add(batch.status)
-                    del self.waiting[parcel.key]
-                    done += self._open(parcel, wanted, batch)
+                    del self.waiting[job.key]
+                    done += self._open(job, wanted, batch)
             if ended:
                 self.crowded &= ended == {"failed"}
                 return done
@@ -193,8 +261,8 @@ class _Session:
 
     def settle(self) -> None:
         """What was collected has been taken. Raises EngineError when there is no point in going on."""
-        for parcel, done in self.opened:
-            self._strike(parcel, done)
+        for job, done in self.opened:
+            self._strike(job, done)
         self.opened = []
         n, failed = self.outcomes.total(), self.outcomes.total() - self.outcomes[""]
         if not self.fatal and n >= ENOUGH and failed > self.settings.max_error_rate * n:
@@ -206,7 +274,7 @@ class _Session:
         if self.fatal:
             raise EngineError(self.fatal)
 
-    def _open(self, parcel: Parcel, wanted: dict[str, Request], batch: Batch) -> list[Completion]:
+    def _open(self, job: BatchJob, wanted: dict[str, Request], batch: Batch) -> list[Completion]:
         done: dict[str, Completion] = {}
         failures = dict.fromkeys(wanted, self._why_missing(batch))
         seconds = max(0, (batch.completed_at or batch.created_at) - batch.created_at)
@@ -215,19 +283,19 @@ class _Session:
                 key = str(row.get("custom_id"))
                 if key not in wanted:
                     continue
-                outcome = self._read(key, row, batch, parcel.attempts[key], seconds)
+                outcome = self._read(key, row, batch, job.attempts[key], seconds)
                 if isinstance(outcome, Completion):
                     done[key] = outcome
-                    if wanted[key].schema and "json_schema" not in parcel.lacks:
+                    if wanted[key].schema and "json_schema" not in job.lacks:
                         self.proven.add("json_schema")
                 else:
                     failures[key] = outcome
-        self.opened.append((parcel, set(wanted)))
+        self.opened.append((job, set(wanted)))
         self.outcomes[""] += len(done)
         if batch.status == "failed":
             self._refuse(batch)
         left = [(wanted[key], failure) for key, failure in failures.items() if key not in done]
-        failed = [found for request, failure in left if (found := self._fail(parcel, request, failure))]
+        failed = [found for request, failure in left if (found := self._fail(job, request, failure))]
         self.outcomes.update(completion.error for completion in failed)
         return [*done.values(), *failed]
 
@@ -236,11 +304,11 @@ class _Session:
         if not isinstance(response, dict):
             code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", error)
             reason = f"batch {batch.status}" if batch.status != "completed" else "server error"
-            return Failure(reason, self.api.clean(replies.clipped(f"{code}: {message}")), retryable=True)
+            return Failure(reason, self.api.clean(http_errors.clipped(f"{code}: {message}")), retryable=True)
         status, body = response.get("status_code"), response.get("body")
         try:
             if isinstance(status, int) and status >= 400:
-                failure = replies.failure(status, body)
+                failure = http_errors.failure(status, body)
                 return Failure(
                     failure.reason,
                     self.api.clean(failure.detail),
@@ -248,16 +316,16 @@ class _Session:
                     failure.about_endpoint,
                     failure.lacks,
                 )
-            return replies.completion(key, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)
-        except replies.Unusable as e:
+            return http_errors.completion(key, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)
+        except http_errors.Unusable as e:
             return Failure("garbled reply", self.api.clean(str(e)), retryable=True)
 
-    def _fail(self, parcel: Parcel, request: Request, failure: Failure) -> Completion | None:
+    def _fail(self, job: BatchJob, request: Request, failure: Failure) -> Completion | None:
         """A request that got no reply: it is sent again, or this is its completion, or none will fare better."""
-        attempts = parcel.attempts[request.key]
-        if failure.about_endpoint and (failure.reason == replies.NO_QUOTA or not self.outcomes[""]):
+        attempts = job.attempts[request.key]
+        if failure.about_endpoint and (failure.reason == http_errors.NO_QUOTA or not self.outcomes[""]):
             self.fatal = f"{self.api.url} refuses every request: {failure.detail}"
-        elif failure.lacks and failure.lacks not in {*parcel.lacks, *self.proven}:
+        elif failure.lacks and failure.lacks not in {*job.lacks, *self.proven}:
             self.lacks.add(failure.lacks)
             self.again.append((request, attempts))
         elif failure.reason == CROWDED:
@@ -283,7 +351,7 @@ class _Session:
                 return Failure(CROWDED, "", retryable=True)
             errors = (batch.errors.data if batch.errors else None) or []
             said = "; ".join(f"{e.code}: {e.message}" for e in errors[:3])
-            return Failure("batch failed", self.api.clean(replies.clipped(said)), retryable=True)
+            return Failure("batch failed", self.api.clean(http_errors.clipped(said)), retryable=True)
         detail = f"{batch.id} holds no answer"
         return Failure("no reply" if batch.status == "completed" else f"batch {batch.status}", detail, retryable=True)
 
@@ -304,51 +372,51 @@ class _Session:
 
     def _submit(self, draft: Draft) -> None:
         self.api.greet()
-        parcel = Parcel(uuid.uuid4().hex, self.api.url, time.time(), draft.attempts, sorted(self.lacks))
-        parcel.save(self.folder)
+        job = BatchJob(uuid.uuid4().hex, self.api.url, time.time(), draft.attempts, sorted(self.lacks))
+        job.save(self.folder)
         with draft.lines:
-            parcel.file = self.api.upload(draft.lines)
-        parcel.sent = time.time()
-        parcel.save(self.folder)
-        parcel.batch = self.api.create(parcel.file, parcel.key)
-        parcel.save(self.folder)
-        self.waiting[parcel.key] = parcel, draft.wanted
-        self.known |= dict.fromkeys(draft.wanted, parcel)
+            job.file = self.api.upload(draft.lines)
+        job.sent = time.time()
+        job.save(self.folder)
+        job.batch = self.api.create(job.file, job.key)
+        job.save(self.folder)
+        self.waiting[job.key] = job, draft.wanted
+        self.known |= dict.fromkeys(draft.wanted, job)
 
-    def _remembered(self) -> dict[str, Parcel]:
-        """The request keys in parcels of earlier runs, and where they are. Later parcels have what was sent again."""
+    def _remembered(self) -> dict[str, BatchJob]:
+        """The request keys in jobs of earlier runs, and where they are. Later jobs have what was sent again."""
         names = [name for name in shards.listing(self.folder) if name.endswith(".json")]
-        stored = [Parcel.load(shards.join(self.folder, name)) for name in names]
-        here = sorted((parcel for parcel in stored if parcel.url == self.api.url), key=lambda parcel: parcel.sent)
-        unsure: dict[str, Parcel] = {}
-        for parcel in here:
-            if not parcel.file or time.time() - parcel.sent > KEPT:
-                shards.remove(parcel.path(self.folder))
-            elif not parcel.batch:
-                unsure[parcel.key] = parcel
+        stored = [BatchJob.load(shards.join(self.folder, name)) for name in names]
+        here = sorted((job for job in stored if job.url == self.api.url), key=lambda job: job.sent)
+        unsure: dict[str, BatchJob] = {}
+        for job in here:
+            if not job.file or time.time() - job.sent > KEPT:
+                shards.remove(job.path(self.folder))
+            elif not job.batch:
+                unsure[job.key] = job
         while unsure:
             for key, id in self.api.find(set(unsure)).items():
-                parcel = unsure.pop(key)
-                parcel.batch = id
-                parcel.save(self.folder)
-            for key in [key for key, parcel in unsure.items() if time.time() - parcel.sent >= self.engine.settled]:
+                job = unsure.pop(key)
+                job.batch = id
+                job.save(self.folder)
+            for key in [key for key, job in unsure.items() if time.time() - job.sent >= self.engine.settled]:
                 shards.remove(unsure.pop(key).path(self.folder))
             if unsure:
                 self.engine.pause(self.engine.polls[0])
-        self.lacks.update(*(parcel.lacks for parcel in here))
-        found = [parcel for parcel in here if parcel.batch and time.time() - parcel.sent <= KEPT]
-        return {key: parcel for parcel in found for key in parcel.attempts}
+        self.lacks.update(*(job.lacks for job in here))
+        found = [job for job in here if job.batch and time.time() - job.sent <= KEPT]
+        return {key: job for job in found for key in job.attempts}
 
-    def _strike(self, parcel: Parcel, done: set[str]) -> None:
-        """Strike out requests, and the parcel with its last: others may still be asked for under other settings."""
-        for key in done & parcel.attempts.keys():
-            del parcel.attempts[key]
-            if self.known.get(key) is parcel:
+    def _strike(self, job: BatchJob, done: set[str]) -> None:
+        """Strike out requests, and the job with its last: others may still be asked for under other settings."""
+        for key in done & job.attempts.keys():
+            del job.attempts[key]
+            if self.known.get(key) is job:
                 del self.known[key]
-        if parcel.attempts:
-            parcel.save(self.folder)
+        if job.attempts:
+            job.save(self.folder)
         else:
-            shards.remove(parcel.path(self.folder))
+            shards.remove(job.path(self.folder))
 
 
 def _codes(batch: Batch) -> set[str]:

@@ -14,13 +14,14 @@ from openai.types import Batch, FileObject
 
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError
-from datagen.llm import http_errors as replies
-from datagen.llm.endpoint import NO_KEY, address, api_key, client_arguments
+from datagen.llm import http_errors
+from datagen.llm.endpoint import address, client_arguments, key_cleaner
 from datagen.llm.http import httpx
-from datagen.llm.openai import BACK_OFF, PATIENCE_AT_FIRST, retry_after
+from datagen.llm.pool import PATIENCE_AT_FIRST, retry_after
 
 T = TypeVar("T")
 MARK = "longrlvr_batch"  # in a batch's metadata: what it is known by before its id is
+BACK_OFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30, jitter=1)
 TIMEOUT = 120.0  # seconds without a byte
 
 
@@ -41,7 +42,7 @@ class BatchAPI:
         self.settings = settings
         self.pause = pause
         self.url = address(endpoint)
-        self.key = api_key(endpoint)
+        self.clean = key_cleaner([endpoint])
         self.reached = False  # it has answered once
         timeout = min(TIMEOUT, settings.timeout)
         self.client = openai.OpenAI(**client_arguments(endpoint), timeout=timeout)
@@ -115,10 +116,6 @@ class BatchAPI:
                 if isinstance(row, dict):
                     yield row
 
-    def clean(self, text: str) -> str:
-        """Servers like to repeat the key that they refuse."""
-        return text if self.key == NO_KEY else text.replace(self.key, "…")
-
     def _listed(self, keys: set[str]) -> dict[str, str]:
         """Looks through all pages; for no keys at all, at one batch."""
         try:
@@ -140,7 +137,7 @@ class BatchAPI:
                 reraise=True,
             )(attempt)
         except (openai.APIError, httpx.HTTPError, Garbled) as e:
-            detail = self.clean(_said(e))
+            detail = self.clean(_detail(e))
             if _is_passing(e):
                 raise EngineError(
                     f"{self.url} has not answered for {patience:.0f} s. The last: {detail}\n"
@@ -156,19 +153,19 @@ class BatchAPI:
 
 def _is_a(kind: type[T], value: Any) -> T:
     if not isinstance(value, kind):
-        raise Garbled(f"garbled reply: {replies.clipped(str(value))}")
+        raise Garbled(f"garbled reply: {http_errors.clipped(str(value))}")
     return value
 
 
 def _is_passing(e: BaseException) -> bool:
     if isinstance(e, openai.APIStatusError):
-        return replies.failure(e.status_code, e.body).retryable
+        return http_errors.failure(e.status_code, e.body).retryable
     return isinstance(e, (openai.APIConnectionError, httpx.HTTPError, Garbled))
 
 
-def _said(e: Exception) -> str:
+def _detail(e: Exception) -> str:
     if isinstance(e, openai.APIStatusError):
-        return replies.failure(e.status_code, e.body).detail
+        return http_errors.failure(e.status_code, e.body).detail
     cause = e.__cause__ or e
     return str(cause) or type(cause).__name__
 

@@ -36,15 +36,20 @@ class Budget:
 
     def reserve(self, request: Request) -> bool:
         """Whether a request can be paid for, at worst; if so it is counted until it is settled."""
+        if self.most is None:
+            return True
         worst = self._worst(request)
-        if self.most is not None and self.spent + self.reserved + worst > self.most:
+        if self.spent + self.reserved + worst > self.most:
             return False
         self.reserved += worst
         return True
 
-    def settle(self, request: Request, completion: Completion) -> None:
-        self.reserved -= self._worst(request)
-        self.spent += cost_of(self._price(request), completion)
+    def settle(self, request: Request, completion: Completion | None) -> None:
+        """Give back what was reserved, and count what was spent; nothing without a completion."""
+        if self.most is not None:
+            self.reserved -= self._worst(request)
+        if completion:
+            self.spent += cost_of(self._price(request), completion)
 
     def _price(self, request: Request) -> PriceConfig:
         return self.other_prices.get(request.check, self.price)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from datagen.config.llm import EndpointConfig
 from datagen.llm.endpoint import address
-from datagen.llm.limits import Rate, Window
+from datagen.llm.limits import ConcurrencyLimit, RateLimit
 
 TRIPS_AT = 8  # failures in a row open an endpoint's breaker
 COOL_DOWN, LONGEST_COOL_DOWN = 1.0, 30.0  # seconds until one request tries it again; doubles
@@ -52,19 +52,19 @@ class Breaker:
 class Waiting:
     """A request that waits for its turn."""
 
-    place: asyncio.Future[Lane]
+    place: asyncio.Future[EndpointState]
     tokens: float  # estimated, prompt and reply
 
 
 @dataclass(eq=False)
-class Lane:
+class EndpointState:
     """One endpoint: what waits for it, what is in flight there, and how it fares."""
 
-    endpoint: EndpointConfig
+    config: EndpointConfig
     model: str  # it gets requests for this one alone
-    window: Window
-    requests: Rate
-    tokens: Rate
+    concurrency: ConcurrencyLimit
+    requests: RateLimit
+    tokens: RateLimit
     breaker: Breaker = field(default_factory=Breaker)
     queue: deque[Waiting] = field(default_factory=deque)
     in_flight: int = 0
@@ -76,13 +76,13 @@ class Lane:
     retired: str = ""  # why nothing is sent there any more
 
     @classmethod
-    def to(cls, endpoint: EndpointConfig, model: str) -> Lane:
-        rates = Rate(endpoint.requests_per_minute), Rate(endpoint.tokens_per_minute)
-        return cls(endpoint, model, Window(endpoint.max_concurrency), *rates)
+    def to(cls, endpoint: EndpointConfig, model: str) -> EndpointState:
+        rates = RateLimit(endpoint.requests_per_minute), RateLimit(endpoint.tokens_per_minute)
+        return cls(endpoint, model, ConcurrencyLimit(endpoint.max_concurrency), *rates)
 
     @property
     def name(self) -> str:
-        return address(self.endpoint)
+        return address(self.config)
 
     @property
     def works(self) -> bool:
@@ -91,7 +91,7 @@ class Lane:
     @property
     def rate(self) -> float:
         """Answers a second, as far as is known; 0 where nothing is sent."""
-        return self.window.limit / self.latency if self.latency and self.works else 0.0
+        return self.concurrency.limit / self.latency if self.latency and self.works else 0.0
 
     @property
     def longest(self) -> float:
@@ -100,7 +100,7 @@ class Lane:
 
     def answered(self, seconds: float) -> None:
         self.breaker.succeeded()
-        self.window.answered(seconds, self.in_flight)
+        self.concurrency.answered(seconds, self.in_flight)
         if self.latency:
             self.deviation += 0.1 * (abs(seconds - self.latency) - self.deviation)
             self.latency += 0.1 * (seconds - self.latency)
@@ -108,11 +108,11 @@ class Lane:
             self.latency, self.deviation = seconds, seconds / 2
 
     def load(self) -> float:
-        return (self.in_flight + len(self.queue)) / self.window.limit
+        return (self.in_flight + len(self.queue)) / self.concurrency.limit
 
     def wait(self, now: float) -> float | None:
         """Seconds until it can take a request; None: not before something else happens."""
-        if self.retired or self.in_flight >= int(self.window.limit):
+        if self.retired or self.in_flight >= int(self.concurrency.limit):
             return None
         tried = self.breaker.wait(now)
         if tried is None:
@@ -121,19 +121,19 @@ class Lane:
 
 
 class Dispatcher:
-    """Gives out places at the lanes. `still_to_come`: how many requests will follow those that wait, if known."""
+    """Gives out places at the endpoints. `still_to_come`: how many requests will follow those that wait, if known."""
 
-    def __init__(self, lanes: list[Lane], clock: Callable[[], float]) -> None:
-        self.lanes = lanes
+    def __init__(self, endpoints: list[EndpointState], clock: Callable[[], float]) -> None:
+        self.endpoints = endpoints
         self.clock = clock
         self.still_to_come: int | None = None
         self.stopped = False
         self._alarm: asyncio.TimerHandle | None = None
 
-    async def place(
-        self, model: str, group: str, tokens: float, first: bool = False, failed_at: Collection[Lane] = ()
-    ) -> Lane:
-        """Wait for a turn at a lane of this model, another than where it failed. Whoever gets it must `leave` it."""
+    async def acquire(
+        self, model: str, group: str, tokens: float, first: bool = False, failed_at: Collection[EndpointState] = ()
+    ) -> EndpointState:
+        """Wait for a turn at an endpoint of this model, another than where it failed. `release` it afterwards."""
         waiting = Waiting(asyncio.get_running_loop().create_future(), tokens)
         home = self._home(model, group, failed_at)
         (home.queue.appendleft if first else home.queue.append)(waiting)
@@ -142,13 +142,13 @@ class Dispatcher:
             return await waiting.place
         except asyncio.CancelledError:
             if waiting.place.done() and not waiting.place.cancelled():
-                self.leave(waiting.place.result())
+                self.release(waiting.place.result())
             raise
 
-    def leave(self, lane: Lane) -> None:
-        lane.in_flight -= 1
-        if lane.breaker.state == HALF_OPEN and not lane.in_flight:  # the one that tried it was cancelled
-            lane.breaker.state = OPEN
+    def release(self, endpoint: EndpointState) -> None:
+        endpoint.in_flight -= 1
+        if endpoint.breaker.state == HALF_OPEN and not endpoint.in_flight:  # the one that tried it was cancelled
+            endpoint.breaker.state = OPEN
         self.match()
 
     def match(self) -> None:
@@ -157,66 +157,68 @@ class Dispatcher:
             return
         now, soonest = self.clock(), None
         for steal in (False, True):  # what is in its own queue comes first, at all of them
-            for lane in self.lanes:
-                while lane.wait(now) == 0.0 and (taken := self._next_for(lane, steal)):
-                    self._give(lane, taken)
-        for lane in self.lanes:
-            if wait := lane.wait(now):
+            for endpoint in self.endpoints:
+                while endpoint.wait(now) == 0.0 and (taken := self._next_for(endpoint, steal)):
+                    self._give(endpoint, taken)
+        for endpoint in self.endpoints:
+            if wait := endpoint.wait(now):
                 soonest = wait if soonest is None else min(wait, soonest)
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-        if soonest is not None and any(lane.queue for lane in self.lanes):
+        if soonest is not None and any(endpoint.queue for endpoint in self.endpoints):
             self._alarm = asyncio.get_running_loop().call_later(soonest, self.match)
 
     def stop(self) -> None:
         """Nobody gets a place any more."""
         self.stopped = True
+        for endpoint in self.endpoints:
+            endpoint.queue.clear()
         if self._alarm:
             self._alarm.cancel()
 
-    def _of(self, model: str) -> list[Lane]:
-        """The lanes for requests to a model: where there is one model only, its name does not matter."""
-        return [lane for lane in self.lanes if lane.model == model] or self.lanes
+    def _of(self, model: str) -> list[EndpointState]:
+        """The endpoints for requests to a model: where there is one model only, its name does not matter."""
+        return [endpoint for endpoint in self.endpoints if endpoint.model == model] or self.endpoints
 
-    def _home(self, model: str, group: str, failed_at: Collection[Lane]) -> Lane:
+    def _home(self, model: str, group: str, failed_at: Collection[EndpointState]) -> EndpointState:
         """Requests of one group have one home while it works: the server has their common prefix in its cache."""
-        lanes = self._of(model)
+        endpoints = self._of(model)
         if group:
-            home = lanes[zlib.crc32(group.encode()) % len(lanes)]
+            home = endpoints[zlib.crc32(group.encode()) % len(endpoints)]
             if home not in failed_at and home.works:
                 return home
-        good = [lane for lane in lanes if lane not in failed_at and lane.works]
-        return min(good or lanes, key=Lane.load)
+        good = [endpoint for endpoint in endpoints if endpoint not in failed_at and endpoint.works]
+        return min(good or endpoints, key=EndpointState.load)
 
-    def _give(self, lane: Lane, waiting: Waiting) -> None:
-        lane.in_flight += 1
-        lane.requests.spend(1)
-        lane.tokens.spend(waiting.tokens)
-        if lane.breaker.state == OPEN:
-            lane.breaker.state = HALF_OPEN
-        waiting.place.set_result(lane)
+    def _give(self, endpoint: EndpointState, waiting: Waiting) -> None:
+        endpoint.in_flight += 1
+        endpoint.requests.spend(1)
+        endpoint.tokens.spend(waiting.tokens)
+        if endpoint.breaker.state == OPEN:
+            endpoint.breaker.state = HALF_OPEN
+        waiting.place.set_result(endpoint)
 
-    def _next_for(self, lane: Lane, steal: bool) -> Waiting | None:
+    def _next_for(self, endpoint: EndpointState, steal: bool) -> Waiting | None:
         """The next of its own queue, else the last of the longest: what its owner would come to last."""
-        if not self._worthwhile(lane):
+        if not self._worthwhile(endpoint):
             return None
-        lanes = self._of(lane.model)
-        while lane.queue or (steal and any(other.queue for other in lanes)):
-            victim = lane if lane.queue else max(lanes, key=lambda other: len(other.queue))
-            waiting = victim.queue.popleft() if victim is lane else victim.queue.pop()
+        endpoints = self._of(endpoint.model)
+        while endpoint.queue or (steal and any(other.queue for other in endpoints)):
+            victim = endpoint if endpoint.queue else max(endpoints, key=lambda other: len(other.queue))
+            waiting = victim.queue.popleft() if victim is endpoint else victim.queue.pop()
             if not waiting.place.done():  # else it was cancelled
                 return waiting
         return None
 
-    def _worthwhile(self, lane: Lane) -> bool:
+    def _worthwhile(self, endpoint: EndpointState) -> bool:
         """Whether a request sent here would be back before the others are through with everything.
 
         Otherwise a slow endpoint's last answers would keep the whole run waiting.
         """
-        others = [other for other in self._of(lane.model) if other is not lane and other.rate]
-        if self.still_to_come is None or not lane.latency or not others:
+        others = [other for other in self._of(endpoint.model) if other is not endpoint and other.rate]
+        if self.still_to_come is None or not endpoint.latency or not others:
             return True
-        remaining = self.still_to_come + sum(len(other.queue) for other in self._of(lane.model))
+        remaining = self.still_to_come + sum(len(other.queue) for other in self._of(endpoint.model))
         elsewhere = remaining / sum(other.rate for other in others) + min(other.latency for other in others)
-        return lane.longest <= max(elsewhere, 1.5 * min(other.longest for other in others))
+        return endpoint.longest <= max(elsewhere, 1.5 * min(other.longest for other in others))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from datagen.config.llm import EndpointConfig
@@ -37,6 +37,21 @@ def api_key(endpoint: EndpointConfig) -> str:
             f"the environment variable {name} holds something that is no key: it has characters no key has"
         )
     return key
+
+
+def key_cleaner(endpoints: Iterable[EndpointConfig]) -> Callable[[str], str]:
+    """What takes the endpoints' keys out of a text: servers like to repeat the key that they refuse.
+
+    Raises ConfigError when a key is missing.
+    """
+    keys = {api_key(endpoint) for endpoint in endpoints} - {NO_KEY}
+
+    def clean(text: str) -> str:
+        for key in keys:
+            text = text.replace(key, "…")
+        return text
+
+    return clean
 
 
 def client_arguments(endpoint: EndpointConfig) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def failure(status: int, body: Any) -> Failure:
 def _lacking(words: str) -> str:
     if "max_completion_tokens" in words:  # OpenAI's reasoning models know the reply's limit by this name only
         return "max_tokens"
+    if "stream_options" in words:
+        return "stream_options"
     return "json_schema" if _NO_SCHEMA.search(words) else ""
 
 

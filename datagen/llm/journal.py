@@ -6,10 +6,12 @@ no reply are noted too, but only a rebuild without any engine reads those: for a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from datagen.errors import UserError
 from datagen.llm.base import Completion
 
 SUFFIX = ".jsonl"
+GATHER = 0.005  # seconds: replies that come meanwhile are written and fsynced together
 _COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
 _DEFAULTS = {f.name: f.default for f in fields(Completion)}
 
@@ -55,6 +58,53 @@ class Journal:
             self.errors[completion.key] = completion
         else:
             self.answers.setdefault(completion.key, completion)
+
+
+class GroupCommit:
+    """Appends from many conversations at once: those within `GATHER` are one write and one fsync for each journal.
+
+    Of one event loop; the disk is waited for in a thread, one group at a time.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Journal, Completion, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "journal")
+
+    async def append(self, journal: Journal, completion: Completion) -> None:
+        """Return once a completion is on disk. Raises UserError when the disk is full."""
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        self._waiting.append((journal, completion, written))
+        if self._writer is None:
+            self._writer = loop.create_task(self._write())
+        await written
+
+    async def close(self) -> None:
+        """Write what is waiting, for callers that are gone, too: it is paid for. Raises as `append` does."""
+        if self._writer:
+            await self._writer
+        self._thread.shutdown()
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(GATHER)
+                group, self._waiting = self._waiting, []
+                by_journal: dict[Journal, list[Completion]] = {}
+                for journal, completion, _ in group:
+                    by_journal.setdefault(journal, []).append(completion)
+                await asyncio.get_running_loop().run_in_executor(self._thread, _append, by_journal)
+                for _, _, written in group:
+                    if not written.done():
+                        written.set_result(None)
+        finally:
+            self._writer = None
+
+
+def _append(by_journal: dict[Journal, list[Completion]]) -> None:
+    for journal, completions in by_journal.items():
+        journal.append(completions)
 
 
 def read(path: Path) -> Iterator[Completion]:

@@ -17,7 +17,7 @@ MINUTE = 60.0
 
 
 @dataclass
-class Window:
+class ConcurrencyLimit:
     """Requests in flight, at most. An epoch is as many answers as the window was wide when it began."""
 
     most: int
@@ -87,7 +87,7 @@ def _is_plateau(before: tuple[float, float], now: tuple[float, float]) -> bool:
 
 
 @dataclass
-class Rate:
+class RateLimit:
     """A limit per minute as a token bucket that holds a few seconds' worth, so that nothing comes in a burst."""
 
     per_minute: int | None

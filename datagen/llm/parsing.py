@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from datagen import prompts
-from datagen.llm.base import Completion, Request
+from datagen.llm.base import LLM, Completion, Request
 
 T = TypeVar("T")
 SHOWN_AGAIN = 4000  # characters of a reply that could not be read, in the next prompt
@@ -20,7 +20,7 @@ _VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
 _TRIES = 200  # opening braces looked at in one reply
 
 
-class Unreadable(ValueError):
+class ParseError(ValueError):
     """A reply of no use. `reason` is one of a few and is counted; the text tells the model what is wrong."""
 
     def __init__(self, reason: str, problem: str) -> None:
@@ -28,7 +28,7 @@ class Unreadable(ValueError):
         self.reason = reason
 
 
-class Gone(Exception):
+class NoReply(Exception):
     """A conversation that ended without a result: no reply could be had, or none that can be read."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -36,40 +36,40 @@ class Gone(Exception):
         self.reason, self.detail = reason, detail
 
 
-def ask(request: Request, read: Callable[[str], T], rereads: int) -> Generator[Request, Completion, T]:
-    """Send a request until its reply can be read: `read` gets the text and raises Unreadable. Raises Gone."""
-    for left in range(rereads, -1, -1):
-        completion = yield request
+async def ask(llm: LLM, request: Request, read: Callable[[str], T], max_parse_retries: int) -> T:
+    """Send a request until its reply can be read: `read` gets the text and raises ParseError. Raises NoReply."""
+    for left in range(max_parse_retries, -1, -1):
+        completion = await llm.complete(request)
         if completion.error:
-            raise Gone(completion.error, completion.detail)
+            raise NoReply(completion.error, completion.detail)
         try:
-            return read(said(completion))
-        except Unreadable as e:
+            return read(reply_text(completion))
+        except ParseError as e:
             if not left:
-                raise Gone(e.reason, f"{e}. The reply: {_shown(completion, KEPT)}") from e
+                raise NoReply(e.reason, f"{e}. The reply: {_shown(completion, KEPT)}") from e
             turn = [{"role": "assistant", "content": _shown(completion, SHOWN_AGAIN)}] if completion.text else []
             problem = {"role": "user", "content": prompts.render(prompts.load("again"), problem=str(e))}
             request = replace(request, messages=[*request.messages, *turn, problem])
     raise AssertionError("the last reading returns or raises")
 
 
-def said(completion: Completion) -> str:
-    """The text of a whole reply. Raises Unreadable for one that is cut, refused, filtered or empty."""
+def reply_text(completion: Completion) -> str:
+    """The text of a whole reply. Raises ParseError for one that is cut, refused, filtered or empty."""
     if completion.refusal:
-        raise Unreadable("refused by the model", "the request was refused")
+        raise ParseError("refused by the model", "the request was refused")
     if completion.finish == "content_filter":
-        raise Unreadable("stopped by a content filter", "the reply was stopped by a content filter")
+        raise ParseError("stopped by a content filter", "the reply was stopped by a content filter")
     if completion.finish == "length":
-        raise Unreadable("reply cut short", "the reply was cut off at the limit of tokens: it has to be shorter")
+        raise ParseError("reply cut short", "the reply was cut off at the limit of tokens: it has to be shorter")
     if completion.text is None or not completion.text.strip():
-        raise Unreadable("empty reply", "the reply was empty")
+        raise ParseError("empty reply", "the reply was empty")
     return completion.text
 
 
 def read_object(text: str, keys: set[str]) -> dict[str, Any]:
     """The JSON object with these keys in a reply: the reply itself, in a fence, or the last one amid prose.
 
-    Raises Unreadable. Nothing is mended: single quotes, comments and keys that stand twice are errors.
+    Raises ParseError. Nothing is mended: single quotes, comments and keys that stand twice are errors.
     """
     problem = "it holds no JSON object"
     for part in [text, *reversed(_FENCE.findall(text))]:
@@ -83,44 +83,44 @@ def read_object(text: str, keys: set[str]) -> dict[str, Any]:
             problem = f"a JSON object with the keys {', '.join(sorted(keys))} is wanted"
     found = [value for value in _objects(text) if keys <= value.keys()]
     if not found:
-        raise Unreadable("unreadable reply", problem)
+        raise ParseError("unreadable reply", problem)
     return found[-1]
 
 
 def read_rating(text: str) -> tuple[float, str]:
-    """A rating from 0 to 10, from the object's "rating", else from [[x]]; and its reason. Raises Unreadable."""
+    """A rating from 0 to 10, from the object's "rating", else from [[x]]; and its reason. Raises ParseError."""
     reply: dict[str, Any] = {}
     try:
         reply = read_object(text, {"rating"})
         rating = reply["rating"]
-    except Unreadable:
+    except ParseError:
         written = {float(x) for x in _RATING.findall(text)}
         if len(written) != 1 or "{" in text:  # in an object that went wrong, it may be the document's that is quoted
             raise
         rating = written.pop()
     if isinstance(rating, bool) or not isinstance(rating, (int, float)) or not 0 <= rating <= 10:
-        raise Unreadable("no rating", f"the rating must be a number from 0 to 10, not {rating!r:.40}")
+        raise ParseError("no rating", f"the rating must be a number from 0 to 10, not {rating!r:.40}")
     reason = reply.get("reason")
     return float(rating), " ".join(reason.split()) if isinstance(reason, str) else ""
 
 
 def read_answer(text: str) -> str | None:
-    """The object's "answer", or None if it says that the question is not "answerable". Raises Unreadable."""
+    """The object's "answer", or None if it says that the question is not "answerable". Raises ParseError."""
     reply = read_object(text, {"answerable", "answer"})
     if not isinstance(reply["answerable"], bool):
-        raise Unreadable("no answer", '"answerable" must be true or false')
+        raise ParseError("no answer", '"answerable" must be true or false')
     if not reply["answerable"]:
         return None
     if not isinstance(reply["answer"], str) or not reply["answer"].strip():
-        raise Unreadable("no answer", '"answer" must be a text that is not empty where "answerable" is true')
+        raise ParseError("no answer", '"answer" must be a text that is not empty where "answerable" is true')
     return " ".join(reply["answer"].split())
 
 
 def read_verdict(text: str) -> bool:
-    """[[Yes]] or [[No]], whichever alone a reply holds. Raises Unreadable."""
+    """[[Yes]] or [[No]], whichever alone a reply holds. Raises ParseError."""
     found = {word.casefold() for word in _VERDICT.findall(text)}
     if len(found) != 1:
-        raise Unreadable("no verdict", "it must end with [[Yes]] or with [[No]], and hold only one of them")
+        raise ParseError("no verdict", "it must end with [[Yes]] or with [[No]], and hold only one of them")
     return found == {"yes"}
 
 

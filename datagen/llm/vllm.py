@@ -6,14 +6,16 @@ the model. Only the seed differs: here each request has its own, made from its k
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import gc
 import importlib.util
 import os
-import threading
 import time
 import warnings
-from collections.abc import Collection, Generator, Iterator
+from collections import deque
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import count
 from typing import Any
@@ -22,8 +24,8 @@ from pydantic import ValidationError
 
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError, MissingExtra
-from datagen.llm import http_errors as replies
-from datagen.llm.base import Closed, Completion, Request, draw
+from datagen.llm import http_errors
+from datagen.llm.base import Backend, Completion, Request, Stream
 from datagen.llm.endpoint import payload
 
 AHEAD = 2  # times as many requests are taken as the model works on at once: the next ones wait inside, tokenized
@@ -37,12 +39,12 @@ _ENVIRONMENT = {
 }
 
 
-class VLLMEngine:
+class VLLMBackend(Backend):
     """Raises MissingExtra or ConfigError at once. The model is loaded when there is something to ask, by the thread
-    that asks: threads and devices are bound to the one that loads.
+    that runs it: threads and devices are bound to the one that loads.
     """
 
-    def __init__(self, settings: EngineConfig) -> None:
+    def __init__(self, settings: EngineConfig, folder: str = "", others: Sequence[EngineConfig] = ()) -> None:
         _installed("engine.kind vllm")
         if (n := settings.vllm.get("data_parallel_size", 1)) != 1:
             raise ConfigError(
@@ -52,54 +54,84 @@ class VLLMEngine:
         if taken := settings.vllm.keys() & {"model", "revision"}:
             raise ConfigError(f"engine.vllm: {min(taken)} is a setting of the engine itself: engine.{min(taken)}")
         self.settings = settings
+        self.room = 1  # the first one loads it
         self.model: _Model | None = None
-        self._asked = self._closed = False
-        self._lock = threading.Lock()
+        self._thread: ThreadPoolExecutor | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._running: dict[str, tuple[_Task, _Waiting]] = {}
+        self._names = count()
 
-    def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
-        running: dict[str, _Task] = {}
-        names, ended, self._asked = count(), False, True
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        """The model's reply. Raises ConfigError for sampling that vLLM does not know and for a `stream`, EngineError
+        when the model cannot be loaded or fails.
+        """
+        if stream:
+            raise ConfigError("engine.kind vllm writes no reply piece by piece: start a server, and give --base-url")
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return await waiting.completion
+
+    async def close(self) -> None:
+        """Stop, and free the model."""
+        if self._worker:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+        if self._thread:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._free)
+            self._thread.shutdown()
+            self._thread = None
+
+    async def _work(self) -> None:
+        """Step the model, in its thread, as long as there is anything to do."""
+        self._thread = self._thread or ThreadPoolExecutor(1, "vllm")
         try:
-            while True:
-                done: list[Completion] = []
-                room = AHEAD * self.model.at_once - len(running) if self.model else 1  # the first one loads it
-                drawn, ended = ([], True) if ended else draw(requests, room)
-                for request in drawn:
-                    self.model = self.model or _Model(self.settings)
-                    name = str(next(names))
-                    taken = self.model.take(name, request)
-                    if isinstance(taken, Completion):
-                        done.append(taken)
-                    else:
-                        running[name] = taken
-                while self.model and running and not done:
-                    finished = self.model.step()
-                    if self._closed:
-                        raise Closed
-                    done = [self.model.completion(output, running.pop(output.request_id)) for output in finished]
-                if ended and not done:
-                    return
-                yield done
-        except EngineError:
-            if self._closed:  # what stopped this process may have stopped vLLM's, too
-                raise Closed from None
-            raise
+            while self._waiting or self._running:
+                for waiting, completion in await asyncio.get_running_loop().run_in_executor(self._thread, self._step):
+                    if not waiting.completion.done():
+                        waiting.completion.set_result(completion)
+        except Exception as e:
+            for waiting in (*self._waiting, *(waiting for _, waiting in self._running.values())):
+                if not waiting.completion.done():
+                    waiting.completion.set_exception(e)
+            self._waiting.clear()
+            self._running.clear()
         finally:
-            with self._lock:
-                self._asked = False
-                if self._closed or running:  # nobody waits for what is running
-                    self._free()
+            self._worker = None
 
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            if not self._asked:
-                self._free()
+    def _step(self) -> list[tuple[_Waiting, Completion]]:
+        """Take what there is room for, and work until something is finished, or more can be taken."""
+        done: list[tuple[_Waiting, Completion]] = []
+        self.model = self.model or _Model(self.settings)
+        self.room = AHEAD * self.model.at_once
+        while self._waiting and len(self._running) < self.room:
+            waiting, name = self._waiting[0], str(next(self._names))
+            taken = self.model.take(name, waiting.request)
+            self._waiting.popleft()
+            if isinstance(taken, Completion):
+                done.append((waiting, taken))
+            else:
+                self._running[name] = taken, waiting
+        if self._running and not done:
+            for output in self.model.step():
+                task, waiting = self._running.pop(output.request_id)
+                done.append((waiting, self.model.completion(output, task)))
+        return done
 
     def _free(self) -> None:
+        self._running.clear()
         if self.model:
             self.model.free()
             self.model = None
+        self.room = 1
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    request: Request
+    completion: asyncio.Future[Completion]
 
 
 @dataclass(frozen=True)
@@ -158,7 +190,7 @@ class _Model:
             _, (prompt,) = self.llm.renderer.render_chat([request.messages], template, whole)
             if (n := len(prompt["prompt_token_ids"])) >= window:
                 detail = f"{n:,} tokens; the window (max_model_len) is {window:,}, and the reply needs one at least"
-                return Completion(request.key, error=replies.TOO_LONG, detail=detail, endpoint="vllm")
+                return Completion(request.key, error=http_errors.TOO_LONG, detail=detail, endpoint="vllm")
             sampling.max_tokens = min(sampling.max_tokens, window - n)
             self.engine.add_request(name, prompt, sampling)
         except (VLLMError, ValueError, TypeError) as e:  # messages that the template, a schema that no backend takes
@@ -190,7 +222,7 @@ class _Model:
         if self.parser:
             reasoning, text = self._parser(task.template).extract_reasoning(reply.text, task.chat)
         else:
-            reasoning, text = replies.split_reasoning(reply.text)
+            reasoning, text = http_errors.split_reasoning(reply.text)
         return Completion(**known, text=text or None, reasoning=reasoning or "")
 
     def free(self) -> None:
@@ -248,4 +280,4 @@ def _check(where: str, given: Collection[str], known: Collection[str]) -> None:
 
 def _reason(e: Exception) -> str:
     text = e.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(e, ValidationError) else str(e)
-    return replies.clipped((text.strip(' "\n') or type(e).__name__).splitlines()[0])
+    return http_errors.clipped((text.strip(' "\n') or type(e).__name__).splitlines()[0])

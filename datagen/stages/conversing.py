@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from datagen import llm as engines
 from datagen.config.model import Config
-from datagen.llm import converse, journal
+from datagen.llm import drive, journal
 from datagen.llm import usage as paid
-from datagen.llm.base import Conversation, Request
-from datagen.llm.journal import Journal
+from datagen.llm.drive import ShardJob
 from datagen.run.run import Run
 from datagen.run.shard import Shard
 from datagen.stages.stage import Conversations
@@ -34,34 +34,16 @@ def talked(
     place = run.journals(stage)
     waiting: dict[str, Shard] = {}
 
-    def talks() -> Iterator[converse.Talk]:
+    def jobs() -> Iterator[ShardJob]:
         for shard in todo:
             waiting[shard.name] = shard
-            yield converse.Talk(shard.name, work.start(shard), Journal(place / (shard.name + journal.SUFFIX)))
+            yield ShardJob(shard.name, place / (shard.name + journal.SUFFIX), partial(work.start, shard))
 
     if offline:
-        for talk in talks():
-            yield waiting.pop(talk.name), converse.replay(talk)
-        return
-    main, *others = work.models(config)
-    driver = converse.Driver(talks(), paid.budget(run, config, stage), expected, advance)
-    for talk in converse.hold(driver, engines.start(main, str(place), others)):
-        yield waiting.pop(talk.name), talk.results
-
-
-def unasked(conversations: list[Conversation]) -> list[Any]:
-    """The results of conversations that ask nothing."""
-    results = []
-    for conversation in conversations:
-        try:
-            next(conversation)
-        except StopIteration as e:
-            results.append(e.value)
-        else:
-            raise RuntimeError("a conversation asks a language model, and its stage names none")
-    return results
-
-
-def first_requests(conversations: list[Conversation]) -> list[Request]:
-    """What each conversation asks first, if anything."""
-    return [request for conversation in conversations if (request := next(conversation, None))]
+        done = map(drive.replay, jobs())
+    else:
+        main, *others = work.models(config)
+        backend = engines.start(main, str(place), others)
+        done = drive.drive(jobs(), backend, paid.budget(run, config, stage), expected, advance)
+    for job in done:
+        yield waiting.pop(job.name), job.results

@@ -6,7 +6,7 @@ from typing import Any
 
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
-from datagen.llm.base import Conversation
+from datagen.llm.base import LLM, Conversation
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.run import tables
 from datagen.run.run import Run
@@ -18,13 +18,13 @@ from datagen.tasks.task import Made
 NO_CANDIDATE = "no candidate"
 
 
-def start(shard: Shard) -> list[Conversation[Made]]:
+def start(shard: Shard, llm: LLM) -> list[Conversation[Made]]:
     """The task's conversations about each document's clusters."""
     make, texts = task.chosen(shard.config).make, shard.texts()
     clusters: dict[str, list[Cluster]] = {}
     for cluster in shard.rows("cluster", Cluster):
         clusters.setdefault(cluster.doc_id, []).append(cluster)
-    return [talk for doc_id, of in clusters.items() for talk in make(texts[doc_id], of, shard.config)]
+    return [talk for doc_id, of in clusters.items() for talk in make(texts[doc_id], of, shard.config, llm)]
 
 
 def finish(shard: Shard, results: list[Made]) -> Output:

@@ -14,7 +14,7 @@ from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import ConfigError
-from datagen.llm.base import Conversation
+from datagen.llm.base import LLM, Conversation
 from datagen.records import FIGURES, Candidate, Dropped, Judgement
 from datagen.run import tables
 from datagen.run.run import Run
@@ -24,10 +24,10 @@ from datagen.tasks import task
 from datagen.tasks.task import Prover
 
 
-def start(shard: Shard) -> list[Conversation[Findings | Dropped]]:
+def start(shard: Shard, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     """A conversation for each candidate; where the task's rules prove it, one that asks nothing."""
     if shard.config.judge.method == "llm":
-        return judging.talk(shard, task.chosen(shard.config).score)
+        return judging.talk(shard, task.chosen(shard.config).score, llm)
     prove, texts = _rules(shard.config), shard.texts()
     candidates: dict[str, list[Candidate]] = {}
     for candidate in shard.rows("generate", Candidate):
@@ -46,8 +46,7 @@ def _rules(config: Config) -> Callable[[Sequence[str], Config], Prover]:
     )
 
 
-def _prove(candidate: Candidate, prove: Prover) -> Conversation[Findings | Dropped]:
-    yield from ()
+async def _prove(candidate: Candidate, prove: Prover) -> Findings | Dropped:
     verdict = prove(candidate)
     if verdict.passed:
         return Findings(candidate, candidate.ref_chunks, verdict.rating, checks=list(verdict.checks))

@@ -7,12 +7,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from datagen import records, shards
 from datagen.config.model import Config
 from datagen.errors import InputError, StaleStage, UserError
 from datagen.executors.local import Map
+from datagen.llm import drive
 from datagen.llm import usage as paid
 from datagen.llm.base import Request
 from datagen.records import Dropped
@@ -96,7 +98,8 @@ def preview(stage: Stage, folder: str, config: Config, n: int) -> list[Request]:
     found: list[Request] = []
     for name in Run(folder).layout or []:
         if len(found) < n and isinstance(stage.work, Conversations):
-            found += conversing.first_requests(stage.work.start(Shard(folder, name, config))[: n - len(found)])
+            begin = partial(stage.work.start, Shard(folder, name, config))
+            found += [request for request in drive.first_requests(begin, n - len(found)) if request]
     return found
 
 
@@ -236,7 +239,7 @@ def _output(stage: Stage, shard: Shard, given: Any) -> Output:
         case Global(apply=apply):
             return apply(shard, given)
         case Conversations(start=start, finish=finish):
-            return finish(shard, conversing.unasked(start(shard)) if given is None else given)
+            return finish(shard, drive.unasked(partial(start, shard)) if given is None else given)
 
 
 def _summary(task: _Task, seconds: float | None) -> Ledger:

@@ -12,7 +12,7 @@ from typing import Any
 from datagen import records
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, settings_of
-from datagen.llm.base import Conversation
+from datagen.llm.base import LLM, Conversation
 from datagen.run import identity
 from datagen.run.identity import Identity
 from datagen.run.run import Run
@@ -45,12 +45,13 @@ def _once(config: Config) -> int:
 
 @dataclass(frozen=True)
 class Conversations:
-    """Talks with language models about a shard. `start` gives its conversations, any of which may ask nothing, and
-    `finish` makes rows of their results, aligned with them. `models` are those that are asked, the main one first;
-    where there are none, conversations run in the workers. `per_row`: how many there are for each row that comes in.
+    """Talks with language models about a shard. `start` gives its conversations, each of which asks the LLM that it is
+    given, or nothing; `finish` makes rows of their results, aligned with them. `models` are those that are asked, the
+    main one first; where there are none, conversations run in the workers. `per_row`: how many there are for each row
+    that comes in.
     """
 
-    start: Callable[[Shard], list[Conversation]]
+    start: Callable[[Shard, LLM], list[Conversation[Any]]]
     finish: Callable[[Shard, list[Any]], Output]
     models: Callable[[Config], list[EngineConfig]]
     per_row: Callable[[Config], int] = _once

@@ -18,9 +18,9 @@ from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.config.questions import QuestionType
 from datagen.grounding import tags
-from datagen.llm import parsing as readers
-from datagen.llm.base import Conversation, Request
-from datagen.llm.parsing import Unreadable
+from datagen.llm import parsing
+from datagen.llm.base import LLM, Conversation, Request
+from datagen.llm.parsing import ParseError
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.tasks.task import Made, Task
@@ -44,9 +44,11 @@ _NUMBERED = re.compile(r"\b(?:chunk|passage)s?[\s_#]*\d", re.IGNORECASE)
 assert QUESTION_TYPES.keys() == set(get_args(QuestionType))
 
 
-def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config) -> list[Conversation[Made]]:
+def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config, llm: LLM) -> list[Conversation[Made]]:
     """One conversation for each sample of each cluster."""
-    return [_write(cluster, sample, texts, config) for cluster in clusters for sample in range(per_cluster(config))]
+    return [
+        _write(llm, cluster, sample, texts, config) for cluster in clusters for sample in range(per_cluster(config))
+    ]
 
 
 def request(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> tuple[Request, str]:
@@ -86,17 +88,18 @@ def schema(n: int) -> dict[str, Any]:
     }
 
 
-def _write(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> Conversation[Made]:
+async def _write(llm: LLM, cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> Made:
     qa_id = f"{cluster.cluster_id}/q{sample}"
     asked, kind = request(cluster, sample, texts, config)
     settings = config.generate
     try:
-        made = yield from readers.ask(
+        made = await parsing.ask(
+            llm,
             asked,
             lambda text: read(text, len(cluster.chunk_indices), settings.min_evidence),
             settings.max_parse_retries,
         )
-    except readers.Gone as e:
+    except parsing.NoReply as e:
         return [Dropped("candidate", qa_id, cluster.doc_id, "failed", e.reason, e.detail)]
     if made is None:
         return [Dropped("candidate", qa_id, cluster.doc_id, "rejected", SKIPPED, f"asked for: {kind}")]
@@ -119,26 +122,26 @@ def _write(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) 
 
 
 def read(text: str, n: int, min_evidence: int) -> tuple[str, str, list[int]] | None:
-    """(question, answer, evidence as numbers of the `n` passages shown); None: the model skips. Raises Unreadable."""
-    reply = readers.read_object(text, KEYS if '"skip"' not in text else {"skip"})
+    """(question, answer, evidence as numbers of the `n` passages shown); None: the model skips. Raises ParseError."""
+    reply = parsing.read_object(text, KEYS if '"skip"' not in text else {"skip"})
     if reply.get("skip") is True:
         return None
     question, answer, evidence = _text(reply, "question"), _text(reply, "answer"), reply.get("evidence")
     if not isinstance(evidence, list) or any(type(i) is not int for i in evidence):
-        raise Unreadable("unusable evidence", '"evidence" must be a list of whole numbers')
+        raise ParseError("unusable evidence", '"evidence" must be a list of whole numbers')
     if outside := [i for i in evidence if not 0 <= i < n]:
-        raise Unreadable("unusable evidence", f"there is no passage {outside[0]}: they are numbered from 0 to {n - 1}")
+        raise ParseError("unusable evidence", f"there is no passage {outside[0]}: they are numbered from 0 to {n - 1}")
     if len(set(evidence)) < min_evidence:
-        raise Unreadable("too little evidence", f"a question must need at least {min_evidence} different passages")
+        raise ParseError("too little evidence", f"a question must need at least {min_evidence} different passages")
     if _NUMBERED.search(question) or _NUMBERED.search(answer):
-        raise Unreadable("names a chunk", "neither question nor answer may name a passage by its number")
+        raise ParseError("names a chunk", "neither question nor answer may name a passage by its number")
     return question, answer, sorted(set(evidence))
 
 
 def _text(reply: dict[str, Any], key: str) -> str:
     value = reply.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise Unreadable(f"no {key}", f'"{key}" must be a text that is not empty')
+        raise ParseError(f"no {key}", f'"{key}" must be a text that is not empty')
     return " ".join(value.split())
 
 

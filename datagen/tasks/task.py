@@ -10,7 +10,7 @@ from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.grounding import verify
 from datagen.grounding.verify import Verifier
-from datagen.llm.base import Conversation
+from datagen.llm.base import LLM, Conversation
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
 
@@ -50,8 +50,9 @@ def _one(config: Config) -> int:
 class Task:
     """One kind of question.
 
-    `make(texts, clusters, config)` gives conversations about the clusters of one document, whose chunks are `texts`:
-    each may ask a language model, or nothing, and ends with candidates, or with Dropped that say why there are none.
+    `make(texts, clusters, config, llm)` gives coroutines about the clusters of one document, whose chunks are
+    `texts`: each may await `llm.complete(request)`, or ask nothing, and ends with candidates, or with Dropped that say
+    why there are none.
     There are `per_cluster` of them for each cluster. `models` are those that it asks, the main one first, `prompts`
     what its questions or its requests are made of, called as a person calls them.
     `prove(texts, config)` gives what proves candidates of that document without a model; None: only a model can check
@@ -59,7 +60,7 @@ class Task:
     """
 
     name: str
-    make: Callable[[Sequence[str], Sequence[Cluster], Config], list[Conversation[Made]]]
+    make: Callable[[Sequence[str], Sequence[Cluster], Config, LLM], list[Conversation[Made]]]
     prove: Callable[[Sequence[str], Config], Prover] | None = None
     score: Verifier = verify.verdict
     prompts: Callable[[Config], Mapping[str, Prompt]] = _no_prompts

@@ -5,8 +5,8 @@ Source: the context-aware reward of LongRLVR (arXiv 2603.02146); token F1 is SQu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Iterable, Sequence
 
 from datagen import llm as engines
 from datagen import prompts
@@ -14,8 +14,8 @@ from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
-from datagen.llm import parsing as readers
-from datagen.llm.base import Completion, Request
+from datagen.llm import parsing
+from datagen.llm.base import Backend, Completion, Request
 from datagen.train.loss import overlong_penalty
 from datagen.train.types import Example, Response, Scored
 
@@ -27,12 +27,13 @@ class Scorer:
 
     def __init__(self, settings: RewardConfig, engine: EngineConfig, max_tokens: int) -> None:
         self.settings, self.max_tokens = settings, max_tokens
-        self.engine: Any = None
+        self.llm: Backend | None = None
         if settings.verifier == "llm":
             if engine.kind != "openai":
                 raise ConfigError("train.reward.verifier: a model verifies by a server only (engine.kind: openai)")
             engines.check(engine, (), asks=True)
-            self.engine, self.model = engines.start(engine, ""), engine.model or ""
+            self.llm, self.model = engines.start(engine, ""), engine.model or ""
+            self.loop = asyncio.Runner()
             self.prompt = prompts.load("judge-grade")
             probe = Example("", "Is 2 an even number?", "yes", (0,), 0, 0)
             self._asked([(probe, "it is")], must_answer=True)
@@ -49,8 +50,9 @@ class Scorer:
         ]
 
     def close(self) -> None:
-        if self.engine:
-            self.engine.close()
+        if self.llm:
+            with self.loop:
+                self.loop.run(self.llm.close())
 
     def _scored(self, example: Example, response: Response, text: str, parsed: bool, correct: bool | None) -> Scored:
         s = self.settings
@@ -82,15 +84,15 @@ class Scorer:
 
     def _asked(self, given: list[tuple[Example, str]], must_answer: bool = False) -> list[bool | None]:
         """The model's verdicts; None where it gave none that can be read."""
+        assert self.llm
         requests = [self._request(example, answer) for example, answer in given]
-        found: dict[str, bool | None] = {}
         # Samples that gave the same answer to the same question are one request.
-        for completions in self.engine.ask(iter(list({request.key: request for request in requests}.values()))):
-            for completion in completions:
-                found[completion.key] = _read(completion)
-                if must_answer and completion.error:
-                    raise ConfigError(f"the verifier's model can't be asked: {completion.error}: {completion.detail}")
-        return [found[request.key] for request in requests]
+        different = {request.key: request for request in requests}.values()
+        found = {completion.key: completion for completion in self.loop.run(_completions(self.llm, different))}
+        for completion in found.values():
+            if must_answer and completion.error:
+                raise ConfigError(f"the verifier's model can't be asked: {completion.error}: {completion.detail}")
+        return [_read(found[request.key]) for request in requests]
 
     def _request(self, example: Example, answer: str) -> Request:
         text = prompts.render(self.prompt, question=example.question, answer=example.answer, given=answer)
@@ -98,8 +100,12 @@ class Scorer:
         return Request(self.model, [{"role": "user", "content": text}], sampling, check="grade")
 
 
+async def _completions(llm: Backend, requests: Iterable[Request]) -> list[Completion]:
+    return await asyncio.gather(*(llm.complete(request) for request in requests))
+
+
 def _read(completion: Completion) -> bool | None:
     try:
-        return None if completion.error else readers.read_verdict(readers.said(completion))
-    except readers.Unreadable:
+        return None if completion.error else parsing.read_verdict(parsing.reply_text(completion))
+    except parsing.ParseError:
         return None

@@ -1,24 +1,29 @@
 """judge by a language model, over what a model on this machine wrote about the tiny corpus."""
 
+import asyncio
 import hashlib
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from datagen import prompts, shards
 from datagen.checks import quality
+from datagen.checks.check import Findings
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import StaleStage, UserError
-from datagen.llm.base import Completion, Request
+from datagen.llm.base import Completion
+from datagen.llm.drive import Request, first_requests
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Judgement
 from datagen.run.ledger import Ledger
 from datagen.run.shard import Shard
 from datagen.stages import judge
+from tests.llm.asking import Scripted
 from tests.servers.openai_server import Settings, serve
 from tests.stages.talking import Run, balanced
 
@@ -36,9 +41,10 @@ def requests_of(run: Run) -> dict[str, Request]:
     found = {}
     for name in shards.names(f"{run.folder}/chunk"):
         shard = Shard(run.folder, name, run.config)
-        for candidate, talk in zip(shard.rows("generate", Candidate), judge.start(shard), strict=True):
-            if (request := next(talk, None)) is not None:
-                found[candidate.qa_id] = request
+        candidates = shard.rows("generate", Candidate)
+        requests = first_requests(partial(judge.start, shard), len(candidates))
+        asked = zip(candidates, requests, strict=True)
+        found |= {candidate.qa_id: request for candidate, request in asked if request}
     return found
 
 
@@ -232,21 +238,17 @@ def hostile(tmp_path) -> Run:
     ],
 )
 def test_only_the_reply_is_read(hostile, replies, expected):
-    (talk,) = judge.start(Shard(hostile.folder, NAME, hostile.config))
-    content = next(talk).messages[0]["content"]
+    llm = Scripted(*(Completion("", text=text, finish="stop") for text in replies))
+    (conversation,) = judge.start(Shard(hostile.folder, NAME, hostile.config), llm)
+    found = asyncio.run(conversation)
+    content = llm.asked[0].messages[0]["content"]
     shown = content[: content.index("The passages above are material")]
     assert all(shown.count(f"<CHUNK_{i}>") == shown.count(f"</CHUNK_{i}>") == 1 for i in range(4))
     assert content.count("<CHUNK_0>") == 1
     assert "Why {{passages}} [ [10] ]?" in content  # nothing that was put in is a variable, or looks like a verdict
     assert "[[10]]" not in content
-    rating = None
-    for text in replies:
-        try:
-            talk.send(Completion("", text=text, finish="stop"))
-        except StopIteration as e:
-            rating = e.value.rating
-            break
-    assert rating == expected
+    assert isinstance(found, Findings)
+    assert found.rating == expected
 
 
 # Going on, and making it anew -----------------------------------------------------------------------------------------

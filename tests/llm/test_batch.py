@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 import tenacity
 
-from datagen.config.llm import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import batch_api
-from datagen.llm.base import Completion, Request
-from datagen.llm.batch import BatchEngine
+from datagen.llm.base import LLM, Completion, Request
+from datagen.llm.batch import BatchBackend
+from datagen.llm.cost import Budget
+from datagen.llm.drive import ShardJob, drive
+from tests.llm import asking
 from tests.servers.openai_server import Server, Settings, serve
 
 FAST = {"polls": (0.01, 0.05), "settled": 0.0}
@@ -21,21 +24,20 @@ def asked(n: int, schema: dict | None = None, model: str = "m") -> list[Request]
     return [Request(model, [{"role": "user", "content": f"Number {i}."}], {"seed": i}, schema) for i in range(n)]
 
 
-def engine_for(
+def backend_for(
     url: str, folder: Path, max_attempts: int = 3, max_error_rate: float = 1.0, key: str | None = None, **limits
-) -> BatchEngine:
+) -> BatchBackend:
     endpoint = EndpointConfig(base_url=url, api_key_env=key)
     settings = EngineConfig(
         kind="openai-batch", endpoints=(endpoint,), max_attempts=max_attempts, max_error_rate=max_error_rate, patience=5
     )
-    return BatchEngine(settings, str(folder), **FAST | limits)
+    return BatchBackend(settings, str(folder), **FAST | limits)
 
 
-def answers(engine: BatchEngine, requests: list[Request]) -> dict[str, Completion]:
-    """One completion for each request, whatever happens."""
-    found = [completion for done in engine.ask(iter(requests)) for completion in done]
-    assert Counter(c.key for c in found) == Counter(r.key for r in requests)
-    return {completion.key: completion for completion in found}
+def answers(
+    backend: BatchBackend, requests: list[Request], kept: list[Completion] | None = None
+) -> dict[str, Completion]:
+    return {completion.key: completion for completion in asking.answers(backend, requests, kept)}
 
 
 def remembered(folder: Path) -> list[dict]:
@@ -51,7 +53,7 @@ def test_every_request_is_answered(tmp_path, monkeypatch):
     monkeypatch.setenv("BATCH_KEY", "sk-secret")
     requests = asked(30, SCHEMA)
     with serve(Settings(batch_polls=3, api_key="sk-secret", reply=lambda body: f"It is {body['seed']}.")) as server:
-        found = answers(engine_for(server.url, tmp_path, key="BATCH_KEY"), requests)
+        found = answers(backend_for(server.url, tmp_path, key="BATCH_KEY"), requests)
     assert [found[r.key].text for r in requests] == [f"It is {i}." for i in range(30)]
     assert {(c.error, c.finish, c.attempts, c.endpoint) for c in found.values()} == {("", "stop", 1, server.url)}
     assert all(c.prompt_tokens and c.completion_tokens for c in found.values())
@@ -63,18 +65,18 @@ def test_every_request_is_answered(tmp_path, monkeypatch):
 def test_a_batch_is_no_larger_than_it_may_be(tmp_path):
     requests = asked(25)
     with serve() as server:
-        answers(engine_for(server.url, tmp_path / "a", most_requests=10), requests)
+        answers(backend_for(server.url, tmp_path / "a", most_requests=10), requests)
         assert server.stats.batches == 3
     size = len(json.dumps({"custom_id": requests[0].key, "body": {"model": "m", "messages": requests[0].messages}}))
     with serve() as server:
-        answers(engine_for(server.url, tmp_path / "b", most_bytes=5 * size), requests)
+        answers(backend_for(server.url, tmp_path / "b", most_bytes=5 * size), requests)
         assert server.stats.batches >= 7
         assert once(server, 25)
 
 
 def test_a_batch_has_one_model(tmp_path):
     with serve() as server:
-        answers(engine_for(server.url, tmp_path), asked(3) + asked(3, model="n"))
+        answers(backend_for(server.url, tmp_path), asked(3) + asked(3, model="n"))
         assert server.stats.batches == 2
 
 
@@ -86,57 +88,41 @@ def test_no_more_batches_than_so_many_are_on_their_way(tmp_path):
         most = max(most, len(remembered(tmp_path)))
 
     with serve(Settings(batch_polls=3, api_faults=count)) as server:
-        answers(engine_for(server.url, tmp_path, most_requests=2, most_batches=3), asked(21))
+        answers(backend_for(server.url, tmp_path, most_requests=2, most_batches=3), asked(21))
         assert server.stats.batches == 11
         assert once(server, 21)
     assert most == 3
 
 
-class Conversations:
-    """As many requests as there are answers to earlier ones; None until then, and for shards with nothing to ask."""
-
-    def __init__(self, requests: list[Request], idle: int) -> None:
-        self.first, self.later, self.idle = requests[::2], requests[1::2], idle
-        self.left = len(requests)
-
-    def __iter__(self) -> Iterator[Request | None]:
-        return self
-
-    def __length_hint__(self) -> int:
-        return self.idle + len(self.first)
-
-    def __next__(self) -> Request | None:
-        if self.idle and len(self.first) == 5:
-            self.idle -= 1
-            return None
-        if self.first:
-            return self.first.pop()
-        if not self.left:
-            raise StopIteration
-        return None
-
-    def take(self, done: list[Completion]) -> None:
-        self.left -= len(done)
-        self.first += [self.later.pop() for _ in done if self.later]
-
-
 def test_what_follows_from_an_answer_goes_into_the_next_batch(tmp_path):
-    talk = Conversations(asked(20), idle=5)
+    """Shards that have nothing to ask are passed over."""
+    requests = asked(20)
+
+    async def two(llm: LLM, first: Request, second: Request) -> None:
+        await llm.complete(first)
+        await llm.complete(second)
+
+    def jobs() -> Iterator[ShardJob]:
+        for i in range(10):
+            pair = requests[2 * i : 2 * i + 2]
+            yield ShardJob(f"{i}", tmp_path / f"{i}.jsonl", lambda llm, pair=pair: [two(llm, *pair)])
+            yield ShardJob(f"{i} empty", tmp_path / f"{i} empty.jsonl", lambda llm: [])
+
     with serve() as server:
-        for done in engine_for(server.url, tmp_path).ask(talk):
-            talk.take(done)
+        assert len(list(drive(jobs(), backend_for(server.url, tmp_path), Budget(PriceConfig()), 10))) == 20
         assert server.stats.batches == 2
         assert once(server, 20)
+    assert remembered(tmp_path) == []
 
 
 def test_nothing_to_ask_asks_nobody(tmp_path):
-    assert list(engine_for("http://127.0.0.1:9/v1", tmp_path).ask(iter([]))) == []
+    assert answers(backend_for("http://127.0.0.1:9/v1", tmp_path), []) == {}
 
 
 @pytest.mark.parametrize("fault", ["expire", "cancel", "forget", "slow", "fail validation", "lost reply"])
 def test_only_what_is_missing_is_sent_again(tmp_path, fault):
     with serve(Settings(batch_faults=(fault, fault))) as server:
-        found = answers(engine_for(server.url, tmp_path), asked(20))
+        found = answers(backend_for(server.url, tmp_path), asked(20))
         expected = {"slow": 1, "lost reply": 1}.get(fault, 3)
         assert server.stats.batches == expected
         assert once(server, 20)
@@ -158,13 +144,13 @@ def test_only_what_is_missing_is_sent_again(tmp_path, fault):
 )
 def test_not_for_ever(tmp_path, fault, reason):
     with serve(Settings(batch_faults=(fault,) * 2)) as server:
-        engine = engine_for(server.url, tmp_path, max_attempts=2)
-        found = answers(engine, asked(8))
+        backend = backend_for(server.url, tmp_path, max_attempts=2)
+        found = answers(backend, asked(8))
         failed = [c for c in found.values() if c.error]
         assert {(c.error, c.attempts) for c in failed} == {(reason, 2)}
         assert len(failed) == (8 if fault == "fail validation" else 2)
         assert remembered(tmp_path) == []
-        again = answers(engine, [r for r in asked(8) if found[r.key].error])  # what failed may be asked anew
+        again = answers(backend, [r for r in asked(8) if found[r.key].error])  # what failed may be asked anew
         assert not any(c.error for c in again.values())
         assert once(server, 8)
 
@@ -177,7 +163,7 @@ def test_failed_rows_are_told_apart(tmp_path):
 
     requests = asked(16)
     with serve(Settings(faults=fault)) as server:
-        found = answers(engine_for(server.url, tmp_path), requests)
+        found = answers(backend_for(server.url, tmp_path), requests)
     errors = [found[r.key].error for r in requests]
     refused, too_long = "request refused by the server", "prompt over the context window"
     assert errors[:8] == ["", refused, too_long, too_long, "", "", "", ""]
@@ -190,7 +176,7 @@ def test_failed_rows_are_told_apart(tmp_path):
 
 def test_rows_of_the_error_file_that_may_succeed_are_sent_again(tmp_path):
     with serve(Settings(batch_faults=("partial errors",))) as server:
-        found = answers(engine_for(server.url, tmp_path), asked(9))
+        found = answers(backend_for(server.url, tmp_path), asked(9))
         assert Counter((c.error, c.attempts) for c in found.values()) == {
             ("", 1): 3,
             ("", 2): 3,
@@ -203,8 +189,8 @@ def test_rows_of_the_error_file_that_may_succeed_are_sent_again(tmp_path):
 def test_what_the_server_does_not_take_is_left_out(tmp_path, lacking):
     requests = [Request("m", r.messages, r.sampling | {"max_tokens": 9}, SCHEMA) for r in asked(5)]
     with serve(Settings(faults=lambda body, nth: lacking)) as server:
-        engine = engine_for(server.url, tmp_path, max_attempts=1)
-        found = answers(engine, requests)
+        backend = backend_for(server.url, tmp_path, max_attempts=1)
+        found = answers(backend, requests)
         assert {(c.error, c.attempts) for c in found.values()} == {("", 1)}
         assert server.stats.batches == 2
 
@@ -214,7 +200,7 @@ def test_one_bad_schema_does_not_cost_the_others_theirs(tmp_path):
         return "schema unsupported" if body["seed"] == 1 else None
 
     with serve(Settings(faults=fault)) as server:
-        found = answers(engine_for(server.url, tmp_path), asked(4, SCHEMA))
+        found = answers(backend_for(server.url, tmp_path), asked(4, SCHEMA))
         assert [c.error for c in found.values()].count("request refused by the server") == 1
         assert server.stats.batches == 1
 
@@ -227,7 +213,7 @@ def test_a_batch_that_finds_no_room_waits_for_another_to_end(tmp_path):
             answered.append(server.stats.answered.total())
 
     with serve(Settings(batch_polls=4, batch_faults=(None, "fail validation", "slow"), api_faults=look)) as server:
-        found = answers(engine_for(server.url, tmp_path, max_attempts=1, most_requests=4), asked(12))
+        found = answers(backend_for(server.url, tmp_path, max_attempts=1, most_requests=4), asked(12))
         assert {(c.error, c.attempts) for c in found.values()} == {("", 1)}
         assert once(server, 12)
     assert answered == [0, 0, 0, 4]  # one of two has ended
@@ -241,7 +227,7 @@ def test_calls_are_tried_again_until_they_get_through(tmp_path, monkeypatch, fau
         return fault if not nth and not call.endswith("/content") else None
 
     with serve(Settings(api_faults=flaky)) as server:
-        answers(engine_for(server.url, tmp_path), asked(5))
+        answers(backend_for(server.url, tmp_path), asked(5))
         assert server.stats.batches == 1
         assert once(server, 5)
         twice = {"GET /v1/batches", "POST /v1/files", "POST /v1/batches", "GET /v1/batches/{id}"}
@@ -251,7 +237,7 @@ def test_calls_are_tried_again_until_they_get_through(tmp_path, monkeypatch, fau
 def test_results_that_break_off_are_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(batch_api, "BACK_OFF", tenacity.wait_fixed(0.01))
     with serve(Settings(api_faults=lambda call, nth: "reset" if "content" in call and nth < 2 else None)) as server:
-        answers(engine_for(server.url, tmp_path), asked(5))
+        answers(backend_for(server.url, tmp_path), asked(5))
         assert server.stats.calls["GET /v1/files/{id}/content"] == 3
         assert once(server, 5)
 
@@ -269,31 +255,30 @@ def test_results_that_break_off_are_read_again(tmp_path, monkeypatch):
 def test_a_server_that_will_refuse_everything_ends_the_run(tmp_path, monkeypatch, settings, words):
     monkeypatch.setenv("BATCH_KEY", "sk-secret")
     with serve(settings) as server, pytest.raises(EngineError, match=f"refuses every request: .*{words}") as raised:
-        answers(engine_for(server.url, tmp_path, key="BATCH_KEY"), asked(5))
+        answers(backend_for(server.url, tmp_path, key="BATCH_KEY"), asked(5))
     assert "sk-secret" not in str(raised.value)
     assert server.stats.batches <= 1
     assert not any("sk-secret" in path.read_text() for path in tmp_path.rglob("*.json"))
     with serve() as good:  # the same requests are sent anew
-        answers(engine_for(good.url, tmp_path), asked(5))
+        answers(backend_for(good.url, tmp_path), asked(5))
         assert once(good, 5)
 
 
 def test_so_does_silence(tmp_path):
     with serve() as server:
         pass
-    engine = engine_for(server.url, tmp_path)
-    engine.settings = engine.api.settings = engine.settings.model_copy(update={"patience": 0.2})
+    backend = backend_for(server.url, tmp_path)
+    backend.settings = backend.api.settings = backend.settings.model_copy(update={"patience": 0.2})
     with pytest.raises(EngineError, match="has not answered for 0 s"):
-        answers(engine, asked(1))
+        answers(backend, asked(1))
 
 
 def test_so_do_too_many_failures(tmp_path):
     taken: list[Completion] = []
     with serve(Settings(faults=lambda body, nth: "400" if body["seed"] % 3 else None)) as server:
-        engine = engine_for(server.url, tmp_path, max_error_rate=0.5)
-        asking = engine.ask(iter(asked(30)))
+        backend = backend_for(server.url, tmp_path, max_error_rate=0.5)
         with pytest.raises(EngineError, match="20 of 30 requests failed"):
-            taken.extend(completion for done in asking for completion in done)
+            answers(backend, asked(30), taken)
     assert len(taken) == 30  # what is paid for is kept
     assert remembered(tmp_path) == []
 
@@ -301,7 +286,7 @@ def test_so_do_too_many_failures(tmp_path):
 def test_settings_that_make_no_sense_are_refused(tmp_path, monkeypatch):
     two = EngineConfig(endpoints=(EndpointConfig(base_url="http://a/v1"), EndpointConfig(base_url="http://b/v1")))
     with pytest.raises(ConfigError, match="one endpoint, not 2"):
-        BatchEngine(two, str(tmp_path))
+        BatchBackend(two, str(tmp_path))
     monkeypatch.delenv("BATCH_KEY", raising=False)
     with pytest.raises(ConfigError, match="BATCH_KEY"):
-        engine_for("http://a/v1", tmp_path, key="BATCH_KEY")
+        backend_for("http://a/v1", tmp_path, key="BATCH_KEY")

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from email.utils import formatdate
 
 import pytest
 from hypothesis import given
@@ -18,84 +17,83 @@ from datagen.llm.dispatch import (
     TRIPS_AT,
     Breaker,
     Dispatcher,
-    Lane,
+    EndpointState,
 )
-from datagen.llm.limits import START, Rate, Window
-from datagen.llm.openai import retry_after
+from datagen.llm.limits import START, ConcurrencyLimit, RateLimit
 
 # The window -----------------------------------------------------------------------------------------------------------
 
 
-def served(window: Window, answers: int, capacity: float = 1e9, latency: float = 1.0) -> float:
+def served(concurrency: ConcurrencyLimit, answers: int, capacity: float = 1e9, latency: float = 1.0) -> float:
     """The widest the window gets at a server that answers so many a second, however many it is asked at once."""
-    widest = window.limit
+    widest = concurrency.limit
     for _ in range(answers):
-        in_flight = int(window.limit)
-        window.answered(max(latency, in_flight / capacity), in_flight)
-        widest = max(widest, window.limit)
+        in_flight = int(concurrency.limit)
+        concurrency.answered(max(latency, in_flight / capacity), in_flight)
+        widest = max(widest, concurrency.limit)
     return widest
 
 
-def refused(window: Window, n: int, now: float, sent_at: float) -> list[bool]:
-    return [window.refused(now, sent_at) for _ in range(n)]
+def refused(concurrency: ConcurrencyLimit, n: int, now: float, sent_at: float) -> list[bool]:
+    return [concurrency.refused(now, sent_at) for _ in range(n)]
 
 
 def test_the_window_grows_to_what_is_allowed_while_answers_come_as_fast():
-    assert Window(10).limit == 10
-    window = Window(1000)
-    assert window.limit == START
-    served(window, 1000)
-    assert window.limit == 1000
+    assert ConcurrencyLimit(10).limit == 10
+    concurrency = ConcurrencyLimit(1000)
+    assert concurrency.limit == START
+    served(concurrency, 1000)
+    assert concurrency.limit == 1000
 
 
 @pytest.mark.parametrize("slots", [70, 100, 130, 200, 255, 300, 1000])
 def test_a_server_that_queues_is_used_well_and_not_flooded(slots):
-    window = Window(100_000)
-    served(window, 30_000, capacity=slots)
-    assert 0.75 * slots <= window.limit <= 4 * slots
+    concurrency = ConcurrencyLimit(100_000)
+    served(concurrency, 30_000, capacity=slots)
+    assert 0.75 * slots <= concurrency.limit <= 4 * slots
 
 
 def test_the_window_ends_growing_where_it_brings_nothing():
-    window = Window(100_000)
-    widest = served(window, 100_000, capacity=200)  # with more than 200 in flight, each takes longer
-    assert 160 <= window.limit <= 400
+    concurrency = ConcurrencyLimit(100_000)
+    widest = served(concurrency, 100_000, capacity=200)  # with more than 200 in flight, each takes longer
+    assert 160 <= concurrency.limit <= 400
     assert widest <= 1000
-    served(window, 400_000, capacity=2000)  # the server got more slots: found out when a larger one is tried again
-    assert window.limit >= 1500
+    served(concurrency, 400_000, capacity=2000)  # the server got more slots: found out when a larger one is tried again
+    assert concurrency.limit >= 1500
 
 
 def test_the_window_does_not_grow_while_it_is_not_filled():
-    window = Window(1000)
+    concurrency = ConcurrencyLimit(1000)
     for _ in range(1000):
-        window.answered(1.0, in_flight=10)
-    assert window.limit == START
+        concurrency.answered(1.0, in_flight=10)
+    assert concurrency.limit == START
 
 
 def test_refusals_halve_the_window_once_for_those_sent_together():
-    window = Window(1000)
+    concurrency = ConcurrencyLimit(1000)
     n = START // 10 + 1
-    assert refused(window, n, now=5.0, sent_at=4.0) == [False] * (n - 1) + [True]
-    assert window.limit == START / 2
-    assert not any(refused(window, START, now=6.0, sent_at=4.5))  # sent before the cut: the same congestion
-    assert window.limit == START / 2
-    assert any(refused(window, START, now=8.0, sent_at=7.0))
-    assert window.limit < START / 2
+    assert refused(concurrency, n, now=5.0, sent_at=4.0) == [False] * (n - 1) + [True]
+    assert concurrency.limit == START / 2
+    assert not any(refused(concurrency, START, now=6.0, sent_at=4.5))  # sent before the cut: the same congestion
+    assert concurrency.limit == START / 2
+    assert any(refused(concurrency, START, now=8.0, sent_at=7.0))
+    assert concurrency.limit < START / 2
 
 
 def test_a_few_refusals_among_many_answers_are_no_congestion():
-    window = Window(START)
+    concurrency = ConcurrencyLimit(START)
     for i in range(100):
-        served(window, START)
-        assert refused(window, 2, now=float(i), sent_at=float(i)) == [False, False]
-    assert window.limit == START
+        served(concurrency, START)
+        assert refused(concurrency, 2, now=float(i), sent_at=float(i)) == [False, False]
+    assert concurrency.limit == START
 
 
 def test_after_a_refusal_the_window_grows_by_one_an_epoch():
-    window = Window(1000)
-    refused(window, 10, now=1.0, sent_at=0.0)
-    before = window.limit
-    served(window, int(before) * 10)
-    assert before + 5 < window.limit <= before + 10.5
+    concurrency = ConcurrencyLimit(1000)
+    refused(concurrency, 10, now=1.0, sent_at=0.0)
+    before = concurrency.limit
+    served(concurrency, int(before) * 10)
+    assert before + 5 < concurrency.limit <= before + 10.5
 
 
 @given(
@@ -110,12 +108,12 @@ def test_after_a_refusal_the_window_grows_by_one_an_epoch():
     st.integers(1, 20),
 )
 def test_the_window_keeps_its_bounds(most, events, times):
-    window = Window(most)
+    concurrency = ConcurrencyLimit(most)
     for name, *values in events:
         for _ in range(times):
-            getattr(window, name)(*values)
-            assert 1 <= window.limit <= most
-            assert window.epoch >= 1
+            getattr(concurrency, name)(*values)
+            assert 1 <= concurrency.limit <= most
+            assert concurrency.epoch >= 1
 
 
 # Rates ----------------------------------------------------------------------------------------------------------------
@@ -124,7 +122,7 @@ def test_the_window_keeps_its_bounds(most, events, times):
 @given(st.integers(1, 100_000), st.lists(st.floats(0, 30), min_size=1, max_size=100))
 def test_a_rate_is_never_exceeded(per_minute, pauses):
     """What is spent in any time is at most what that time allows, and two seconds' worth or one request more."""
-    rate, now, spent = Rate(per_minute), 1000.0, 0
+    rate, now, spent = RateLimit(per_minute), 1000.0, 0
     for pause in pauses:
         now += pause
         for _ in range(50):
@@ -136,7 +134,7 @@ def test_a_rate_is_never_exceeded(per_minute, pauses):
 
 
 def test_a_rate_tells_how_long_to_wait():
-    rate = Rate(60)
+    rate = RateLimit(60)
     assert rate.wait(100.0) == 0
     rate.spend(2)
     assert rate.wait(100.0) == pytest.approx(1.0)
@@ -149,7 +147,7 @@ def test_a_rate_tells_how_long_to_wait():
 
 
 def test_what_is_larger_than_the_bucket_is_a_debt():
-    rate = Rate(60)
+    rate = RateLimit(60)
     assert rate.wait(0.0) > 0  # nothing was saved up yet
     assert rate.wait(10.0) == 0
     rate.spend(100)
@@ -158,7 +156,7 @@ def test_what_is_larger_than_the_bucket_is_a_debt():
 
 
 def test_without_a_rate_nothing_waits():
-    rate = Rate(None)
+    rate = RateLimit(None)
     rate.spend(1e9)
     assert rate.wait(0.0) == 0
 
@@ -205,49 +203,7 @@ def test_a_breaker_is_tried_less_and_less_often():
     assert (breaker.wait(now) or 0) <= 1.25 * COOL_DOWN  # from the beginning
 
 
-# Retry-After ----------------------------------------------------------------------------------------------------------
-
-NOW = 1_700_000_000.0
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7),
-        ({"retry-after": " 0.25 "}, 0.25),
-        ({"retry-after": "0"}, 0),
-        ({"retry-after": formatdate(NOW + 90, usegmt=True)}, 90),
-        ({"retry-after": formatdate(NOW - 90, usegmt=True)}, 0),
-        ({"retry-after": formatdate(NOW + 1e6, usegmt=True)}, 3600),
-        ({"retry-after": "1000000"}, 3600),
-        ({"retry-after": "9" * 400}, 3600),
-        ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
-        ({"retry-after-ms": "-1"}, 0),
-        ({"retry-after-ms": "nan"}, 0),
-        ({"retry-after-ms": "inf"}, 3600),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": ""}, None),
-        ({"retry-after": "-5"}, None),
-        ({"retry-after": "1.2.3"}, None),
-        ({"retry-after": "²"}, None),
-        ({"retry-after": "Mon, 99 Foo 2024 25:61:61 GMT"}, None),
-        ({"retry-after-ms": "a while"}, None),
-    ],
-)
-def test_how_long_a_server_asks_to_wait(headers, seconds):
-    found = retry_after(headers, NOW)
-    assert found == (seconds if seconds is None else pytest.approx(seconds, abs=1))
-
-
-@given(st.text(max_size=40), st.booleans())
-def test_no_header_breaks_it(text, in_ms):
-    found = retry_after({"retry-after-ms" if in_ms else "retry-after": text}, time.time())
-    assert found is None or 0 <= found <= 3600
-
-
-# Lanes ----------------------------------------------------------------------------------------------------------------
+# Endpoints ------------------------------------------------------------------------------------------------------------
 
 
 class Clock:
@@ -258,15 +214,17 @@ class Clock:
         return self.now
 
 
-def lane(most: int = 4, latency: float = 0.0, model: str = "m", **limits) -> Lane:
-    made = Lane.to(EndpointConfig(base_url="http://there/v1", max_concurrency=most, **limits), model)
+def endpoint(most: int = 4, latency: float = 0.0, model: str = "m", **limits) -> EndpointState:
+    made = EndpointState.to(EndpointConfig(base_url="http://there/v1", max_concurrency=most, **limits), model)
     made.latency = latency
     return made
 
 
-async def places(dispatcher: Dispatcher, n: int, group: str = "", model: str = "m", **how) -> list[asyncio.Task[Lane]]:
+async def places(
+    dispatcher: Dispatcher, n: int, group: str = "", model: str = "m", **how
+) -> list[asyncio.Task[EndpointState]]:
     """Requests that ask for a place; those that get one at once are done."""
-    tasks = [asyncio.create_task(dispatcher.place(model, group, 10, **how)) for _ in range(n)]
+    tasks = [asyncio.create_task(dispatcher.acquire(model, group, 10, **how)) for _ in range(n)]
     await turn()
     return tasks
 
@@ -276,17 +234,17 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-def got(tasks: list[asyncio.Task[Lane]]) -> list[Lane]:
+def got(tasks: list[asyncio.Task[EndpointState]]) -> list[EndpointState]:
     return [task.result() for task in tasks if task.done() and not task.cancelled()]
 
 
 def test_places_are_given_as_long_as_there_are_any():
     async def run() -> None:
-        one, other = lane(2), lane(3)
+        one, other = endpoint(2), endpoint(3)
         dispatcher = Dispatcher([one, other], Clock())
         tasks = await places(dispatcher, 8)
         assert (one.in_flight, other.in_flight, len(got(tasks))) == (2, 3, 5)
-        dispatcher.leave(one)
+        dispatcher.release(one)
         await turn()
         assert (one.in_flight, len(got(tasks))) == (2, 6)
         for task in tasks:
@@ -297,10 +255,14 @@ def test_places_are_given_as_long_as_there_are_any():
 
 def test_a_request_goes_where_its_model_is():
     async def run() -> None:
-        judge, policy, idle = lane(2), lane(1, model="policy"), lane(9, model="policy")
+        judge, policy, idle = endpoint(2), endpoint(1, model="policy"), endpoint(9, model="policy")
         dispatcher = Dispatcher([judge, policy, idle], Clock())
         tasks = await places(dispatcher, 6)
-        assert (judge.in_flight, policy.in_flight, idle.in_flight) == (2, 0, 0)  # idle lanes steal none of the others'
+        assert (judge.in_flight, policy.in_flight, idle.in_flight) == (
+            2,
+            0,
+            0,
+        )  # idle ones steal nothing
         tasks += await places(dispatcher, 3, "group", model="policy")
         assert (judge.in_flight, policy.in_flight + idle.in_flight) == (2, 3)
         for task in tasks:
@@ -311,20 +273,20 @@ def test_a_request_goes_where_its_model_is():
 
 def test_a_group_stays_where_it_is_while_there_is_room():
     async def run() -> None:
-        lanes = [lane(8), lane(8), lane(8)]
-        dispatcher = Dispatcher(lanes, Clock())
+        endpoints = [endpoint(8), endpoint(8), endpoint(8)]
+        dispatcher = Dispatcher(endpoints, Clock())
         homes = []
         for i in range(9):
             found = got(await places(dispatcher, 2, f"theme {i}"))
             assert found[0] is found[1]
-            homes.append(lanes.index(found[0]))
+            homes.append(endpoints.index(found[0]))
             for there in found:
-                dispatcher.leave(there)
+                dispatcher.release(there)
         assert set(homes) == {0, 1, 2}
         home = homes[0]
         found = got(await places(dispatcher, 20, "theme 0"))
-        assert found[:8] == [lanes[home]] * 8  # then the others help
-        assert [x.in_flight for x in lanes] != [0, 0, 0]
+        assert found[:8] == [endpoints[home]] * 8  # then the others help
+        assert [x.in_flight for x in endpoints] != [0, 0, 0]
         assert len(found) == 20
 
     asyncio.run(run())
@@ -332,16 +294,16 @@ def test_a_group_stays_where_it_is_while_there_is_room():
 
 def test_another_place_than_where_it_failed():
     async def run() -> None:
-        one, other = lane(), lane()
+        one, other = endpoint(), endpoint()
         dispatcher = Dispatcher([one, other], Clock())
         for group in ("", "theme 0", "theme 1", "theme 2", "theme 3"):
             for failed, expected in ((one, other), (other, one)):
                 assert got(await places(dispatcher, 1, group, failed_at={failed})) == [expected]
-                dispatcher.leave(expected)
+                dispatcher.release(expected)
         other.retired = "no quota left"
         for group in ("theme 0", "theme 1", "theme 2", "theme 3"):
             assert got(await places(dispatcher, 1, group)) == [one]
-            dispatcher.leave(one)
+            dispatcher.release(one)
         (only,) = got(await places(dispatcher, 1, failed_at={one, other}))
         assert only is one
 
@@ -350,12 +312,12 @@ def test_another_place_than_where_it_failed():
 
 def test_a_retry_comes_before_what_still_waits():
     async def run() -> None:
-        only = lane(1)
+        only = endpoint(1)
         dispatcher = Dispatcher([only], Clock())
         order: list[str] = []
 
         async def ask(name: str, first: bool = False) -> None:
-            await dispatcher.place("m", "", 1, first)
+            await dispatcher.acquire("m", "", 1, first)
             order.append(name)
 
         tasks = [asyncio.create_task(ask(name)) for name in ("a", "b", "c")]
@@ -363,7 +325,7 @@ def test_a_retry_comes_before_what_still_waits():
         tasks.append(asyncio.create_task(ask("again", first=True)))
         for _ in range(4):
             await turn()
-            dispatcher.leave(only)
+            dispatcher.release(only)
         await asyncio.gather(*tasks)
         assert order == ["a", "again", "b", "c"]
 
@@ -372,7 +334,7 @@ def test_a_retry_comes_before_what_still_waits():
 
 def test_one_request_tries_an_endpoint_that_failed():
     async def run() -> None:
-        clock, only = Clock(), lane(4)
+        clock, only = Clock(), endpoint(4)
         only.breaker = tripped(clock.now)
         dispatcher = Dispatcher([only], clock)
         tasks = await places(dispatcher, 4)
@@ -385,14 +347,14 @@ def test_one_request_tries_an_endpoint_that_failed():
         await turn()
         assert len(got(tasks)) == 1
         only.breaker.failed(clock.now)
-        dispatcher.leave(only)
+        dispatcher.release(only)
         await turn()
         assert (len(got(tasks)), only.breaker.state) == (1, OPEN)
         clock.now = only.breaker.until
         dispatcher.match()
         await turn()
         only.breaker.succeeded()
-        dispatcher.leave(only)
+        dispatcher.release(only)
         await turn()
         assert (len(got(tasks)), only.breaker.state) == (4, CLOSED)
         dispatcher.stop()
@@ -402,7 +364,7 @@ def test_one_request_tries_an_endpoint_that_failed():
 
 def test_a_trial_that_is_cancelled_is_none():
     async def run() -> None:
-        clock, only = Clock(), lane(4)
+        clock, only = Clock(), endpoint(4)
         only.breaker = tripped(clock.now)
         dispatcher = Dispatcher([only], clock)
         (first,) = await places(dispatcher, 1)
@@ -419,13 +381,13 @@ def test_a_trial_that_is_cancelled_is_none():
 
 def test_who_gives_up_leaves_no_place_behind():
     async def run() -> None:
-        only = lane(2)
+        only = endpoint(2)
         dispatcher = Dispatcher([only], Clock())
         tasks = await places(dispatcher, 5)
         for task in tasks[2:4]:
             task.cancel()
         await turn()
-        dispatcher.leave(only)
+        dispatcher.release(only)
         await turn()
         assert [task.cancelled() for task in tasks] == [False, False, True, True, False]
         assert (only.in_flight, len(got(tasks))) == (2, 3)
@@ -436,7 +398,7 @@ def test_who_gives_up_leaves_no_place_behind():
 def test_rates_and_pauses_hold_requests_back():
     async def run() -> None:
         clock = Clock()
-        limited = lane(100, requests_per_minute=60)
+        limited = endpoint(100, requests_per_minute=60)
         dispatcher = Dispatcher([limited], clock)
         tasks = await places(dispatcher, 10)
         assert len(got(tasks)) == 2
@@ -462,10 +424,10 @@ def test_rates_and_pauses_hold_requests_back():
 
 def test_it_wakes_up_by_itself():
     async def run() -> int:
-        limited = lane(1000, requests_per_minute=60_000)
-        limited.window.limit = 1000
+        limited = endpoint(1000, requests_per_minute=60_000)
+        limited.concurrency.limit = 1000
         dispatcher = Dispatcher([limited], lambda: time.monotonic() - started)
-        await asyncio.gather(*(dispatcher.place("m", "", 1) for _ in range(300)))
+        await asyncio.gather(*(dispatcher.acquire("m", "", 1) for _ in range(300)))
         return limited.in_flight
 
     started = time.monotonic()  # nothing is saved up
@@ -483,7 +445,7 @@ def test_a_slow_endpoint_gets_none_of_the_last(still_to_come, worthwhile):
     """The fast one would be through with everything before one answer of the slow one is there."""
 
     async def run() -> None:
-        slow, fast = lane(4, latency=60.0), lane(4, latency=1.0)
+        slow, fast = endpoint(4, latency=60.0), endpoint(4, latency=1.0)
         dispatcher = Dispatcher([slow, fast], Clock())
         dispatcher.still_to_come = still_to_come
         tasks = await places(dispatcher, 8)
@@ -498,7 +460,7 @@ def test_a_slow_endpoint_gets_none_of_the_last(still_to_come, worthwhile):
 def test_a_slow_endpoint_is_used_where_no_other_works():
     async def run() -> None:
         for trouble in ("retired", "failing", "unknown"):
-            slow, fast = lane(4, latency=60.0), lane(4, latency=1.0)
+            slow, fast = endpoint(4, latency=60.0), endpoint(4, latency=1.0)
             if trouble == "retired":
                 fast.retired = "no quota left"
             elif trouble == "failing":
@@ -518,7 +480,7 @@ def test_a_slow_endpoint_is_used_where_no_other_works():
 
 def test_a_little_slower_is_not_slow():
     async def run() -> None:
-        slower, fast = lane(4, latency=1.4), lane(4, latency=1.0)
+        slower, fast = endpoint(4, latency=1.4), endpoint(4, latency=1.0)
         dispatcher = Dispatcher([slower, fast], Clock())
         dispatcher.still_to_come = 0
         await places(dispatcher, 8)

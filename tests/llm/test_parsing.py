@@ -1,5 +1,6 @@
 """Replies as models really write them: what can be read, and what is asked for again."""
 
+import asyncio
 import json
 import time
 
@@ -7,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.llm import parsing as readers
+from datagen.llm import parsing
 from datagen.llm.base import Completion, Request
-from datagen.llm.parsing import Gone, Unreadable
+from datagen.llm.parsing import NoReply, ParseError
 from datagen.tasks.question import read
+from tests.llm.asking import Scripted
 
 REPLY = {"skip": False, "question": "Who?", "answer": "He.", "evidence": [0, 2]}
 TEXT = json.dumps(REPLY)
@@ -58,7 +60,7 @@ def test_an_object_is_found(text: str):
     ],
 )
 def test_what_cannot_be_read_has_a_reason(text: str, reason: str):
-    with pytest.raises(Unreadable) as e:
+    with pytest.raises(ParseError) as e:
         read(text, 3, 2)
     assert e.value.reason == reason
 
@@ -71,7 +73,7 @@ def test_a_skip_is_no_failure():
 def test_a_megabyte_is_read_at_once():
     padding = "x{" * 300_000
     started = time.process_time()
-    with pytest.raises(Unreadable):
+    with pytest.raises(ParseError):
         read(padding, 3, 2)
     long = json.dumps(REPLY | {"answer": "y" * 1_000_000})
     assert read(long, 3, 2) == ("Who?", "y" * 1_000_000, [0, 2])
@@ -80,10 +82,10 @@ def test_a_megabyte_is_read_at_once():
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str):
-    for reader in (lambda t: read(t, 3, 2), readers.read_rating, readers.read_answer, readers.read_verdict):
+    for reader in (lambda t: read(t, 3, 2), parsing.read_rating, parsing.read_answer, parsing.read_verdict):
         try:
             reader(text)
-        except Unreadable as e:
+        except ParseError as e:
             said = (e.reason, str(e))
             assert all(said)
 
@@ -99,7 +101,7 @@ def test_any_text_is_read_or_refused(text: str):
     ],
 )
 def test_a_rating_is_read(text: str, rating: float):
-    assert readers.read_rating(text)[0] == rating
+    assert parsing.read_rating(text)[0] == rating
 
 
 @pytest.mark.parametrize(
@@ -107,8 +109,8 @@ def test_a_rating_is_read(text: str, rating: float):
     ["10 out of 10", "[[9]] or rather [[3]]", '{"rating": "9"}', '{"rating": true}', '{"rating": 11}', "[[12]]", "8"],
 )
 def test_no_rating_is_guessed(text: str):
-    with pytest.raises(Unreadable):
-        readers.read_rating(text)
+    with pytest.raises(ParseError):
+        parsing.read_rating(text)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_no_rating_is_guessed(text: str):
     ],
 )
 def test_an_answer_is_read(text: str, answer: str | None):
-    assert readers.read_answer(text) == answer
+    assert parsing.read_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -135,35 +137,30 @@ def test_an_answer_is_read(text: str, answer: str | None):
     ],
 )
 def test_no_answer_is_guessed(text: str):
-    with pytest.raises(Unreadable):
-        readers.read_answer(text)
+    with pytest.raises(ParseError):
+        parsing.read_answer(text)
 
 
 @pytest.mark.parametrize(
     ("text", "same"), [("[[Yes]]", True), ("Both name him. [[ NO ]]", False), ("[[no]], so: [[No]]", False)]
 )
 def test_a_verdict_is_read(text: str, same: bool):
-    assert readers.read_verdict(text) is same
+    assert parsing.read_verdict(text) is same
 
 
 @pytest.mark.parametrize("text", ["Yes", "[Yes]", "[[Yes]] or [[No]]", "[[Yes, they do]]", "", "[[10]]"])
 def test_no_verdict_is_guessed(text: str):
-    with pytest.raises(Unreadable):
-        readers.read_verdict(text)
+    with pytest.raises(ParseError):
+        parsing.read_verdict(text)
 
 
 def conversation(*completions: Completion) -> tuple[object, list[Request]]:
     """What comes of a request that is answered like this, and the requests that were made."""
-    talk = readers.ask(Request("m", [{"role": "user", "content": "?"}], {}), lambda text: read(text, 3, 2), 2)
-    asked = [next(talk)]
+    llm, first = Scripted(*completions), Request("m", [{"role": "user", "content": "?"}], {})
     try:
-        for completion in completions:
-            asked.append(talk.send(completion))
-    except StopIteration as e:
-        return e.value, asked
-    except Gone as e:
-        return e, asked
-    raise AssertionError("it goes on")
+        return asyncio.run(parsing.ask(llm, first, lambda text: read(text, 3, 2), 2)), llm.asked
+    except NoReply as e:
+        return e, llm.asked
 
 
 @pytest.mark.parametrize(
@@ -179,7 +176,7 @@ def conversation(*completions: Completion) -> tuple[object, list[Request]]:
 )
 def test_what_cannot_be_read_is_asked_again_and_then_failed_with_the_text_kept(completion: Completion, reason: str):
     result, asked = conversation(completion, completion, completion)
-    assert isinstance(result, Gone)
+    assert isinstance(result, NoReply)
     assert result.reason == reason
     assert (completion.text or "").strip() in result.detail
     assert len(asked) == 3
@@ -197,5 +194,5 @@ def test_the_second_reply_counts():
 
 def test_where_no_reply_could_be_had_none_is_asked_again():
     result, asked = conversation(Completion("", error="server error", detail="HTTP 500"))
-    assert isinstance(result, Gone)
+    assert isinstance(result, NoReply)
     assert (result.reason, result.detail, len(asked)) == ("server error", "HTTP 500", 1)

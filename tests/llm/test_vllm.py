@@ -1,17 +1,20 @@
 """vLLM in this process, for real: a model of a million random parameters, on the CPU."""
 
+import asyncio
 import importlib.util
 import json
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from datagen.config.llm import EngineConfig
+from datagen.config.llm import EngineConfig, PriceConfig
 from datagen.errors import ConfigError, EngineError
-from datagen.llm.base import Closed, Completion, Request
-from datagen.llm.vllm import REFUSED, VLLMEngine
+from datagen.llm.base import Completion, Request
+from datagen.llm.cost import Budget
+from datagen.llm.drive import ShardJob, drive
+from datagen.llm.vllm import REFUSED, VLLMBackend
 from tests.servers import tiny_model
 
 if importlib.util.find_spec("vllm") is None:
@@ -44,15 +47,44 @@ def environment() -> Iterator[None]:
         yield
 
 
+class Running:
+    """A backend in an event loop that lasts: its model is loaded once."""
+
+    def __init__(self, folder: Path, **vllm) -> None:
+        self.backend = VLLMBackend(EngineConfig(kind="vllm", model=str(folder), vllm=ARGUMENTS | vllm))
+        self.loop = asyncio.Runner()
+        self.order: list[str] = []  # the keys of what was answered
+
+    def ask(self, requests: list[Request]) -> dict[str, Completion]:
+        async def one(request: Request) -> Completion:
+            completion = await self.backend.complete(request)
+            self.order.append(completion.key)
+            return completion
+
+        async def all_of_them() -> list[Completion]:
+            return await asyncio.gather(*map(one, requests))
+
+        return {completion.key: completion for completion in self.loop.run(all_of_them())}
+
+    def close(self) -> None:
+        with self.loop:
+            self.loop.run(self.backend.close())
+
+
 @pytest.fixture(scope="module")
-def engine(folder) -> Iterator[VLLMEngine]:
-    engine = started(folder)
+def engine(folder) -> Iterator[Running]:
+    engine = Running(folder)
     yield engine
     engine.close()
 
 
-def started(folder: Path, **vllm) -> VLLMEngine:
-    return VLLMEngine(EngineConfig(kind="vllm", model=str(folder), vllm=ARGUMENTS | vllm))
+@contextmanager
+def running(folder: Path, **vllm) -> Iterator[Running]:
+    engine = Running(folder, **vllm)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def request(text: str, sample: int = 0, schema: dict | None = None, **sampling) -> Request:
@@ -60,10 +92,8 @@ def request(text: str, sample: int = 0, schema: dict | None = None, **sampling) 
     return Request("tiny", [{"role": "user", "content": text}], sampling, schema, sample)
 
 
-def ask(engine: VLLMEngine, requests: list[Request]) -> dict[str, Completion]:
-    done = [completion for group in engine.ask(iter(requests)) for completion in group]
-    assert len(done) == len(requests)
-    return {completion.key: completion for completion in done}
+def ask(engine: Running, requests: list[Request]) -> dict[str, Completion]:
+    return engine.ask(requests)
 
 
 def test_each_request_gets_one_completion_and_an_overlong_one_the_reason(engine):
@@ -83,8 +113,8 @@ def test_each_request_gets_one_completion_and_an_overlong_one_the_reason(engine)
 
 def test_completions_come_as_they_finish(engine):
     short, long = request("short", max_tokens=2), request("long", max_tokens=200, ignore_eos=True)
-    groups = list(engine.ask(iter([long, short])))
-    assert [[c.key for c in group] for group in groups] == [[short.key], [long.key]]
+    ask(engine, [long, short])
+    assert engine.order[-2:] == [short.key, long.key]
 
 
 def test_a_reply_that_does_not_fit_is_shortened(engine):
@@ -144,50 +174,37 @@ def test_sampling_that_vllm_does_not_know_is_named(engine):
 # From here on each test has a model of its own: to free one, vLLM frees what others in the process stand on.
 
 
-def test_requests_are_drawn_as_there_is_room(folder):
-    engine = started(folder, max_num_seqs=4)
-    drawn = taken = most = 0
-
-    def requests() -> Iterator[Request | None]:
-        nonlocal drawn, most
-        yield None  # nothing yet
-        for i in range(40):
-            drawn += 1
-            most = max(most, drawn - taken)
-            yield request("again", sample=i)
-
-    groups = []
-    for group in engine.ask(requests()):
-        groups.append(group)
-        taken += len(group)
-    engine.close()
-    assert groups[0] == []
-    assert sum(map(len, groups)) == 40
-    assert most <= 8
+def test_no_more_are_taken_than_there_is_room_for(folder):
+    with running(folder, max_num_seqs=4) as engine:
+        assert engine.backend.room == 1
+        assert len(ask(engine, [request("again", sample=i) for i in range(40)])) == 40
+        assert engine.backend.room == 8
 
 
-def test_closed_from_elsewhere_it_stops(folder):
-    engine = started(folder, max_num_seqs=2)
-    endless = (request("on and on", sample=i, ignore_eos=True, max_tokens=40) for i in range(10**9))
-    answers = engine.ask(endless)
-    next(answers)
-    threading.Timer(0.1, engine.close).start()
-    with pytest.raises(Closed):
-        list(answers)
-    assert engine.model is None
+def test_who_stops_listening_frees_the_model(folder, tmp_path):
+    def jobs() -> Iterator[ShardJob]:
+        yield ShardJob("short", tmp_path / "short", lambda llm: [llm.complete(request("short", max_tokens=2))])
+        for i in range(10**6):
+            on = request("on and on", sample=i, ignore_eos=True, max_tokens=400)
+            yield ShardJob(f"{i}", tmp_path / f"{i}", lambda llm, on=on: [llm.complete(on)])
+
+    backend = VLLMBackend(EngineConfig(kind="vllm", model=str(folder), vllm=ARGUMENTS | {"max_num_seqs": 2}))
+    asking = drive(jobs(), backend, Budget(PriceConfig()), 10**6)
+    assert next(asking).name == "short"
+    asking.close()
+    assert backend.model is None
 
 
 def test_a_reasoning_parser_of_vllm_tells_them_apart(folder):
     """And the schema holds for what follows the reasoning."""
-    engine = started(folder, reasoning_parser="deepseek_r1")
     added = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
     begin, end = (str(t["id"]) for name in tiny_model.THINKING for t in added if t["content"] == name)
     bias = {begin: -100.0, end: 6.0}  # it stops thinking after some words, and does not begin again within the JSON
     asked = [request("x", sample=i, schema=SCHEMA, max_tokens=256, logit_bias=bias) for i in range(4)]
-    for completion in ask(engine, asked).values():
-        assert completion.reasoning
-        assert set(json.loads(completion.text or "")) == {"words", "rating"}
-    engine.close()
+    with running(folder, reasoning_parser="deepseek_r1") as engine:
+        for completion in ask(engine, asked).values():
+            assert completion.reasoning
+            assert set(json.loads(completion.text or "")) == {"words", "rating"}
 
 
 @pytest.mark.parametrize(
@@ -199,10 +216,10 @@ def test_a_reasoning_parser_of_vllm_tells_them_apart(folder):
     ],
 )
 def test_what_keeps_a_model_from_loading_is_said(folder, arguments, kind, said):
-    with pytest.raises(kind, match=said):
-        ask(started(folder, **arguments), [request("x")])
+    with running(folder, **arguments) as engine, pytest.raises(kind, match=said):
+        ask(engine, [request("x")])
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(EngineError, match=f"vLLM cannot run {tmp_path}: "):
-        ask(started(tmp_path), [request("x")])
+    with running(tmp_path) as engine, pytest.raises(EngineError, match=f"vLLM cannot run {tmp_path}: "):
+        ask(engine, [request("x")])

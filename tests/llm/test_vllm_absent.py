@@ -8,13 +8,14 @@ import pytest
 
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, MissingExtra
-from datagen.llm.vllm import VLLMEngine
+from datagen.llm.vllm import VLLMBackend
+from tests.llm.asking import answers
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
 def test_without_the_package_its_extra_is_named():
     with pytest.raises(MissingExtra, match=r"pip install 'longrlvr-data\[vllm\]'"):
-        VLLMEngine(EngineConfig(kind="vllm", model="some/model"))
+        VLLMBackend(EngineConfig(kind="vllm", model="some/model"))
 
 
 @pytest.fixture
@@ -28,21 +29,19 @@ def installed(tmp_path, monkeypatch) -> None:
 def test_several_copies_of_a_model_need_a_server():
     said = "data_parallel_size is 4, .* `vllm serve some/model --data-parallel-size 4` .* --base-url"
     with pytest.raises(ConfigError, match=said):
-        VLLMEngine(EngineConfig(kind="vllm", model="some/model", vllm={"data_parallel_size": 4}))
+        VLLMBackend(EngineConfig(kind="vllm", model="some/model", vllm={"data_parallel_size": 4}))
 
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", ["model", "revision"])
 def test_what_the_engine_sets_itself_is_set_there(name):
     with pytest.raises(ConfigError, match=rf"engine\.vllm: {name} is a setting of the engine itself: engine\.{name}"):
-        VLLMEngine(EngineConfig(kind="vllm", model="some/model", vllm={name: "x"}))
+        VLLMBackend(EngineConfig(kind="vllm", model="some/model", vllm={name: "x"}))
 
 
 @pytest.mark.usefixtures("installed")
 def test_without_a_request_nothing_is_loaded():
-    engine = VLLMEngine(EngineConfig(kind="vllm", model="some/model"))
-    assert list(engine.ask(iter([]))) == []
-    engine.close()
+    assert answers(VLLMBackend(EngineConfig(kind="vllm", model="some/model")), []) == []
 
 
 def test_the_module_itself_imports_neither_vllm_nor_torch():

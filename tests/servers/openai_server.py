@@ -187,11 +187,37 @@ class Server:
             return _hung_up(request)
         if fault == "garbage":
             return _garbage()
-        payload = json.dumps(make(body, key, asked, fault)).encode()
+        made = make(body, key, asked, fault)
+        if body.get("stream"):
+            return await self._stream(request, key, made, breaks_off=fault == "cut")
+        payload = json.dumps(made).encode()
         if fault == "cut":
             return await _cut(request, payload)
         response = web.Response(body=payload, content_type="application/json")
         await response.prepare(request)
+        await response.write_eof()
+        self._sent(request, key)
+        return response
+
+    async def _stream(self, request: web.Request, key: str, made: Body, breaks_off: bool) -> web.StreamResponse:
+        """A completion as server-sent events, a word each; one that breaks off does so half way."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        head = {name: made[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+        choice = made["choices"][0]
+        words = (choice["message"].get("content") or "").split(" ")
+        deltas = [{"content": word if i == 0 else f" {word}"} for i, word in enumerate(words)]
+        if breaks_off:
+            deltas = deltas[: len(deltas) // 2]
+        for delta in deltas:
+            await response.write(_event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}))
+        if breaks_off:
+            if request.transport:
+                request.transport.close()
+            return response
+        end = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
+        await response.write(_event(head | {"choices": [end]}))
+        await response.write(_event(head | {"choices": [], "usage": made["usage"]}) + b"data: [DONE]\n\n")
         await response.write_eof()
         self._sent(request, key)
         return response
@@ -328,6 +354,10 @@ class Server:
 def payload_hash(body: Body) -> str:
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _event(chunk: Body) -> bytes:
+    return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
 def _garbage() -> web.Response:

@@ -1,11 +1,14 @@
+from functools import partial
+
 import pytest
 
 from datagen import prompts, shards
 from datagen.config import model as configs
+from datagen.llm import drive
 from datagen.records import Candidate, Chunk, Cluster
 from datagen.run.run import Run
 from datagen.run.shard import Shard
-from datagen.stages import conversing, generate
+from datagen.stages import generate
 from datagen.tasks.cloze.blanks import without_blanks
 
 NAME = "shard-00000"
@@ -27,7 +30,7 @@ def generated(chunked, clusters: list[list[int]], **given):
     rows = [Cluster(f"{doc_id}/c{min(members)}", doc_id, members, 0.8, 0.3, 0.5) for members in clusters]
     shards.write_rows(f"{folder}/cluster/{NAME}.parquet", Cluster, rows)
     shard = Shard(folder, NAME, configs.merge(config, given))
-    return generate.finish(shard, conversing.unasked(generate.start(shard)))
+    return generate.finish(shard, drive.unasked(partial(generate.start, shard)))
 
 
 def test_candidates_of_a_run(run):

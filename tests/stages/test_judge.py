@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,16 +8,17 @@ import pytest
 from datagen import shards
 from datagen.config import model as configs
 from datagen.embed import encoder
+from datagen.llm import drive
 from datagen.records import Candidate, Judgement
 from datagen.run.shard import Shard
-from datagen.stages import conversing, judge
+from datagen.stages import judge
 from datagen.tasks.cloze import rules
 
 NAME = "shard-00000"
 
 
 def judged_by(shard: Shard) -> judge.Output:
-    return judge.finish(shard, conversing.unasked(judge.start(shard)))
+    return judge.finish(shard, drive.unasked(partial(judge.start, shard)))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from datagen import prompts, resources, shards
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.errors import EngineError, StaleStage, UserError
+from datagen.llm.drive import first_requests
 from datagen.llm.endpoint import payload
 from datagen.records import Candidate, Chunk, Cluster, Dropped
 from datagen.run.ledger import Ledger
@@ -129,8 +131,8 @@ def test_kinds_are_drawn_without_repeats_as_long_as_there_are_some():
 def test_the_same_prompt_for_another_candidate_is_another_request(run):
     run.go(generate__question_types=["cause"])
     name = shards.names(f"{run.folder}/chunk")[0]
-    talks = generate.start(Shard(run.folder, name, run.config))
-    asked = [next(talk) for talk in talks[:3]]
+    first = first_requests(partial(generate.start, Shard(run.folder, name, run.config)), 3)
+    asked = [request for request in first if request]
     assert len({request.key for request in asked}) == 3
     assert [request.sample for request in asked] == [0, 1, 2]
     assert payload(asked[0]) == payload(asked[1]) == payload(asked[2])

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from datagen import prompts
 from datagen.config.model import Config
-from datagen.llm.base import Conversation
+from datagen.llm.base import LLM, Conversation
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.tasks.cloze import compose, rules
@@ -17,17 +17,16 @@ from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.task import Made, Prover, Task
 
 
-def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config) -> list[Conversation[Made]]:
+def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config, llm: LLM) -> list[Conversation[Made]]:
     """A conversation for each cluster, which asks nothing."""
     index = cache(partial(DocumentIndex.build, texts))  # kept while one of them still needs it
     render = partial(render_question, load_prompts(config)["cloze"])
     return [_candidates(cluster, index, render, config) for cluster in clusters]
 
 
-def _candidates(
+async def _candidates(
     cluster: Cluster, index: Callable[[], DocumentIndex], render: Callable[[Sequence[str]], str], config: Config
-) -> Conversation[Made]:
-    yield from ()
+) -> Made:
     settings = config.generate
     seed = hashlib.sha256(f"{config.seed}:{cluster.cluster_id}".encode()).digest()
     made = compose.candidates(

@@ -1,20 +1,22 @@
 """The engine against a real server: whatever goes wrong there, every request gets exactly one completion."""
 
-import threading
+import asyncio
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from datagen.config.llm import EndpointConfig, EngineConfig
+from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
 from datagen.errors import ConfigError, EngineError
-from datagen.llm.base import Closed, Completion, Request
+from datagen.llm.base import Completion, Request
+from datagen.llm.chat import ChatBackend
+from datagen.llm.cost import Budget
+from datagen.llm.drive import ShardJob, drive
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import TOO_LONG
-from datagen.llm.openai import OpenAIEngine
+from tests.llm.asking import answers, threads
 from tests.servers.openai_server import Server, Settings, payload_hash, serve
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
@@ -44,31 +46,13 @@ def number(body: dict) -> str:
     return f"It is {body['seed']}."
 
 
-def engine_for(*urls: str, keys: tuple[str | None, ...] = (), max_concurrency: int = 64, **given) -> OpenAIEngine:
+def backend_for(*urls: str, keys: tuple[str | None, ...] = (), max_concurrency: int = 64, **given) -> ChatBackend:
     keys = keys or (None,) * len(urls)
     endpoints = tuple(
         EndpointConfig(base_url=url, api_key_env=key, max_concurrency=max_concurrency)
         for url, key in zip(urls, keys, strict=True)
     )
-    return OpenAIEngine(EngineConfig(endpoints=endpoints, **given))
-
-
-def answers(engine: OpenAIEngine, requests: list[Request]) -> list[Completion]:
-    """The completions in the order of their requests: one for each, whatever happens."""
-    found = [completion for done in engine.ask(iter(requests)) for completion in done]
-    assert Counter(c.key for c in found) == Counter(r.key for r in requests)
-    assert not threads()
-    by_key = {completion.key: completion for completion in found}
-    return [by_key[request.key] for request in requests]
-
-
-def collect(engine: OpenAIEngine, requests: list[Request], found: list[Completion]) -> None:
-    for done in engine.ask(iter(requests)):
-        found += done
-
-
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "engine"]
+    return ChatBackend(EngineConfig(endpoints=endpoints, **given))
 
 
 def sent(server: Server, request: Request) -> int:
@@ -108,7 +92,7 @@ def overcome() -> Overcome:
 
     requests = numbered(3 * len(names))
     with serve(Settings(reply=number, faults=faults, retry_after=2)) as server:
-        completions = answers(engine_for(server.url, timeout=2), requests)
+        completions = answers(backend_for(server.url, timeout=2), requests)
     result = Overcome(server, seen=seen)
     for i, pair in enumerate(zip(requests, completions, strict=True)):
         result.found.setdefault(names[i % len(names)], []).append(pair)
@@ -136,7 +120,7 @@ def test_a_fault_that_stays_is_the_reason(fault):
     requests = numbered(3)
     settings = Settings(faults=lambda body, asked: fault if body["seed"] else None, reply=number, retry_after=0)
     with serve(settings) as server:
-        good, *bad = answers(engine_for(server.url, timeout=1 if fault == "hang" else 30, max_attempts=1), requests)
+        good, *bad = answers(backend_for(server.url, timeout=1 if fault == "hang" else 30, max_attempts=1), requests)
     assert [(c.error, c.text) for c in bad] == [(PASSING[fault], None)] * 2
     assert all(c.detail for c in bad)
     attempts = 8 if PASSING[fault] == OVERLOADED else 1  # "too many requests" says little against a request
@@ -147,7 +131,7 @@ def test_a_fault_that_stays_is_the_reason(fault):
 def test_as_many_attempts_as_are_allowed():
     requests = numbered(3)
     with serve(Settings(faults=lambda body, asked: "503")) as server:
-        found = answers(engine_for(server.url, max_attempts=2), requests)
+        found = answers(backend_for(server.url, max_attempts=2), requests)
     assert [(c.error, c.attempts) for c in found] == [("server error", 2)] * 3
     assert [sent(server, request) for request in requests] == [2] * 3
     assert all("HTTP 503, server_error: The engine is currently overloaded" in c.detail for c in found)
@@ -160,7 +144,7 @@ def test_as_many_attempts_as_are_allowed():
 def test_what_would_fail_again_is_not_sent_again(fault, reason):
     requests = numbered(6)
     with serve(Settings(reply=number, faults=lambda body, asked: fault if body["seed"] % 2 else None)) as server:
-        found = answers(engine_for(server.url), requests)
+        found = answers(backend_for(server.url), requests)
     assert [c.error for c in found] == ["", reason] * 3
     assert all("HTTP 400" in c.detail for c in found[1::2])
     assert {c.attempts for c in found} == set(server.stats.received.values()) == {1}
@@ -168,16 +152,16 @@ def test_what_would_fail_again_is_not_sent_again(fault, reason):
 
 def test_a_server_that_refuses_what_is_too_much_gets_less():
     with serve(Settings(reply=number, slots=4, overflow="429", retry_after=0.05, latency=0.01)) as server:
-        engine = engine_for(server.url)
-        found = answers(engine, numbered(100))
+        backend = backend_for(server.url)
+        found = answers(backend, numbered(100))
     assert texts(found) == [f"It is {i}." for i in range(100)]
-    assert engine.lanes[0].window.limit < 64
+    assert backend.pool.endpoints[0].concurrency.limit < 64
     assert server.stats.answered_twice == 0
 
 
 def test_no_more_at_once_than_allowed():
     with serve(Settings(latency=0.01)) as server:
-        answers(engine_for(server.url, max_concurrency=3), numbered(30))
+        answers(backend_for(server.url, max_concurrency=3), numbered(30))
     assert server.stats.max_in_flight <= 3
 
 
@@ -187,7 +171,7 @@ def test_no_more_at_once_than_allowed():
 def test_a_wrong_key_is_said_at_once():
     with serve(Settings(api_key="right")) as server:
         with pytest.raises(EngineError, match="refuses every request: HTTP 401") as e:
-            answers(engine_for(server.url, max_concurrency=1), numbered(50))
+            answers(backend_for(server.url, max_concurrency=1), numbered(50))
         assert server.url in str(e.value)
         assert server.stats.requests == 1
     assert not threads()
@@ -196,7 +180,7 @@ def test_a_wrong_key_is_said_at_once():
 def test_a_wrong_model_is_said_at_once():
     with serve(Settings(faults=lambda body, asked: "404 model")) as server:
         with pytest.raises(EngineError, match="refuses every request: HTTP 404, model_not_found: The model") as e:
-            answers(engine_for(server.url, max_concurrency=1), numbered(50))
+            answers(backend_for(server.url, max_concurrency=1), numbered(50))
         assert server.url in str(e.value)
         assert server.stats.requests == 1
 
@@ -205,7 +189,7 @@ def test_a_wrong_model_is_said_at_once():
 def test_where_requests_were_answered_such_a_refusal_is_of_one_request(fault):
     requests = numbered(6)
     with serve(Settings(faults=lambda body, asked: fault if body["seed"] in (2, 4) else None)) as server:
-        found = answers(engine_for(server.url, max_concurrency=1), requests)
+        found = answers(backend_for(server.url, max_concurrency=1), requests)
     assert [c.error for c in found] == ["", "", REFUSED, "", REFUSED, ""]
     assert set(server.stats.received.values()) == {1}
 
@@ -214,7 +198,7 @@ def test_without_quota_there_is_no_going_on():
     with serve(Settings(faults=lambda body, asked: "quota" if body["seed"] > 3 else None)) as server:
         found: list[Completion] = []
         with pytest.raises(EngineError, match=r"HTTP 429, insufficient_quota: You exceeded your current quota") as e:
-            collect(engine_for(server.url, max_concurrency=1), numbered(50), found)
+            answers(backend_for(server.url, max_concurrency=1), numbered(50), found)
         assert server.url in str(e.value)
         assert server.stats.requests == 5
     assert texts(found) == ["OK"] * 4
@@ -222,13 +206,13 @@ def test_without_quota_there_is_no_going_on():
 
 def test_without_quota_at_one_endpoint_the_other_goes_on():
     with serve(Settings(faults=lambda body, asked: "quota")) as poor, serve(Settings(reply=number)) as rich:
-        engine = engine_for(poor.url, rich.url, max_concurrency=4, max_attempts=2)
-        found = answers(engine, numbered(40))
+        backend = backend_for(poor.url, rich.url, max_concurrency=4, max_attempts=2)
+        found = answers(backend, numbered(40))
         assert texts(found) == [f"It is {i}." for i in range(40)]
         assert {c.endpoint for c in found} == {rich.url}
         assert 1 <= poor.stats.requests <= 4  # those that were on their way
         before = poor.stats.requests
-        answers(engine, numbered(10))
+        answers(backend, numbered(10))
         assert poor.stats.requests == before
 
 
@@ -237,7 +221,7 @@ def test_when_most_requests_fail_the_commonest_cause_is_told():
     with serve(Settings(faults=lambda body, asked: names[body["seed"] % 4])) as server:
         found: list[Completion] = []
         with pytest.raises(EngineError, match=r"15 of the last 20 requests failed .* 10 of them: request refused by"):
-            collect(engine_for(server.url, max_concurrency=1), numbered(60), found)
+            answers(backend_for(server.url, max_concurrency=1), numbered(60), found)
         assert server.stats.requests <= 21
     assert 19 <= len(found) <= 20  # what came before the end is handed over: it was paid for
     assert not threads()
@@ -245,14 +229,14 @@ def test_when_most_requests_fail_the_commonest_cause_is_told():
 
 def test_half_of_the_requests_may_fail():
     with serve(Settings(faults=lambda body, asked: "400" if body["seed"] % 2 else None)) as server:
-        found = answers(engine_for(server.url, max_concurrency=1), numbered(60))
+        found = answers(backend_for(server.url, max_concurrency=1), numbered(60))
     assert Counter(c.error for c in found) == {"": 30, REFUSED: 30}
 
 
 def test_where_nobody_is_the_run_stops():
     url = dead()
     with pytest.raises(EngineError, match=r"no endpoint has answered for \d+ s. The last: connection failed: ") as e:
-        answers(engine_for(url, patience=0.1, max_error_rate=1.0), numbered(30))
+        answers(backend_for(url, patience=0.1, max_error_rate=1.0), numbered(30))
     assert url in str(e.value)
     assert "What was answered is kept" in str(e.value)
 
@@ -265,7 +249,7 @@ def test_what_failed_at_one_endpoint_is_tried_at_another():
     requests = [request for i in range(6) for request in numbered(1, group=f"theme {i}")]
     requests = [Request(r.model, r.messages, {"seed": i}, group=r.group) for i, r in enumerate(requests)]
     with serve(Settings(reply=number)) as server:
-        found = answers(engine_for(dead(), server.url, max_attempts=2), requests)
+        found = answers(backend_for(dead(), server.url, max_attempts=2), requests)
     assert texts(found) == [f"It is {i}." for i in range(6)]
     assert {c.attempts for c in found} == {1, 2}
 
@@ -274,7 +258,7 @@ def test_what_the_environment_says_of_an_account_goes_to_openai_alone(monkeypatc
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
     with serve(Settings(reply=number)) as server:
-        answers(engine_for(server.url), numbered(1))
+        answers(backend_for(server.url), numbered(1))
         assert "Authorization" in server.stats.headers
         assert not {name.lower() for name in server.stats.headers} & {"openai-organization", "openai-project"}
 
@@ -282,12 +266,12 @@ def test_what_the_environment_says_of_an_account_goes_to_openai_alone(monkeypatc
 def test_where_nobody_is_a_single_request_does_not_fail_its_row():
     """Nobody saw it: that is no attempt, however few are allowed."""
     with pytest.raises(EngineError, match="no endpoint has answered"):
-        answers(engine_for(dead(), patience=0.3, max_attempts=1), numbered(1))
+        answers(backend_for(dead(), patience=0.3, max_attempts=1), numbered(1))
 
 
 def test_two_dead_ones_of_three_are_passed_over():
     with serve(Settings(reply=number)) as server:
-        (found,) = answers(engine_for(dead(), dead(), server.url, max_attempts=3), numbered(1))
+        (found,) = answers(backend_for(dead(), dead(), server.url, max_attempts=3), numbered(1))
     assert (found.text, found.attempts) == ("It is 0.", 3)
 
 
@@ -295,7 +279,7 @@ def test_one_is_dead_and_one_dies_half_way():
     settings = Settings(reply=number, latency=0.01, die_after=20)
     with serve(settings) as dying, serve(Settings(reply=number, latency=0.01)) as living:
         urls = (dead(), dying.url, living.url)
-        found = answers(engine_for(*urls, max_concurrency=8), numbered(150))
+        found = answers(backend_for(*urls, max_concurrency=8), numbered(150))
         assert dying.dead
         assert dying.stats.answered.total() >= 20
     assert texts(found) == [f"It is {i}." for i in range(150)]
@@ -307,7 +291,7 @@ def test_requests_of_a_group_go_to_one_endpoint():
     messages = {group: [{"role": "user", "content": f"{group}: " + "a long text " * 200}] for group in groups}
     requests = [Request("m", messages[g], {"seed": i}, group=g) for i in range(5) for g in groups]
     with serve(Settings(latency=0.01)) as one, serve(Settings(latency=0.01)) as other:
-        found = answers(engine_for(one.url, other.url), requests)
+        found = answers(backend_for(one.url, other.url), requests)
     for group in groups:
         assert len({c.endpoint for c, r in zip(found, requests, strict=True) if r.group == group}) == 1
     assert {c.endpoint for c in found} == {one.url, other.url}
@@ -315,17 +299,14 @@ def test_requests_of_a_group_go_to_one_endpoint():
 
 
 def test_what_waits_at_a_slow_endpoint_is_taken_over():
-    settings = Settings(faults=lambda body, asked: "hang" if body["seed"] == 0 else None)
+    """A time-out later, the other endpoint has answered all but the one request."""
+    settings = Settings(faults=lambda body, asked: "hang" if body["seed"] == 0 and not asked else None)
     with serve(settings) as one, serve(settings) as other:
-        engine = engine_for(one.url, other.url, max_concurrency=1)
-        asking, found = engine.ask(iter(numbered(10, group="theme"))), []
-        while len(found) < 9:
-            found += next(asking)
-        asking.close()
+        backend = backend_for(one.url, other.url, max_concurrency=1, timeout=2, max_attempts=3)
+        found = answers(backend, numbered(10, group="theme"))
         home, helper = (one, other) if one.stats.faults else (other, one)
-        assert (home.stats.requests, helper.stats.requests) == (1, 9)
-    assert {c.endpoint for c in found} == {helper.url}
-    assert not threads()
+        assert home.stats.faults == {"hang": 1}
+    assert {c.endpoint for c in found[1:]} == {helper.url}
 
 
 # What servers lack ----------------------------------------------------------------------------------------------------
@@ -340,9 +321,9 @@ def test_a_server_without_schemas_is_found_out_once():
 
     settings = Settings(reply=reply, faults=lambda body, asked: "schema unsupported")
     with serve(settings) as server:
-        engine = engine_for(server.url, max_concurrency=1, max_attempts=1)
+        backend = backend_for(server.url, max_concurrency=1, max_attempts=1)
         for _ in range(2):
-            assert texts(answers(engine, numbered(12, SCHEMA))) == [f"It is {i}." for i in range(12)]
+            assert texts(answers(backend, numbered(12, SCHEMA))) == [f"It is {i}." for i in range(12)]
         assert server.stats.faults == {"schema unsupported": 1}
         assert server.stats.requests == 25
     assert not any("response_format" in body for body in got)
@@ -359,8 +340,8 @@ def test_what_one_server_lacks_another_still_gets():
         serve(Settings(faults=lambda body, asked: "schema unsupported", latency=0.01)) as plain,
         serve(Settings(reply=reply, latency=0.01)) as able,
     ):
-        engine = engine_for(plain.url, able.url, max_concurrency=1)
-        answers(engine, numbered(30, SCHEMA))
+        backend = backend_for(plain.url, able.url, max_concurrency=1)
+        answers(backend, numbered(30, SCHEMA))
         assert plain.stats.faults == {"schema unsupported": 1}
         assert able.stats.requests == len(got) > 0
     assert all(body["response_format"]["json_schema"]["schema"] == SCHEMA for body in got)
@@ -375,7 +356,7 @@ def test_the_limit_of_a_reply_has_two_names():
 
     settings = Settings(reply=reply, faults=lambda body, asked: "max_tokens unsupported")
     with serve(settings) as server:
-        found = answers(engine_for(server.url, max_concurrency=1, max_attempts=1), numbered(8))
+        found = answers(backend_for(server.url, max_concurrency=1, max_attempts=1), numbered(8))
         assert server.stats.faults == {"max_tokens unsupported": 1}
     assert texts(found) == [f"It is {i}." for i in range(8)]
     assert {(body.get("max_tokens"), body.get("max_completion_tokens")) for body in got} == {(None, 9)}
@@ -394,7 +375,7 @@ def test_the_limit_of_a_reply_has_two_names():
 )
 def test_a_reply_of_no_use_is_a_reply(fault, expected):
     with serve(Settings(reply=number, faults=lambda body, asked: fault)) as server:
-        (found,) = answers(engine_for(server.url), numbered(1))
+        (found,) = answers(backend_for(server.url), numbered(1))
         assert server.stats.requests == 1
     assert (found.error, found.attempts, found.endpoint) == ("", 1, server.url)
     assert found.prompt_tokens > 0
@@ -410,8 +391,8 @@ def test_every_endpoint_gets_its_key(monkeypatch):
     monkeypatch.setenv("KEY_ONE", "sk-one\n")
     monkeypatch.setenv("KEY_TWO", "sk-two")
     with serve(Settings(api_key="sk-one")) as one, serve(Settings(api_key="sk-two")) as two:
-        engine = engine_for(one.url, two.url, keys=("KEY_ONE", "KEY_TWO"), max_concurrency=4)
-        found = answers(engine, numbered(20))
+        backend = backend_for(one.url, two.url, keys=("KEY_ONE", "KEY_TWO"), max_concurrency=4)
+        found = answers(backend, numbered(20))
         assert one.stats.authorizations.keys() == {"Bearer sk-one"}
         assert two.stats.authorizations.keys() == {"Bearer sk-two"}
     assert not any("sk-" in repr(c) for c in found)
@@ -421,7 +402,7 @@ def test_a_key_goes_nowhere_where_it_was_not_asked_for(monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, "sk-openai")
     with serve() as server:
-        answers(engine_for(server.url), numbered(3))
+        answers(backend_for(server.url), numbered(3))
         assert server.stats.authorizations.keys() == {"Bearer none"}
 
 
@@ -429,11 +410,11 @@ def test_a_key_goes_nowhere_where_it_was_not_asked_for(monkeypatch):
 def test_no_error_tells_a_key(monkeypatch, key):
     monkeypatch.setenv("KEY_ONE", key)
     with serve(Settings(api_key="right")) as server, pytest.raises(EngineError) as e:
-        answers(engine_for(server.url, keys=("KEY_ONE",)), numbered(3))
+        answers(backend_for(server.url, keys=("KEY_ONE",)), numbered(3))
     assert "Incorrect API key provided: …." in str(e.value)
     assert "sk-secret" not in "".join(traceback.format_exception(e.value))
     with serve(Settings(faults=lambda body, asked: "401" if body["seed"] else None)) as server:
-        found = answers(engine_for(server.url, keys=("KEY_ONE",), max_concurrency=1), numbered(3))
+        found = answers(backend_for(server.url, keys=("KEY_ONE",), max_concurrency=1), numbered(3))
     assert [c.error for c in found] == ["", REFUSED, REFUSED]
     assert not any("sk-secret" in repr(c) for c in found)
 
@@ -445,85 +426,86 @@ def test_a_missing_key_is_named(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     for name in ("KEY_ONE", "KEY_TWO"):
         with pytest.raises(ConfigError, match=rf"^http://there/v1 needs a key: the environment variable {name} "):
-            engine_for("http://there/v1", keys=(name,))
+            backend_for("http://there/v1", keys=(name,))
     with pytest.raises(ConfigError, match="KEY_THREE") as e:
-        engine_for("http://there/v1", keys=("KEY_THREE",))
+        backend_for("http://there/v1", keys=("KEY_THREE",))
     assert "sk-" not in str(e.value)
     with pytest.raises(ConfigError, match=r"^https://api\.openai\.com/v1 needs a key: .* OPENAI_API_KEY .*--base-url"):
-        OpenAIEngine(EngineConfig(endpoints=(EndpointConfig(),)))
+        ChatBackend(EngineConfig(endpoints=(EndpointConfig(),)))
 
 
 # Asking and ending ----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_ask_for_now():
-    first, second = numbered(2)
-    with serve(Settings(reply=number)) as server:
-        script: Iterator[Request | None] = iter([None, None, first, None, None, second])
-        found = [texts(done) for done in engine_for(server.url).ask(script)]
-    assert found == [[], [], ["It is 0."], [], ["It is 1."]]
-
-
 def test_no_requests_at_all():
-    assert list(engine_for(dead()).ask(iter([]))) == []
-    assert not threads()
+    assert answers(backend_for(dead()), []) == []
 
 
-def test_no_more_requests_are_drawn_than_there_is_room_for():
-    drawn = []
+def test_who_stops_listening_ends_the_requests(tmp_path):
+    def job(name: str, numbers: list[Request]) -> ShardJob:
+        return ShardJob(name, tmp_path / f"{name}.jsonl", lambda llm: [llm.complete(request) for request in numbers])
 
-    def requests() -> Iterator[Request]:
-        for request in numbered(100):
-            drawn.append(request)
-            yield request
-
-    with serve() as server:
-        asking = engine_for(server.url, max_concurrency=4).ask(requests())
-        done = len(next(asking))
-        assert len(drawn) == 8
-        for completions in asking:
-            done += len(completions)
-            assert len(drawn) - done <= 8
-    assert done == len(drawn) == 100
-
-
-def test_closed_from_another_thread():
-    with serve(Settings(faults=lambda body, asked: "hang")) as server:
-        engine, ends = engine_for(server.url), []
-
-        def ask() -> None:
-            try:
-                ends.append(list(engine.ask(iter(numbered(3)))))
-            except Closed as e:
-                ends.append(e)
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        while server.stats.in_flight < 3:
-            time.sleep(0.01)
-        engine.close()
-        asking.join()
-    assert [type(end) for end in ends] == [Closed]
-    assert not threads()
-    engine.close()  # once more does no harm
-
-
-def test_ended_early():
+    first, *others = numbered(20)
     with serve(Settings(faults=lambda body, asked: "hang" if body["seed"] else None)) as server:
-        engine = engine_for(server.url)
-        asking = engine.ask(iter(numbered(20)))
-        assert texts(next(asking)) == ["OK"]
+        backend = backend_for(server.url)
+        asking = drive(iter([job("one", [first]), job("other", others)]), backend, Budget(PriceConfig()), 20)
+        assert texts(next(iter(asking)).results) == ["OK"]
         assert len(threads()) == 1
         asking.close()
         assert not threads()
-        assert texts(answers(engine, numbered(1))) == ["OK"]  # it can be asked again
+        assert texts(answers(backend, [first])) == ["OK"]  # it can be asked again
 
 
-def test_what_goes_wrong_while_requests_are_made_reaches_the_caller():
-    def requests() -> Iterator[Request]:
-        yield from numbered(3)
-        raise KeyError("mine")
+# Streams --------------------------------------------------------------------------------------------------------------
 
-    with serve() as server, pytest.raises(KeyError, match="mine"):
-        list(engine_for(server.url).ask(requests()))
-    assert not threads()
+
+def heard(backend: ChatBackend, request: Request) -> tuple[list[str], Completion]:
+    async def run() -> Completion:
+        try:
+            return await backend.complete(request, pieces.append)
+        finally:
+            await backend.close()
+
+    pieces: list[str] = []
+    return pieces, asyncio.run(run())
+
+
+def test_a_user_hears_the_text_as_it_is_written():
+    (asked,) = numbered(1)
+    with serve(Settings(reply=number)) as server:
+        pieces, streamed = heard(backend_for(server.url), asked)
+        (whole,) = answers(backend_for(server.url), [asked])
+    assert pieces == ["It", " is", " 0."]
+    assert replace(streamed, seconds=0) == replace(whole, seconds=0)
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "reset", "garbage", "schema unsupported", "max_tokens unsupported"])
+def test_what_fails_before_anything_was_heard_is_tried_again(fault):
+    (asked,) = numbered(1, SCHEMA)
+    with serve(Settings(reply=number, faults=lambda body, nth: None if nth else fault, retry_after=0)) as server:
+        pieces, completion = heard(backend_for(server.url), asked)
+        assert server.stats.requests == 2
+    assert "".join(pieces) == completion.text == "It is 0."
+
+
+def test_what_was_heard_is_not_said_twice():
+    (asked,) = numbered(1)
+    with serve(Settings(reply=number, faults=lambda body, nth: "cut")) as server:
+        pieces, completion = heard(backend_for(server.url), asked)
+        assert server.stats.requests == 1
+    assert pieces == ["It"]
+    assert completion.error in ("connection failed", "garbled reply")
+
+
+def test_an_answer_in_the_journal_is_heard_at_once(tmp_path):
+    pieces: list[str] = []
+
+    def job() -> ShardJob:
+        return ShardJob("one", tmp_path / "one.jsonl", lambda llm: [llm.complete(numbered(1)[0], pieces.append)])
+
+    with serve(Settings(reply=number)) as server:
+        for _ in range(2):
+            (done,) = drive(iter([job()]), backend_for(server.url), Budget(PriceConfig()), 1)
+            assert texts(done.results) == ["It is 0."]
+        assert server.stats.requests == 1
+    assert pieces == ["It", " is", " 0.", "It is 0."]

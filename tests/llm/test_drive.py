@@ -1,19 +1,21 @@
 """Many conversations at once: each reply is kept before it is used, none is asked for twice, no budget is exceeded."""
 
+import asyncio
 import random
+import time
 from collections import Counter
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from datagen.config.llm import PriceConfig
 from datagen.errors import EngineError, UserError
-from datagen.llm import converse, cost, journal
-from datagen.llm.base import Closed, Completion, Conversation, Request
-from datagen.llm.converse import Driver, OverBudget, Talk
+from datagen.llm import cost, drive, journal
+from datagen.llm.base import LLM, Completion, Request, Stream
 from datagen.llm.cost import Budget
+from datagen.llm.drive import OverBudget, ShardJob
 from datagen.llm.journal import Journal
 
 FREE = PriceConfig()
@@ -21,7 +23,7 @@ FREE = PriceConfig()
 
 @dataclass
 class Scripted:
-    """Answers in any order, a few at a time: the last word of what was said, in capitals."""
+    """Answers in any order, a few at a time: the last word of what was asked, in capitals."""
 
     room: int = 5
     seed: int = 0
@@ -31,30 +33,17 @@ class Scripted:
     paid: list[Completion] = field(default_factory=list)
     closed: bool = False
 
-    def ask(self, requests: Iterator[Request | None]) -> Generator[list[Completion], None, None]:
-        rng, waiting, ended = random.Random(self.seed), [], False
-        while True:
-            while not ended and len(waiting) < self.room:
-                try:
-                    request = next(requests)
-                except StopIteration:
-                    ended = True
-                    break
-                if request is None:
-                    break
-                self.asked.append(request)
-                waiting.append(request)
-            if ended and not waiting:
-                return
-            if self.closed:
-                raise Closed
-            rng.shuffle(waiting)
-            n = rng.randint(1, len(waiting)) if waiting else 0
-            done, waiting = [self.answer(request) for request in waiting[:n]], waiting[n:]
-            self.paid += done
-            yield done
+    def __post_init__(self) -> None:
+        self.rng, self.slots = random.Random(self.seed), asyncio.Semaphore(self.room)
+
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        async with self.slots:
             if self.gives_up_after is not None and len(self.paid) >= self.gives_up_after:
                 raise EngineError("the server is gone")
+            self.asked.append(request)
+            await asyncio.sleep(self.rng.choice([0, 0, 0.001, 0.01]))
+            self.paid.append(self.answer(request))
+            return self.paid[-1]
 
     def answer(self, request: Request) -> Completion:
         said = request.messages[-1]["content"]
@@ -63,7 +52,13 @@ class Scripted:
         tokens = sum(len(m["content"].encode()) for m in request.messages)
         return Completion(request.key, text=said.split()[-1].upper(), prompt_tokens=tokens, completion_tokens=9)
 
-    def close(self) -> None:
+    def expect(self, n: int) -> None:
+        assert n >= 0
+
+    def idle(self) -> None:
+        pass
+
+    async def close(self) -> None:
         self.closed = True
 
 
@@ -71,12 +66,12 @@ def request(said: str, *before: dict[str, str]) -> Request:
     return Request("m", [*before, {"role": "user", "content": said}], {"max_tokens": 10})
 
 
-def chat(name: str, turns: int) -> Conversation[str]:
+async def chat(llm: LLM, name: str, turns: int) -> str:
     """Everything that was answered, in order."""
     messages, heard = [], []
     for i in range(turns):
         asked = request(f"turn {i} of {name}", *messages)
-        completion = yield asked
+        completion = await llm.complete(asked)
         if completion.error:
             return f"{name} failed: {completion.detail}"
         heard.append(f"{i}{completion.text}")
@@ -87,11 +82,15 @@ def chat(name: str, turns: int) -> Conversation[str]:
 TURNS = [(shard, [(7 * shard + i) % 5 for i in range(1 + shard % 4)] if shard % 6 else []) for shard in range(12)]
 
 
-def talks(folder: Path) -> Iterator[Talk]:
+def job(folder: Path, name: str, *chats: tuple[str, int]) -> ShardJob:
+    """A shard of conversations, each with its name and how many turns it has."""
+    return ShardJob(name, folder / f"{name}.jsonl", lambda llm: [chat(llm, *each) for each in chats])
+
+
+def jobs(folder: Path) -> Iterator[ShardJob]:
     """Twelve shards, two of them without a conversation, of conversations with up to four turns."""
     for shard, turns in TURNS:
-        name = f"shard-{shard:05d}"
-        yield Talk(name, [chat(f"s{shard}c{i}", n) for i, n in enumerate(turns)], Journal(folder / f"{name}.jsonl"))
+        yield job(folder, f"shard-{shard:05d}", *((f"s{shard}c{i}", n) for i, n in enumerate(turns)))
 
 
 def expected() -> dict[str, list[str]]:
@@ -103,25 +102,26 @@ def expected() -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def driven(folder: Path, engine: Scripted, budget: Budget | None = None, ended: list[int] | None = None) -> dict:
-    driver = Driver(talks(folder), budget or Budget(FREE), 30, (ended if ended is not None else []).append)
-    return {talk.name: talk.results for talk in converse.hold(driver, engine)}
+def driven(folder: Path, backend: Scripted, budget: Budget | None = None, ended: list[int] | None = None) -> dict:
+    on_end = (ended if ended is not None else []).append
+    done = drive.drive(jobs(folder), backend, budget or Budget(FREE), 30, on_end)
+    return {job.name: job.results for job in done}
 
 
-def journalled(folder: Path) -> list[Completion]:
-    return [completion for path in sorted(folder.glob("*.jsonl")) for completion in journal.read(path)]
+def journalled(folder: Path, name: str = "*") -> list[Completion]:
+    return [completion for path in sorted(folder.glob(f"{name}.jsonl")) for completion in journal.read(path)]
 
 
 @pytest.mark.parametrize(("room", "seed"), [(1, 0), (3, 1), (5, 2), (1000, 3)])
 def test_every_conversation_gets_to_its_end(tmp_path, room, seed):
     ended: list[int] = []
-    engine = Scripted(room, seed)
-    assert driven(tmp_path, engine, ended=ended) == expected()
+    backend = Scripted(room, seed)
+    assert driven(tmp_path, backend, ended=ended) == expected()
     assert sum(ended) == sum(len(turns) for _, turns in TURNS)
-    assert Counter(r.key for r in engine.asked).most_common(1)[0][1] == 1
-    assert len(engine.asked) == sum(sum(turns) for _, turns in TURNS)
-    assert {c.key for c in journalled(tmp_path)} == {r.key for r in engine.asked}
-    assert engine.closed
+    assert Counter(r.key for r in backend.asked).most_common(1)[0][1] == 1
+    assert len(backend.asked) == sum(sum(turns) for _, turns in TURNS)
+    assert {c.key for c in journalled(tmp_path)} == {r.key for r in backend.asked}
+    assert backend.closed
 
 
 def test_what_was_answered_is_not_asked_again(tmp_path):
@@ -132,7 +132,7 @@ def test_what_was_answered_is_not_asked_again(tmp_path):
 
 
 @pytest.mark.parametrize("after", [0, 1, 5, 20])
-def test_what_was_answered_before_the_engine_gave_up_is_kept(tmp_path, after):
+def test_what_was_answered_before_the_backend_gave_up_is_kept(tmp_path, after):
     first = Scripted(gives_up_after=after, seed=after)
     with pytest.raises(EngineError, match="the server is gone"):
         driven(tmp_path, first)
@@ -144,69 +144,101 @@ def test_what_was_answered_before_the_engine_gave_up_is_kept(tmp_path, after):
 
 
 def test_the_same_request_is_asked_once_and_kept_with_both(tmp_path):
-    def both() -> Iterator[Talk]:
-        for name in ("one", "other"):
-            yield Talk(name, [chat("same", 3), chat("same", 3), chat(name, 1)], Journal(tmp_path / f"{name}.jsonl"))
-
-    engine = Scripted()
+    both = (job(tmp_path, name, ("same", 3), ("same", 3), (name, 1)) for name in ("one", "other"))
+    backend = Scripted()
     budget = Budget(PriceConfig(prompt=1.0, completion=1.0))
-    found = {talk.name: talk.results for talk in converse.hold(Driver(both(), budget, 6), engine)}
+    found = {job.name: job.results for job in drive.drive(both, backend, budget, 6)}
     same = "0SAME 1SAME 2SAME"
     assert found == {"one": [same, same, "0ONE"], "other": [same, same, "0OTHER"]}
-    assert len(engine.asked) == len({r.key for r in engine.asked}) == 5
+    assert len(backend.asked) == len({r.key for r in backend.asked}) == 5
     for name in ("one", "other"):
-        assert len(Journal(tmp_path / f"{name}.jsonl").answers) == 4
-    assert budget.spent == pytest.approx(sum(cost.cost_of(budget.price, c) for c in engine.paid))
+        assert len(journalled(tmp_path, name)) == len(Journal(tmp_path / f"{name}.jsonl").answers) == 4
+    assert budget.spent == pytest.approx(sum(cost.cost_of(budget.price, c) for c in backend.paid))
 
 
 def test_results_are_handed_over_shard_by_shard(tmp_path):
-    engine, seen = Scripted(room=2), []
-    for talk in converse.hold(Driver(talks(tmp_path), Budget(FREE), 30), engine):
-        seen.append((talk.name, talk.open))
-        assert talk.results == expected()[talk.name]
-    assert sorted(seen) == [(name, 0) for name in sorted(expected())]
+    seen = []
+    for done in drive.drive(jobs(tmp_path), Scripted(room=2), Budget(FREE), 30):
+        seen.append(done.name)
+        assert done.results == expected()[done.name]
+    assert sorted(seen) == sorted(expected())
 
 
-def test_who_stops_listening_ends_the_engine(tmp_path):
-    engine = Scripted(room=1)
-    asking = converse.hold(Driver(talks(tmp_path), Budget(FREE), 30), engine)
-    assert isinstance(asking, Generator)
+def test_a_busy_caller_does_not_hold_up_the_journal(tmp_path):
+    asking = drive.drive(jobs(tmp_path), Scripted(), Budget(FREE), 30)
+    next(iter(asking))
+    everything = sum(sum(turns) for _, turns in TURNS)
+    deadline = time.monotonic() + 30
+    while len(journalled(tmp_path)) < everything:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert len(list(asking)) == len(TURNS) - 1
+
+
+def test_shards_are_opened_as_there_is_room(tmp_path):
+    """No more conversations than the backend has use for, and those of a shard besides, however slow the disk is."""
+    opened, ended, most = 0, [], 0
+
+    def many() -> Iterator[ShardJob]:
+        nonlocal opened, most
+        for i in range(200):
+            opened += 5
+            most = max(most, opened - sum(ended))
+            yield job(tmp_path, f"{i:05d}", *((f"{i} {k}", 1) for k in range(5)))
+
+    assert len(list(drive.drive(many(), Scripted(room=10), Budget(FREE), 1000, ended.append))) == 200
+    assert most <= 10 + 5
+
+
+def test_who_stops_listening_ends_the_run(tmp_path):
+    backend = Scripted(room=1)
+    asking = drive.drive(jobs(tmp_path), backend, Budget(FREE), 30)
     first = next(asking)
     asking.close()
-    assert engine.closed
+    assert backend.closed
     assert first.results == expected()[first.name]
-    assert {c.key for c in journalled(tmp_path)} == {c.key for c in engine.paid}
+    assert {c.key for c in journalled(tmp_path)} == {c.key for c in backend.paid}
 
 
 def test_an_exception_in_a_conversation_reaches_the_caller(tmp_path):
-    def wrong() -> Conversation[str]:
-        yield request("what is wrong")
+    async def wrong(llm: LLM) -> str:
+        await llm.complete(request("what is wrong"))
         raise KeyError("a bug")
 
-    def one() -> Iterator[Talk]:
-        yield Talk("one", [chat("a", 2), wrong(), chat("b", 2)], Journal(tmp_path / "one.jsonl"))
-
-    engine = Scripted()
+    backend = Scripted()
+    one = ShardJob("one", tmp_path / "one.jsonl", lambda llm: [chat(llm, "a", 2), wrong(llm), chat(llm, "b", 2)])
     with pytest.raises(KeyError, match="a bug"):
-        list(converse.hold(Driver(one(), Budget(FREE), 3), engine))
-    assert {c.key for c in journalled(tmp_path)} == {c.key for c in engine.paid}
+        list(drive.drive(iter([one]), backend, Budget(FREE), 3))
+    assert {c.key for c in journalled(tmp_path)} == {c.key for c in backend.paid}
 
 
 def test_an_exception_while_shards_are_opened_reaches_the_caller(tmp_path):
-    def broken() -> Iterator[Talk]:
-        yield Talk("one", [chat("a", 1)], Journal(tmp_path / "one.jsonl"))
+    def broken() -> Iterator[ShardJob]:
+        yield job(tmp_path, "one", ("a", 1))
         raise UserError("the next shard is damaged")
 
     with pytest.raises(UserError, match="damaged"):
-        list(converse.hold(Driver(broken(), Budget(FREE), 3), Scripted(room=1)))
+        list(drive.drive(broken(), Scripted(room=1), Budget(FREE), 3))
 
 
-def test_how_much_is_to_come_is_known(tmp_path):
-    driver = Driver(talks(tmp_path), Budget(FREE), 30)
-    assert driver.__length_hint__() == 30
-    while next(driver) is None:
-        pass
-    assert 0 < driver.__length_hint__() <= 30
+def test_a_conversation_may_ask_several_things_at_once_or_nothing(tmp_path):
+    async def several(llm: LLM) -> list[str]:
+        return await asyncio.gather(*(chat(llm, name, 2) for name in ("a", "b", "c")))
+
+    async def nothing() -> str:
+        return "nothing"
+
+    one = ShardJob("one", tmp_path / "one.jsonl", lambda llm: [several(llm), nothing()])
+    (done,) = drive.drive(iter([one]), Scripted(), Budget(FREE), 2)
+    assert done.results == [["0A 1A", "0B 1B", "0C 1C"], "nothing"]
+    assert drive.replay(replace(one, results=[])).results == done.results
+
+
+def test_the_first_requests_are_told_without_asking(tmp_path):
+    begin = job(tmp_path, "one", ("a", 2), ("b", 0), ("c", 1), ("d", 1)).begin
+    asked = drive.first_requests(begin, 3)
+    assert [r and r.messages[-1]["content"] for r in asked] == ["turn 0 of a", None, "turn 0 of c"]
+    assert not list(tmp_path.iterdir())
 
 
 # Failures and offline -------------------------------------------------------------------------------------------------
@@ -216,7 +248,7 @@ FAILS = frozenset({"turn 0 of s1c1", "turn 1 of s2c0"})
 
 
 def replayed(folder: Path) -> dict[str, list[str]]:
-    return {talk.name: converse.replay(talk) for talk in talks(folder)}
+    return {job.name: drive.replay(job).results for job in jobs(folder)}
 
 
 def test_a_replay_comes_to_the_same(tmp_path):
@@ -238,10 +270,10 @@ def test_a_failure_is_replayed_as_one_and_asked_for_again(tmp_path):
 def test_what_is_missing_offline_is_counted(tmp_path):
     with pytest.raises(EngineError):
         driven(tmp_path, Scripted(gives_up_after=1))
-    conversations = [chat("a", 2), chat("b", 1), chat("c", 0)]
-    talk = Talk("shard-00000", conversations, Journal(tmp_path / "none.jsonl"))
     with pytest.raises(UserError, match=r"none\.jsonl has no answer for 2 of 3 conversations of shard-00000"):
-        converse.replay(talk)
+        drive.replay(
+            replace(job(tmp_path, "shard-00000", ("a", 2), ("b", 1), ("c", 0)), journal=tmp_path / "none.jsonl")
+        )
 
 
 # Money ----------------------------------------------------------------------------------------------------------------
@@ -283,24 +315,24 @@ def test_what_cannot_be_paid_is_not_reserved():
 @pytest.mark.parametrize("room", [1, 4, 1000])
 @pytest.mark.parametrize("most", [0.0001, 0.001, 0.003])
 def test_the_budget_is_never_exceeded(tmp_path, room, most):
-    engine, budget = Scripted(room), Budget(PRICE, most)
+    backend, budget = Scripted(room), Budget(PRICE, most)
     with pytest.raises(OverBudget, match=r"spent \$\d.*max_cost .*Raise it and run the same command again") as e:
-        driven(tmp_path, engine, budget)
+        driven(tmp_path, backend, budget)
     assert isinstance(e.value, UserError)
-    spent = sum(cost.cost_of(PRICE, c) for c in engine.paid)
+    spent = sum(cost.cost_of(PRICE, c) for c in backend.paid)
     assert spent == pytest.approx(budget.spent)
     assert budget.spent <= most
-    assert sorted(c.key for c in journalled(tmp_path)) == sorted(c.key for c in engine.paid)
-    assert (len(engine.paid) > 0) == (most > 0.0001)
+    assert sorted(c.key for c in journalled(tmp_path)) == sorted(c.key for c in backend.paid)
+    assert (len(backend.paid) > 0) == (most > 0.0001)
     rest = Scripted()
     assert driven(tmp_path, rest, Budget(PRICE, 1.0, spent)) == expected()
-    assert not {c.key for c in engine.paid} & {r.key for r in rest.asked}
+    assert not {c.key for c in backend.paid} & {r.key for r in rest.asked}
 
 
 def test_a_budget_that_is_enough_is_no_hindrance(tmp_path):
     budget = Budget(PRICE, 0.0001)
-    driven(tmp_path, engine := Scripted(), Budget(PRICE, 1.0))
-    spent = sum(cost.cost_of(PRICE, c) for c in engine.paid)
+    driven(tmp_path, backend := Scripted(), Budget(PRICE, 1.0))
+    spent = sum(cost.cost_of(PRICE, c) for c in backend.paid)
     assert driven(tmp_path, Scripted(), budget) == expected()  # all of it is there: nothing is left to pay
     other = tmp_path / "other"
     assert driven(other, Scripted(room=1000), Budget(PRICE, spent + 0.001)) == expected()  # waits for what comes back

@@ -1,0 +1,163 @@
+"""Any server that speaks OpenAI's chat completions API, one or many, through the official client."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import openai
+from openai.types.chat import ChatCompletionChunk
+
+from datagen.config.llm import EngineConfig
+from datagen.errors import EngineError
+from datagen.llm import http_errors
+from datagen.llm.base import Backend, Completion, Request, Stream
+from datagen.llm.dispatch import EndpointState
+from datagen.llm.endpoint import payload
+from datagen.llm.http_errors import Failure
+from datagen.llm.pool import GARBLED, Failed, Pool, json_or_text, retry_after
+
+RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
+
+
+class ChatBackend(Backend):
+    """`others`: settings of further models that requests may name; only what concerns their endpoints counts.
+
+    Raises ConfigError at once when a key is missing.
+    """
+
+    def __init__(self, settings: EngineConfig, folder: str = "", others: Sequence[EngineConfig] = ()) -> None:
+        self.settings = settings
+        models = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.endpoints]
+        self.pool = Pool(models, settings.timeout, settings.patience)
+        self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
+        self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
+
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        """The reply of a server. Raises EngineError when most requests fail, or nobody answers for long.
+
+        With a `stream`, an attempt that breaks off when text was heard already is the last.
+        """
+        send = (lambda *where: self._send(request, *where)) if stream is None else _Streamed(self, request, stream)
+        try:
+            completion, _ = await self.pool.call(
+                send,
+                model=request.model,
+                chars=sum(len(message["content"]) for message in request.messages),
+                max_attempts=lambda: self.settings.max_attempts,
+                group=request.group,
+            )
+        except Failed as e:
+            failure = e.failure
+            completion = Completion(request.key, error=failure.reason, detail=failure.detail, attempts=e.attempts)
+        self.recent.append(completion.error)
+        if completion.error:
+            self._check_error_rate(completion)
+        return completion
+
+    def expect(self, n: int) -> None:
+        self.pool.dispatcher.still_to_come = n
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    async def _send(self, request: Request, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
+        lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
+        response = await self.pool.post(endpoint, "/chat/completions", payload(request, lacks))
+        seconds = time.monotonic() - sent_at
+        if response.status_code >= 400:
+            raise self.refusal(endpoint, response, lacks)
+        return self.read(request, endpoint, json_or_text(response.content), lacks, attempt, seconds)
+
+    def refusal(self, endpoint: EndpointState, response: Any, lacks: frozenset[str]) -> Failed:
+        """What an error status means. What the endpoint turns out to lack is left out from then on."""
+        body = json_or_text(self.pool.clean(response.text))  # before it is clipped, maybe within a key
+        failure = http_errors.failure(response.status_code, body)
+        if failure.lacks and failure.lacks not in lacks | endpoint.proven:
+            endpoint.lacks.add(failure.lacks)
+            return Failed(replace(failure, retryable=True), counts=0, wait=0.0)
+        return Failed(failure, wait=retry_after(response.headers, time.time()))
+
+    def read(
+        self, request: Request, endpoint: EndpointState, body: Any, lacks: frozenset[str], attempt: int, seconds: float
+    ) -> tuple[Completion, int]:
+        """(completion, the tokens it took) of a reply's body. Raises Failed."""
+        try:
+            found = http_errors.completion(request.key, body, endpoint=endpoint.name, attempts=attempt, seconds=seconds)
+        except http_errors.Unusable as e:
+            raise Failed(Failure(GARBLED, str(e), retryable=True)) from e
+        if request.schema and "json_schema" not in lacks:
+            endpoint.proven.add("json_schema")
+        return found, found.prompt_tokens + found.completion_tokens
+
+    def _check_error_rate(self, last: Completion) -> None:
+        errors = Counter(error for error in self.recent if error)
+        if len(self.recent) >= ENOUGH and errors.total() > self.settings.max_error_rate * len(self.recent):
+            self.pool.dispatcher.stop()
+            reason, n = errors.most_common(1)[0]
+            raise EngineError(
+                f"{errors.total()} of the last {len(self.recent)} requests failed (engine.max_error_rate is "
+                f"{self.settings.max_error_rate}), {n} of them: {reason}. The last: {last.detail}\n"
+                "What was answered is kept: put it right and run the same command again."
+            )
+
+
+class _Streamed:
+    """Attempts at a request whose reply is heard as it is written."""
+
+    def __init__(self, backend: ChatBackend, request: Request, stream: Stream) -> None:
+        self.backend, self.request, self.stream = backend, request, stream
+        self.heard = False
+
+    async def __call__(self, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
+        try:
+            return await self._send(endpoint, attempt)
+        except Failed as e:
+            if self.heard:  # what was heard can't be taken back
+                e.failure = replace(e.failure, retryable=False)
+            raise
+
+    async def _send(self, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
+        lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
+        body = payload(self.request, lacks) | {"stream": True}
+        if "stream_options" not in lacks:
+            body["stream_options"] = {"include_usage": True}
+        pool = self.backend.pool
+        message: dict[str, Any] = {"content": "", "reasoning_content": "", "refusal": ""}
+        choice: dict[str, Any] = {"message": message, "finish_reason": None}
+        usage: Any = None
+        with pool.reaching(endpoint):
+            try:
+                chunks = await pool.client(endpoint).post(
+                    "/chat/completions",
+                    body=body,
+                    cast_to=ChatCompletionChunk,
+                    stream=True,
+                    stream_cls=openai.AsyncStream[ChatCompletionChunk],
+                )
+                async for chunk in chunks:
+                    part = chunk.model_dump()
+                    usage = part.get("usage") or usage
+                    for one in (part.get("choices") or [])[:1]:
+                        self._hear(message, one.get("delta") or {})
+                        choice["finish_reason"] = one.get("finish_reason") or choice["finish_reason"]
+            except openai.APIStatusError as e:
+                raise self.backend.refusal(endpoint, e.response, lacks) from None
+            except (openai.APIError, ValueError) as e:
+                if isinstance(e, openai.APIConnectionError):
+                    raise
+                raise Failed(Failure(GARBLED, f"{endpoint.name}: {e}", retryable=True)) from e
+        if choice["finish_reason"] is None:
+            raise Failed(Failure(GARBLED, f"{endpoint.name}: the reply broke off", retryable=True))
+        whole = {"choices": [choice], "usage": usage}
+        return self.backend.read(self.request, endpoint, whole, lacks, attempt, time.monotonic() - sent_at)
+
+    def _hear(self, message: dict[str, Any], delta: dict[str, Any]) -> None:
+        for name in message:
+            message[name] += delta.get(name) or ""
+        if text := delta.get("content"):
+            self.heard = True
+            self.stream(text)
