@@ -2,6 +2,7 @@
 # make train     a tiny model learns to cite its evidence: minutes; REWARD=answer for the outcome reward instead
 # make train-quickstart   the trainer at work on the quickstart dataset
 # make test      the environment if absent, then every check that CI runs but the slow tests
+# make docs      the documentation in build/site; any warning is an error
 # make check     what CI runs
 # make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
@@ -31,7 +32,7 @@ TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
 TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
-.PHONY: dataset train train-quickstart test test-slow test-lowest test-vllm resolve check lint format lock clean
+.PHONY: dataset train train-quickstart test test-slow test-lowest test-vllm resolve docs check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -58,6 +59,7 @@ test-slow: $(VENV)/.dev-installed
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
+<<<<<<< HEAD
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
 
@@ -68,6 +70,13 @@ resolve: $(VENV)/.dev-installed
 	$(BIN)/python tests/resolve.py
 
 check: test test-slow test-lowest test-vllm resolve
+=======
+check: test docs test-slow test-vllm
+
+docs: $(VENV)/.docs-installed
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+>>>>>>> 146b0be (A documentation site, a tutorial, CONTRIBUTING, CITATION)
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
@@ -96,6 +105,11 @@ $(VENV)/.dev-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installe
 	@echo "installing longrlvr-data and what its checks need"
 	@$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@ $(VENV)/.run-installed
+
+$(VENV)/.docs-installed: pyproject.toml constraints.txt | $(VENV)/.dev-installed
+	@echo "installing what the documentation needs"
+	@$(PIP) install -c constraints.txt -e ".[docs]"
+	@touch $@
 
 $(VLLM_VENV)/.installed: pyproject.toml constraints-vllm.txt
 	@echo "making $(VLLM_VENV) (once; a few minutes, 3 GB)"
