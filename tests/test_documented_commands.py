@@ -1,4 +1,4 @@
-"""Every command and every Python block of the README and the tutorial is run, in a folder like the one they speak of."""
+"""Every command and Python block of the README and the tutorial is run, in a folder such as they speak of."""
 
 import os
 import re
@@ -106,6 +106,10 @@ def test_an_extra_that_is_installed_is_there():
 def test_the_python_blocks_run(page: str, folder: Path):
     code = "\n".join(blocks(page, "python"))
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
