@@ -59,7 +59,6 @@ test-slow: $(VENV)/.dev-installed
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
-<<<<<<< HEAD
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
 
@@ -69,14 +68,11 @@ test-lowest: $(LOWEST_VENV)/.installed
 resolve: $(VENV)/.dev-installed
 	$(BIN)/python tests/resolve.py
 
-check: test test-slow test-lowest test-vllm resolve
-=======
-check: test docs test-slow test-vllm
+check: test docs test-slow test-lowest test-vllm resolve
 
 docs: $(VENV)/.docs-installed
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
->>>>>>> 146b0be (A documentation site, a tutorial, CONTRIBUTING, CITATION)
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

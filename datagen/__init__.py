@@ -1,10 +1,24 @@
 """longrlvr-data: grounded long-context training data, from raw documents to a dataset.
 
-The Python API: `score` rewards a response to a row of a dataset, and `read_response` says what a response cites and
-answers.
+The Python API: `Run` reads what a run has written, `score` rewards a response to a row of a dataset, and
+`read_response` says what a response cites and answers.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from datagen.grounding import read_response, score
 
+if TYPE_CHECKING:
+    from datagen.run.run import Run
+
 __version__ = "0.1.0"
-__all__ = ["read_response", "score"]
+__all__ = ["Run", "read_response", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Run` is imported when it is asked for: a reward needs none of what it needs."""
+    if name == "Run":
+        from datagen.run.run import Run
+
+        return Run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

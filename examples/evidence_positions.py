@@ -16,8 +16,7 @@ BINS = 10
 def histogram(run: Run) -> list[int]:
     """How many pieces of evidence lie in each tenth of their prompt's chunks."""
     counts = [0] * BINS
-    for row in run.dataset("train"):
-        extra = row["extra_info"]
+    for extra in run.dataset("train")["extra_info"]:
         for chunk in extra["ref_chunks"]:
             counts[chunk * BINS // extra["n_chunks"]] += 1
     return counts
