@@ -94,7 +94,9 @@ def data(tmp_path_factory) -> Path:
 def whole(tmp_path_factory, data) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    train(data, config(folder), folder / "out")
+    told = train(data, config(folder), folder / "out")
+    assert told.splitlines()[2].startswith("tiny (127,936 parameters), 6 rows (2 to evaluate on), ")
+    assert len([line for line in told.splitlines() if line.startswith("step ")]) == 9  # six, and three evaluations
     return folder / "out"
 
 
@@ -127,8 +129,11 @@ def test_a_checkpoint_loads_as_it_is(whole):
 def test_the_same_run_again_does_nothing(whole, data):
     files = [p for p in whole.rglob("*") if p.is_file() and p.name != "stage.json" and not p.name.startswith(".lock")]
     before = {p: p.stat().st_mtime_ns for p in files}
-    told = train(data, config(whole.parent), whole)
-    assert "the model after 6 steps" in told
+    assert "the model after 6 steps" in train(data, config(whole.parent), whole)
+    told = json.loads(train(data, config(whole.parent), whole, "--json").splitlines()[0])
+    assert told["schema_version"] == 1
+    assert told["checkpoint"] == str(whole / "checkpoints" / "step-000006")
+    assert (told["last_step"]["step"], told["last_evaluation"]["step"]) == (6, 6)
     assert before == {p: p.stat().st_mtime_ns for p in files}
 
 

@@ -168,3 +168,26 @@ def test_a_model_of_another_kind(data, model, tmp_path):
     other.save_pretrained(model)
     told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL))
     assert "is no decoder like Llama or Qwen" in told
+
+
+def test_starting_over_removes_nothing_before_all_is_well(data, tmp_path):
+    """Whether the settings or the dataset are wrong, what an earlier run left stays there."""
+    kept = tmp_path / "out" / "checkpoints" / "step-000001" / "model.safetensors"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"weights")
+    settings = config(tmp_path, max_prompt_tokens=4, **SMALL)
+    refused(data, "-o", tmp_path / "out", "--model", "tiny", "-c", settings, "--resume", "never", code=1)
+    assert kept.read_bytes() == b"weights"
+    assert not (tmp_path / "out" / "model").exists()
+
+
+def test_a_setting_of_0_1_0_counts_under_its_new_name(data, model, tmp_path):
+    """What the folder was trained under, and the configuration, may both use the old one."""
+    settings = config(tmp_path, loss={"kl": 0.1}, steps=0, **SMALL)
+    given = (data, "-o", tmp_path / "out", "--model", model, "-c", settings, "--device", "cpu")
+    assert "train.loss.kl is now called train.loss.kl_coef" in refused(*given, code=0)
+    stored = tmp_path / "out" / "stage.json"
+    stored.write_text(stored.read_text().replace("loss.kl_coef", "loss.kl"))
+    refused(*given, code=0)
+    told = refused(*given[:-4], "-c", config(tmp_path, loss={"kl_coef": 0.2}, steps=0, **SMALL), "--device", "cpu")
+    assert "loss.kl_coef: 0.1 there, 0.2 now" in told
