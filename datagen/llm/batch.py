@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import threading
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 from openai.types import Batch
@@ -28,6 +26,7 @@ from datagen.errors import ConfigError, EngineError
 from datagen.llm import http_errors
 from datagen.llm.base import Backend, Completion, Request, Stream
 from datagen.llm.batch_api import BatchAPI
+from datagen.llm.batch_job import BatchJob, Draft
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import Failure
 
@@ -40,40 +39,6 @@ ENOUGH = 20  # requests until their error rate tells something
 ENDED = {"completed", "failed", "expired", "cancelled"}
 CROWDED = "token_limit_exceeded"  # too much is in batches already: no room until one of them ends
 NOBODYS_FAULT = {"model_not_found", "insufficient_quota", "billing_hard_limit_reached"}  # no batch will fare better
-
-
-@dataclass
-class BatchJob:
-    """Requests sent together. `attempts`, by request key, counts this one."""
-
-    key: str
-    url: str
-    sent: float
-    attempts: dict[str, int]
-    lacks: list[str]
-    file: str = ""  # the server's ids, once they are known; without a file there is no batch either
-    batch: str = ""
-
-    def path(self, folder: str) -> str:
-        return shards.join(folder, f"{self.key}.json")
-
-    def save(self, folder: str) -> None:
-        shards.write_json(self.path(folder), vars(self))
-
-    @classmethod
-    def load(cls, path: str) -> BatchJob:
-        stored: Any = shards.read_json(path)
-        return cls(**stored)
-
-
-@dataclass
-class Draft:
-    """A job being packed. Its lines go to a file, as a batch may be larger than memory likes."""
-
-    lines: Any = field(default_factory=tempfile.TemporaryFile)
-    size: int = 0
-    wanted: dict[str, Request] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
 
 
 class BatchBackend(Backend):

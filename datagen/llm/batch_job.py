@@ -1,0 +1,47 @@
+"""What a batch job is: requests that are sent together, written down before they are."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any
+
+from datagen import shards
+from datagen.llm.base import Request
+
+
+@dataclass
+class BatchJob:
+    """Requests sent together. `attempts`, by request key, counts this one."""
+
+    key: str
+    url: str
+    sent: float
+    attempts: dict[str, int]
+    lacks: list[str]
+    file: str = ""  # the server's ids, once they are known; without a file there is no batch either
+    batch: str = ""
+
+    def path(self, folder: str) -> str:
+        """Its file in a stage's folder."""
+        return shards.join(folder, f"{self.key}.json")
+
+    def save(self, folder: str) -> None:
+        """Write it down, durably."""
+        shards.write_json(self.path(folder), vars(self))
+
+    @classmethod
+    def load(cls, path: str) -> BatchJob:
+        """What `save` wrote."""
+        stored: Any = shards.read_json(path)
+        return cls(**stored)
+
+
+@dataclass
+class Draft:
+    """A job being packed. Its lines go to a file, as a batch may be larger than memory likes."""
+
+    lines: Any = field(default_factory=tempfile.TemporaryFile)
+    size: int = 0
+    wanted: dict[str, Request] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
