@@ -64,7 +64,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def launch(root: Path, run: Path, command: str, server: Server | None, *options: str) -> subprocess.Popen:
     """A command in a session of its own, what it says in RUN.err."""
     (run.parent / f"{run.name}.yaml").write_text(CONFIG.replace("URL", server.url if server else "http://nowhere/v1"))
-    whole = [sys.executable, "-m", "datagen", command, "-c", f"{run}.yaml", "--input", str(root / "corpus")]
+    whole = [sys.executable, "-m", "datagen", command, "-c", f"{run}.yaml"]
+    whole += ["--input", str(root / "corpus")] if command in ("run", "chunk") else []
     whole += ["-o", str(run), "--workers", "1", *options]
     with open(f"{run}.err", "ab") as err:
         return subprocess.Popen(whole, stdout=err, stderr=err, start_new_session=True)
