@@ -1,0 +1,69 @@
+"""Runs that version 0.1 made, over one document: without a model, and with one that a journal tells of."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from datagen.run.run import Run
+from tests.commands.calls import call
+from tests.stages.talking import balanced
+
+RUNS = Path(__file__).parents[1] / "data" / "runs-0.1.tar.gz"
+BEFORE_SELECT = ["chunk", "embed", "cluster", "generate", "judge"]
+
+
+@pytest.fixture
+def runs(tmp_path) -> Path:
+    with tarfile.open(RUNS) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["extractive", "llm"])
+def test_its_status_is_shown_and_nothing_is_stale(runs, name):
+    statuses = Run(str(runs / name)).status()
+    assert [s.name for s in statuses] == [*BEFORE_SELECT, "select", "dataset"]
+    assert all(s.pending == 0 and not s.stale and balanced(s.ledger) for s in statuses)
+    assert call("status", runs / name).exit_code == 0
+
+
+def test_its_rows_are_read(runs):
+    run = Run(str(runs / "extractive"))
+    dropped = list(run.dropped("select"))
+    assert dropped
+    assert all(row.other_id is None for row in dropped)
+    assert len(run.dataset("train")) == len(list(run.rows("select")))
+    assert call("select", "-o", runs / "extractive", "--explain", dropped[0].row_id).exit_code == 0
+
+
+def test_names_that_changed_since_make_nothing_stale(runs):
+    before = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/*.parquet") if path.parent.name != "select"}
+    for name in ("extractive", "llm"):
+        result = call("generate", "-o", runs / name)
+        assert result.exit_code == 0, result.stderr
+        assert call("judge", "-o", runs / name).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_must_be_redone_is_said_with_its_cost(runs):
+    result = call("select", "-o", runs / "extractive")
+    assert result.exit_code == 2  # the rule of the split is another since
+    assert "version of the select stage's code: 2 there" in result.stderr
+    assert "Redoing it means: select (" in result.stderr
+    assert "select -o" in result.stderr
+    result = call("select", "-o", runs / "extractive", "--resume", "never")
+    assert result.exit_code == 0, result.stderr
+    assert len(Run(str(runs / "extractive")).dataset("train")) > 0
+
+
+def test_replies_in_its_journals_are_used_again(runs):
+    run = Run(str(runs / "llm"))
+    before = {stage: [row for row in run.rows(stage)] for stage in ("generate", "judge")}
+    for stage in ("generate", "judge"):
+        result = call(stage, "-o", run.path, "--resume", "never", "--offline")
+        assert result.exit_code == 0, result.stderr
+    assert list(run.rows("generate")) == before["generate"]
+    assert [(row.qa_id, row.rating) for row in run.rows("judge")] == [
+        (row.qa_id, row.rating) for row in before["judge"]
+    ]
