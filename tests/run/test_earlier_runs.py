@@ -59,7 +59,7 @@ def test_what_must_be_redone_is_said_with_its_cost(runs):
 
 def test_replies_in_its_journals_are_used_again(runs):
     run = Run(str(runs / "llm"))
-    before = {stage: [row for row in run.rows(stage)] for stage in ("generate", "judge")}
+    before = {stage: list(run.rows(stage)) for stage in ("generate", "judge")}
     for stage in ("generate", "judge"):
         result = call(stage, "-o", run.path, "--resume", "never", "--offline")
         assert result.exit_code == 0, result.stderr

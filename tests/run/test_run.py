@@ -1,5 +1,6 @@
 import pytest
 
+import datagen
 from datagen import shards
 from datagen.errors import UserError
 from datagen.run import identity
@@ -9,8 +10,7 @@ from tests.toy import set_up
 
 
 def test_what_a_run_holds(run):
-    folder, config = run
-    here = Run(folder)
+    here = datagen.Run(run[0])
     assert {"chunk", "chunk/documents", "embed", "cluster", "generate", "judge", "select"} <= set(here.tables)
     selected = list(here.rows("select"))
     frame = here.frame("select")
