@@ -77,8 +77,8 @@ def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
 def show_dataset(run: str, counts: dict[str, int]) -> None:
     """Print how many rows the dataset has, and one of them."""
     folder = Run(run).dataset_folder
-    first = min(shards.listing(shards.join(folder, "data")), key=lambda name: not name.startswith("train"))
-    row = shards.read_table(shards.join(folder, "data", first), ["extra_info"])["extra_info"][0].as_py()
+    first, *_ = [file for split in counts for file in Run(run).dataset_files(split)]  # there is at least one row
+    row = shards.read_table(first, ["extra_info"])["extra_info"][0].as_py()
     print(f"\n{folder}: " + ", ".join(f"{n:,} {split} rows" for split, n in counts.items()))
     print(f"\nA row of it, {row['qa_id']}, from a prompt of {row['n_chunks']} chunks and {row['n_tokens']:,} tokens:\n")
     print(f"{row['question']}\n")

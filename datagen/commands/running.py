@@ -97,5 +97,5 @@ def _report(
         messages.show_dataset(run, counts)
     if failed:
         counted = f"`longrlvr-data status {run}` counts the reasons"
-        reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')} holds the rows")
+        reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')}/ holds the rows")
     return code

@@ -52,6 +52,12 @@ class RunPaths:
         """The folder of the dataset."""
         return shards.join(self.path, "dataset")
 
+    def dataset_files(self, split: str) -> list[str]:
+        """The files of a split of the dataset, in order; none where there is no dataset."""
+        folder = shards.join(self.dataset_folder, "data")
+        found = [name for name in shards.names(folder) if name.startswith(f"{split}-")]
+        return [shards.join(folder, name + shards.SUFFIX) for name in found]
+
     @property
     def dataset_unfinished(self) -> str:
         """Where a dataset is written until it is whole."""

@@ -57,12 +57,10 @@ class Run(RunPaths):
         """The rows of the dataset. Raises UserError if the run has none, or none of that split."""
         import pandas as pd
 
-        folder = shards.join(self.dataset_folder, "data")
-        files = [name for name in shards.names(folder) if name.startswith(f"{split}-")]
+        files = self.dataset_files(split)
         if not files:
             raise UserError(f"{self.path} has no {split} rows of a dataset: `longrlvr-data select -o {self.path}`")
-        paths = [shards.join(folder, name + shards.SUFFIX) for name in files]
-        return pd.concat([shards.read_table(path).to_pandas() for path in paths], ignore_index=True)
+        return pd.concat([shards.read_table(file).to_pandas() for file in files], ignore_index=True)
 
     @property
     def config(self) -> Config:
