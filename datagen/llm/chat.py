@@ -131,7 +131,7 @@ class _Streamed:
         usage: Any = None
         with pool.reaching(endpoint):
             try:
-                chunks = await pool.client(endpoint).post(
+                chunks = await pool.clients[endpoint].post(
                     "/chat/completions",
                     body=body,
                     cast_to=ChatCompletionChunk,

@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from datagen.llm.base import Completion
 
 SUFFIX = ".jsonl"
 GATHER = 0.005  # seconds: replies that come meanwhile are written and fsynced together
+DISK_THREADS = 8  # journals that are fsynced at once: eight take hardly longer than two
 _COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
 _DEFAULTS = {f.name: f.default for f in fields(Completion)}
 
@@ -63,13 +64,14 @@ class Journal:
 class GroupCommit:
     """Appends from many conversations at once: those within `GATHER` are one write and one fsync for each journal.
 
-    Of one event loop; the disk is waited for in a thread, one group at a time.
+    Of one event loop; the disk is waited for in threads, for one group at a time.
     """
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Journal, Completion, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "journal")
+        self._failed: BaseException | None = None
+        self._threads = ThreadPoolExecutor(DISK_THREADS, "journal")
 
     async def append(self, journal: Journal, completion: Completion) -> None:
         """Return once a completion is on disk. Raises UserError when the disk is full."""
@@ -84,27 +86,33 @@ class GroupCommit:
         """Write what is waiting, for callers that are gone, too: it is paid for. Raises as `append` does."""
         if self._writer:
             await self._writer
-        self._thread.shutdown()
+        self._threads.shutdown()
+        if self._failed:
+            raise self._failed
 
     async def _write(self) -> None:
-        try:
-            while self._waiting:
-                await asyncio.sleep(GATHER)
-                group, self._waiting = self._waiting, []
-                by_journal: dict[Journal, list[Completion]] = {}
-                for journal, completion, _ in group:
-                    by_journal.setdefault(journal, []).append(completion)
-                await asyncio.get_running_loop().run_in_executor(self._thread, _append, by_journal)
-                for _, _, written in group:
-                    if not written.done():
-                        written.set_result(None)
-        finally:
-            self._writer = None
-
-
-def _append(by_journal: dict[Journal, list[Completion]]) -> None:
-    for journal, completions in by_journal.items():
-        journal.append(completions)
+        while self._waiting:
+            await asyncio.sleep(GATHER)
+            group, self._waiting = self._waiting, []
+            by_journal: dict[Journal, list[Completion]] = {}
+            for journal, completion, _ in group:
+                by_journal.setdefault(journal, []).append(completion)
+            loop = asyncio.get_running_loop()
+            appending = [
+                loop.run_in_executor(self._threads, journal.append, each) for journal, each in by_journal.items()
+            ]
+            outcomes = await asyncio.gather(*appending, return_exceptions=True)
+            failed = dict(zip(by_journal, outcomes, strict=True))
+            for journal, _, written in group:
+                error = failed[journal]
+                self._failed = self._failed or error
+                if written.done():  # whoever asked is gone
+                    continue
+                if error:
+                    written.set_exception(error)
+                else:
+                    written.set_result(None)
+        self._writer = None
 
 
 def read(path: Path) -> Iterator[Completion]:
@@ -147,7 +155,8 @@ def _totals(sums: Counter[str]) -> dict[str, Any]:
 
 
 def _line(completion: Completion) -> bytes:
-    value = {k: v for k, v in asdict(completion).items() if k == "key" or v != _DEFAULTS[k]}
+    values = ((name, getattr(completion, name), default) for name, default in _DEFAULTS.items())
+    value = {name: value for name, value, default in values if name == "key" or value != default}
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 

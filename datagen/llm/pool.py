@@ -88,8 +88,9 @@ class Pool:
         """
         spent, attempts = 0.0, 0
         failed_at: set[EndpointState] = set()
-        for endpoint in self.endpoints:
-            self.answered_at.setdefault(endpoint.model, time.monotonic())
+        if not self.clients:  # all at once: it takes a while, which would count as a server's latency
+            self.clients = {endpoint: self._client(endpoint) for endpoint in self.endpoints}
+            self.answered_at = dict.fromkeys((endpoint.model for endpoint in self.endpoints), time.monotonic())
         while True:
             attempts += 1
             try:
@@ -138,21 +139,19 @@ class Pool:
         """The reply, whatever its status. Raises Failed where there is none."""
         with self.reaching(endpoint):
             try:
-                return await self.client(endpoint).post(path, body=body, cast_to=httpx.Response)
+                return await self.clients[endpoint].post(path, body=body, cast_to=httpx.Response)
             except openai.APIStatusError as e:
                 return e.response
 
-    def client(self, endpoint: EndpointState) -> openai.AsyncOpenAI:
+    def _client(self, endpoint: EndpointState) -> openai.AsyncOpenAI:
         """The pure-Python transport of httpx takes twice the processor time of aiohttp's for the same request."""
-        if endpoint not in self.clients:
-            limits = httpx.Limits(max_connections=endpoint.config.max_concurrency)
-            timeout = openai.Timeout(self.timeout, connect=min(30.0, self.timeout), pool=None)
-            self.clients[endpoint] = openai.AsyncOpenAI(
-                **client_arguments(endpoint.config),
-                timeout=timeout,
-                http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
-            )
-        return self.clients[endpoint]
+        limits = httpx.Limits(max_connections=endpoint.config.max_concurrency)
+        timeout = openai.Timeout(self.timeout, connect=min(30.0, self.timeout), pool=None)
+        return openai.AsyncOpenAI(
+            **client_arguments(endpoint.config),
+            timeout=timeout,
+            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
+        )
 
     @contextmanager
     def reaching(self, endpoint: EndpointState) -> Iterator[None]:

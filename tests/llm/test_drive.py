@@ -212,6 +212,16 @@ def test_an_exception_in_a_conversation_reaches_the_caller(tmp_path):
     assert {c.key for c in journalled(tmp_path)} == {c.key for c in backend.paid}
 
 
+def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path):
+    """What goes to other journals in the same moment is kept."""
+    (tmp_path / "bad").write_text("a file where a folder should be")
+    good, bad = job(tmp_path, "good", ("a", 1)), job(tmp_path, "x", ("b", 1))
+    bad.journal = tmp_path / "bad" / "x.jsonl"
+    with pytest.raises(UserError, match="cannot be written"):
+        list(drive.drive(iter([good, bad]), Scripted(), Budget(FREE), 2))
+    assert len(journalled(tmp_path, "good")) == 1
+
+
 def test_an_exception_while_shards_are_opened_reaches_the_caller(tmp_path):
     def broken() -> Iterator[ShardJob]:
         yield job(tmp_path, "one", ("a", 1))
