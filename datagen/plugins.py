@@ -1,7 +1,8 @@
 """What can be chosen by name in the configuration, and how one's own is named: by import path.
 
-A bundled check or task is an import path with a short name; `my_package.my_module:name` in its place names one of the
-user's own, with the same signature. The working directory is looked through last, after what is installed.
+A bundled check or task is an import path with a short name; `my_package.my_module:name` in its place, or in that of a
+bundled verifier, names one of the user's own, with the same signature. The working directory is looked through last,
+after what is installed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -35,7 +36,7 @@ TASKS = {
 }
 
 
-def known(name: str, bundled: Mapping[str, str]) -> str:
+def known(name: str, bundled: Collection[str]) -> str:
     """The name itself, if it is one of the bundled ones or an import path. Raises ValueError."""
     if name in bundled or all(name.partition(":")):
         return name

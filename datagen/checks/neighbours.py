@@ -30,15 +30,20 @@ class Neighbours:
 
     def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
         """At most `n` chunks besides the cited ones, the most likely first."""
-        texts, vectors = self.texts[candidate.doc_id], self._vectors[candidate.doc_id]
+        vectors = self._vectors[candidate.doc_id]
         by_vectors = vectors @ (vectors[chunk] + self._questions[candidate.qa_id])
-        by_words = np.zeros(len(texts))
-        index = self._index(candidate.doc_id)
-        for word in {w for text in (texts[chunk], candidate.question, candidate.answer) for w in verify.words(text)}:
-            if (holders := index.get(word)) is not None:
-                by_words[holders] += np.log(len(texts) / len(holders))
-        fused = 1 / (FUSION + _ranks(by_vectors)) + 1 / (FUSION + _ranks(by_words))
+        fused = 1 / (FUSION + _ranks(by_vectors)) + 1 / (FUSION + _ranks(self.by_words(candidate, chunk)))
         return [i for i in np.argsort(-fused, kind="stable").tolist() if i not in cited][:n]
+
+    def by_words(self, candidate: Candidate, chunk: int) -> np.ndarray:
+        """(n_chunks,) the words each chunk shares with a cited one, the question and the answer, by their rarity."""
+        texts, index = self.texts[candidate.doc_id], self._index(candidate.doc_id)
+        scores = np.zeros(len(texts))
+        wanted = {w for text in (texts[chunk], candidate.question, candidate.answer) for w in verify.words(text)}
+        for word in sorted(wanted):  # in a set's own order, sums differ in their last bits from process to process
+            if (holders := index.get(word)) is not None:
+                scores[holders] += np.log(len(texts) / len(holders))
+        return scores
 
     def _index(self, doc_id: str) -> dict[str, np.ndarray]:
         """The chunks of a document that hold each word, but for the words that are common in it."""

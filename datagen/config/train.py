@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from datagen import plugins
 from datagen.config.llm import EngineConfig
 from datagen.config.section import RUNTIME, Fraction, Section
+from datagen.grounding import verify
 
 Activations = Literal["keep", "recompute", "offload"]
 
@@ -54,13 +56,20 @@ class RewardConfig(Section):
     eta: Fraction = Field(default=0.1, description="weight of the evidence without a right answer")
     beta: float = Field(default=2.0, gt=0, description="of F-beta: above 1, recall counts more")
     unique_ids: bool = Field(default=False, description="a chunk cited twice counts once")
-    verifier: Literal["exact", "contains", "f1", "llm"] = Field(
-        default="exact", description="of answers. llm: what strings can't tell is asked of `train.engine`"
+    verifier: str = Field(
+        default="exact",
+        description="How an answer is verified: exact, contains, f1, llm (what strings can't tell is asked of "
+        "`train.engine`), or a function of your own by import path: `my_package.my_module:name`.",
     )
     min_f1: Fraction = Field(default=0.8, description="token F1 from which an answer is right, for `f1`")
     overlong_buffer: int = Field(
         default=0, ge=0, description="tokens before the longest response over which a penalty grows to -1"
     )
+
+    @field_validator("verifier")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        return plugins.known(given, (*verify.VERIFIERS, "llm"))
 
 
 class OptimizerConfig(Section):

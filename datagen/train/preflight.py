@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from datagen import shards
+from datagen import plugins, shards
 from datagen.config.model import Config, engine_of, settings_of
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
@@ -78,9 +78,9 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
         rollout_vllm.check(s)
     shape = models.shape_of(planned.model_config, s)
     models.check_memory(shape, s, planned.splits["train"].longest, world, planned.dtype)
-    if s.reward.verifier == "llm":
-        Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
-    now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), {"dataset": _digest(files)}, {})
+    Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
+    fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier)}
+    now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible":
         resuming.check(str(folder), identity.load(str(folder)), now, resume, WAYS_ON)
     if resume == "never":

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from types import FunctionType
 
 from datagen import llm as engines
-from datagen import prompts
+from datagen import plugins, prompts
 from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
+from datagen.grounding.verify import Verifier
 from datagen.llm import parsing
 from datagen.llm.base import Backend, Completion, Request
 from datagen.train.loss import overlong_penalty
@@ -21,13 +23,14 @@ from datagen.train.types import Example, Response, Scored
 
 
 class Scorer:
-    """Raises ConfigError at once where the verifier's model is not named or has no key, and EngineError where it does
-    not answer.
+    """Raises ConfigError at once where the verifier can't be loaded, or its model is not named or has no key, and
+    EngineError where that does not answer.
     """
 
     def __init__(self, settings: RewardConfig, engine: EngineConfig, max_tokens: int) -> None:
         self.settings, self.max_tokens = settings, max_tokens
         self.llm: Backend | None = None
+        self.verify = _verifier(settings.verifier)
         if settings.verifier == "llm":
             if engine.kind != "openai":
                 raise ConfigError("train.reward.verifier: a model verifies by a server only (engine.kind: openai)")
@@ -54,7 +57,7 @@ class Scorer:
             with self.loop:
                 self.loop.run(self.llm.close())
 
-    def _scored(self, example: Example, response: Response, text: str, parsed: bool, correct: bool | None) -> Scored:
+    def _scored(self, example: Example, response: Response, text: str, parsed: bool, correct: float | None) -> Scored:
         s = self.settings
         reward = rewards.context_reward(
             text, example.ref_chunks, correct, eta=s.eta, beta=s.beta, unique_ids=s.unique_ids
@@ -65,22 +68,19 @@ class Scorer:
         penalty = overlong_penalty(len(response.tokens), self.max_tokens, s.overlong_buffer)
         return Scored(text, reward, parsed, total + penalty)
 
-    def _verdicts(self, given: list[tuple[Example, str | None]]) -> list[bool | None]:
-        """Whether each answer is right; None where the verifier failed. What does not parse is wrong."""
+    def _verdicts(self, given: list[tuple[Example, str | None]]) -> list[float | None]:
+        """To which share each answer is right; None where the verifier failed. What does not parse is wrong."""
         found = [False if answer is None else self._by_strings(example, answer) for example, answer in given]
         open_ = [i for i, verdict in enumerate(found) if verdict is None]
-        if open_:
+        if open_ and self.llm:
             asked = self._asked([(example, answer or "") for example, answer in (given[i] for i in open_)])
             for i, verdict in zip(open_, asked, strict=True):
                 found[i] = verdict
         return found
 
-    def _by_strings(self, example: Example, answer: str) -> bool | None:
-        kind = self.settings.verifier
-        if kind == "llm":
-            return verify.verdict(example.answer, answer)
-        found = verify.VERIFIERS[kind](example.answer, answer)
-        return found >= self.settings.min_f1 if kind == "f1" and found is not None else bool(found)
+    def _by_strings(self, example: Example, answer: str) -> float | None:
+        found = self.verify(example.answer, answer)
+        return found >= self.settings.min_f1 if self.settings.verifier == "f1" and found is not None else found
 
     def _asked(self, given: list[tuple[Example, str]], must_answer: bool = False) -> list[bool | None]:
         """The model's verdicts; None where it gave none that can be read."""
@@ -109,3 +109,9 @@ def _read(completion: Completion) -> bool | None:
         return None if completion.error else parsing.read_verdict(parsing.reply_text(completion))
     except parsing.ParseError:
         return None
+
+
+def _verifier(name: str) -> Verifier:
+    """What can be told without a model. Raises ConfigError where there is no such function."""
+    bundled = {**verify.VERIFIERS, "llm": verify.verdict}
+    return bundled[name] if name in bundled else plugins.load(name, {}, FunctionType, "train.reward.verifier")

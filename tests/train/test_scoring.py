@@ -1,11 +1,15 @@
 """Rewards of responses: which verifier says what, and what becomes of one that fails."""
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from datagen.config.llm import EndpointConfig, EngineConfig
 from datagen.config.train import RewardConfig
+from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags
 from datagen.train.scoring import Scorer
 from datagen.train.types import Example, Response
@@ -85,3 +89,36 @@ def test_the_same_answer_is_asked_about_once():
         assert server.stats.requests == 2
         scorer.close()
     assert [one.total for one in many] == [many[0].total] * 6
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """The example of a verifier, as a module that can be imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "custom_verifier", raising=False)
+    return Path(shutil.copy(Path(__file__).resolve().parents[2] / "examples" / "custom_verifier.py", tmp_path))
+
+
+def scored_by_own(answer: str, name: str = "about_the_year") -> Any:
+    scorer = Scorer(RewardConfig(verifier=f"custom_verifier:{name}"), EngineConfig(), 20)
+    example = Example("q1", "When?", "1889", (1, 3), 0, 0)
+    [one] = scorer([(example, Response([5], [0.0], True), tags.render_response((1, 3), answer))])
+    return one
+
+
+def test_a_verifier_of_ones_own(own):
+    assert scored_by_own("1890").reward.answer == 1
+    assert scored_by_own("1900").reward.answer == 0
+
+
+def test_where_a_verifier_of_ones_own_cannot_tell_there_is_no_reward(own):
+    own.write_text("def unsure(expected, given):\n    return 0.25 if given == 'so' else None\n")
+    assert scored_by_own("so", "unsure").reward.answer == 0.25
+    assert scored_by_own("1890", "unsure").total is None
+
+
+def test_a_verifier_that_is_not_there(own):
+    with pytest.raises(ConfigError, match=r"train\.reward\.verifier.*about_the_year"):
+        scored_by_own("1890", "about_the_yaer")
+    with pytest.raises(ValueError, match="did you mean 'exact'"):
+        RewardConfig(verifier="exct")
