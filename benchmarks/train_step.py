@@ -1,41 +1,41 @@
-"""An optimizer step of ours against TRL's: the same model, prompt, responses, advantages and old log-probs.
+"""An optimizer step of ours against TRL's and PrefixGrouper's: the same model, prompt, responses, advantages and old
+log-probs.
 
-    python benchmarks/train_step.py [--quick] [--device cuda --shape 0.5b --prompts 8192 32768]
+    python benchmarks/train_step.py [--quick] [--threads 1] [--device cuda --shape 0.5b --prompts 8192 32768]
 
-TRL must be in the environment that has longrlvr-data: `pip install -c constraints.txt -e '.[train]' trl`.
+The peers must be in the environment that has longrlvr-data: `pip install -c constraints.txt -e '.[train]' trl
+prefix-grouper`. One that is not is skipped.
 
 A step is forward, backward, clipping and AdamW, for one prompt of P tokens with n responses of R tokens each: what is
 left when responses, rewards and old log-probs are there. Ours is `datagen.train.update.step`. TRL's is the loss of a
 GRPOTrainer on inputs as its rollouts leave them, with the optimizer that it makes. TRL runs n (P + R) tokens, ours
-P + n R: `tokens` is what that alone would make of it.
+P + n R: `tokens` is what that alone would make of it. PrefixGrouper, which verl can use, runs P + n R tokens as well;
+`train_step_arms.py` says how it is wired. First its gradient is held against that of the plain computation, entry by
+entry, and the largest difference is printed.
 
-TRL has its best settings. All responses are of one length, so that it pads nothing; neither of the two checkpoints, or
-both do; of the ways to split the responses in mini-batches (`--splits`) the fastest is timed, and the one with the
-least memory is named too. Without Triton, so on CPUs, it makes logits of the prompt's tokens and masks them away: here
-it is told to leave them out, as on GPUs. `--stock` tries it without that. On a GPU its weights are bfloat16; ours are
-float32 and computed with in bfloat16.
+The peers have their best settings. All responses are of one length, so that nothing is padded; neither of the
+checkpoints activations, or all do; of the ways to split the responses in TRL's mini-batches (`--splits`) the fastest is
+timed, and the one with the least memory is named too. Where they make logits of the prompt's tokens and mask them away
+(TRL without Triton, so on CPUs; verl with PrefixGrouper), they are told to leave them out. `--stock` tries them without
+that, too. On a GPU their weights are bfloat16; ours are float32 and computed with in bfloat16.
 
 Each runs in a process of its own. They take turns; the best time counts. `cpu s` is what a step took of all cores, and
 changes less on a busy machine. Memory is the process's largest resident set beyond what it had before its first step;
-on a GPU it is the most that was allocated. Both must have the same loss, and gradients of the same length for every
+on a GPU it is the most that was allocated. All must have the same loss, and gradients of the same length for every
 parameter, or the benchmark fails.
 """
-
-# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -45,168 +45,21 @@ from typing import Any
 import torch
 from embed import peak
 from torch import Tensor
+from train_step_arms import SHAPES, Case, grouper, grouper_off, ours, trl
 
-from datagen.config.train import OptimizerConfig, RolloutConfig, TrainConfig
 from datagen.executors import local as executors
-from datagen.train import parallel, policy, tiny, update
-from datagen.train.loss import group_advantages
-from datagen.train.setup import adamw
-from datagen.train.types import Group, Response, Scored
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "small": {
-        "vocab_size": 8192,
-        "hidden_size": 256,
-        "intermediate_size": 768,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-    },
-    "0.5b": {  # Qwen2.5-0.5B
-        "vocab_size": 151_936,
-        "hidden_size": 896,
-        "intermediate_size": 4864,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 14,
-        "num_key_value_heads": 2,
-    },
-}
 PROMPTS, QUICK = [512, 2048, 8192], [512]
+PEERS = {"trl": "trl", "grouper": "prefix-grouper"}  # and the packages that they need
 ROUNDS = 2  # after two of every way
 TOLERANCE = {"cpu": 1e-3, "cuda": 5e-2}  # of gradients, of their length: in float32, and in bfloat16
+EXACT = 1e-6  # of a gradient's entries, of the largest: float64, but for norms, which transformers makes in float32
+CHECKED = 256  # tokens of the prompt with which that is checked
 
 SHOWN = {"seconds": 3, "cpu_s": 3, "mb": None, "peak_mb": None}  # digits
 
-Step = Callable[[], tuple[float, float]]  # loss, length of the gradient
-
-
-@dataclass(frozen=True)
-class Case:
-    prompt: int
-    response: int
-    n: int
-    shape: str
-    device: str
-    threads: int
-    checkpointing: bool
-
-    def tokens(self) -> tuple[Tensor, Tensor, Tensor]:
-        """prompt (P,), responses (n, R) and their old log-probs (n, R), about those of a model that knows nothing."""
-        draw, size = torch.Generator().manual_seed(0), SHAPES[self.shape]["vocab_size"]
-        prompt = torch.randint(size, (self.prompt,), generator=draw)
-        responses = torch.randint(size, (self.n, self.response), generator=draw)
-        old = 0.1 * torch.randn(responses.shape, generator=draw) - math.log(size)
-        return prompt, responses, old
-
-    def rewards(self) -> list[float]:
-        return [float(i % 3 == 0) for i in range(self.n)]
-
-    def settings(self) -> TrainConfig:
-        rollout = RolloutConfig(n=self.n, max_tokens=self.response)
-        return TrainConfig(
-            rollout=rollout,
-            optimizer=OptimizerConfig(lr=1e-6),
-            activations="recompute" if self.checkpointing else "keep",
-        )
-
-    def model(self) -> Any:
-        from transformers import Qwen2Config, Qwen2ForCausalLM
-
-        torch.manual_seed(0)
-        longest = self.prompt + self.response
-        config = Qwen2Config(**SHAPES[self.shape], max_position_embeddings=longest, tie_word_embeddings=True)
-        return Qwen2ForCausalLM._from_config(config, attn_implementation="sdpa").train()
-
 
 # In the processes
-
-
-@contextmanager
-def ours(case: Case) -> Iterator[tuple[torch.optim.Optimizer, Step]]:
-    prompt, responses, old = case.tokens()
-    group = Group(
-        0,
-        [Response(r.tolist(), o.tolist(), True) for r, o in zip(responses, old, strict=True)],
-        [Scored("", None, True, reward) for reward in case.rewards()],
-        old.flatten().tolist(),
-    )
-    settings = case.settings()
-    with parallel.process_group(case.device) as world:
-        model = case.model().to(world.device)
-        policy.adapt(model)
-        parallel.shard(model, world, torch.float32 if case.device == "cpu" else torch.bfloat16)
-        optimizer = adamw(model, settings.optimizer)
-
-        def step() -> tuple[float, float]:
-            metrics = update.step(model, optimizer, [group], [prompt.to(world.device)], settings, world)
-            return metrics["loss"], metrics["grad_norm"]
-
-        yield optimizer, step
-
-
-@contextmanager
-def trl(case: Case, split: int, stock: bool = False) -> Iterator[tuple[torch.optim.Optimizer, Step]]:
-    """Its own trainer, with so many responses in a mini-batch."""
-    from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
-    from trl.trainer import utils
-
-    if not stock:
-        utils._use_triton = lambda device: True  # where it is asked: only the responses' tokens get logits
-    own = case.settings()
-    options: dict[str, Any] = {
-        "loss_type": "dapo",
-        "epsilon": own.loss.clip_low,
-        "epsilon_high": own.loss.clip_high,
-        "beta": 0.0,
-        "learning_rate": own.optimizer.lr,
-        "weight_decay": own.optimizer.weight_decay,
-        "num_generations": case.n,
-        "max_completion_length": case.response,
-        "per_device_train_batch_size": split,
-        "gradient_accumulation_steps": case.n // split,
-        "gradient_checkpointing": case.checkpointing,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        args = GRPOConfig(folder, use_cpu=case.device == "cpu", bf16=False, report_to=[], **options)
-        trainer: Any = GRPOTrainer(
-            case.model().to(torch.float32 if case.device == "cpu" else torch.bfloat16),
-            reward_funcs=lambda prompts, **_: [0.0] * len(prompts),
-            args=args,
-            train_dataset=Dataset.from_list([{"prompt": "some words"}]),
-            processing_class=tiny.tokenizer_of(["some words"], 300),
-        )
-        trainer.current_gradient_accumulation_steps = case.n // split  # as its training loop would say
-        model, optimizer = trainer.model.train(), trainer.create_optimizer()
-        batches = [{k: v.to(model.device) for k, v in batch.items()} for batch in trl_batches(case, split)]
-
-        def step() -> tuple[float, float]:
-            losses = []
-            for batch in batches:
-                loss = trainer._compute_loss(model, batch)
-                loss.backward()
-                losses.append(loss.item())
-            length = torch.nn.utils.clip_grad_norm_(model.parameters(), own.optimizer.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            return sum(losses), length.item()
-
-        yield optimizer, step
-
-
-def trl_batches(case: Case, split: int) -> list[dict[str, Tensor]]:
-    prompt, responses, old = case.tokens()
-    prompts = prompt.expand(case.n, -1)
-    whole = {
-        "prompt_ids": prompts,
-        "prompt_mask": torch.ones_like(prompts),
-        "completion_ids": responses,
-        "completion_mask": torch.ones_like(responses),
-        "advantages": group_advantages(torch.tensor(case.rewards())),
-        "old_per_token_logps": old,
-    }
-    total = {"num_items_in_batch": torch.tensor(responses.numel())}
-    return [{k: v[i : i + split] for k, v in whole.items()} | total for i in range(0, case.n, split)]
 
 
 def serve(pipe: Any, arm: Callable[[Case], Any], case: Case) -> None:
@@ -282,11 +135,15 @@ class Arm:
             self.best = found | least
 
 
-def measure(case: Case, splits: list[int], stock: bool) -> dict[str, Any]:
+def measure(case: Case, peers: list[str], splits: list[int], stock: bool) -> dict[str, Any]:
+    """Time ours and the peers' ways on one case; what was found, by arm and by peer."""
     ways: dict[str, Callable[[Case], Any]] = {"ours": ours}
-    ways |= {f"trl {split}": partial(trl, split=split) for split in splits}
-    if stock:
-        ways["trl stock"] = partial(trl, split=splits[0], stock=True)
+    if "trl" in peers:
+        ways |= {f"trl {split}": partial(trl, split=split) for split in splits}
+        ways |= {"trl stock": partial(trl, split=splits[0], stock=True)} if stock else {}
+    if "grouper" in peers:
+        ways |= {"grouper": grouper}
+        ways |= {"grouper stock": partial(grouper, stock=True)} if stock else {}
     with ExitStack() as stack:
         arms = [stack.enter_context(Arm(name, way, case)) for name, way in ways.items()]
         for arm in arms:
@@ -294,31 +151,33 @@ def measure(case: Case, splits: list[int], stock: bool) -> dict[str, Any]:
         for arm in 2 * arms:
             arm.step()
         us, *others = arms
-        them = min((arm for arm in others if arm.best), key=lambda arm: arm.best["seconds"], default=None)
-        for _ in range(ROUNDS):
-            for arm in (us, them):
-                if arm:
-                    arm.step()
+        of_peers = {peer: [arm for arm in others if arm.best and arm.name.split()[0] == peer] for peer in peers}
+        fastest = {peer: min(them, key=lambda arm: arm.best["seconds"]) for peer, them in of_peers.items() if them}
+        for arm in ROUNDS * [us, *fastest.values()]:
+            arm.step()
     if not us.best:
         raise SystemExit("ours had not enough memory")
     for arm in arms:
         show(case, arm)
-    row = {"tokens": ideal(case), "arms": {arm.name: brief(arm.best) for arm in arms if arm.best}}
-    if not them:
-        return row | {"ratio": None}
+    found = {peer: against(case, us, them, of_peers[peer]) for peer, them in fastest.items()}
+    return {"tokens": ideal(case), "arms": {arm.name: brief(arm.best) for arm in arms if arm.best}, "peers": found}
+
+
+def against(case: Case, us: Arm, them: Arm, others: list[Arm]) -> dict[str, Any]:
+    """A peer's fastest way, and the best of all its ways, as a multiple of ours."""
 
     def least(name: str) -> float:
-        return min(arm.best[name] for arm in others if arm.best)
+        return min(arm.best[name] for arm in others)
 
-    row |= compare(case, us.first, them.first) | {
+    row = compare(case, us.first, them.first) | {
         "fastest": them.name,
         "ratio": round(them.best["seconds"] / us.best["seconds"], 2),
         "ratio_cpu": round(least("cpu_s") / us.best["cpu_s"], 2),
         "ratio_memory": round(them.best["mb"] / us.best["mb"], 2),
         "ratio_least_memory": round(least("mb") / us.best["mb"], 2),
     }
-    told = "{fastest}/ours: time {ratio} (least cpu {ratio_cpu}, tokens {tokens}), memory {ratio_memory}, least "
-    told += "{ratio_least_memory}; gradients differ by {gradient_off}, losses by {loss_off}"
+    told = "{fastest}/ours: time {ratio} (least cpu {ratio_cpu}), memory {ratio_memory}, least {ratio_least_memory}; "
+    told += "gradients differ by {gradient_off}, losses by {loss_off}"
     print(f"{'':>8} {told.format(**row)}", flush=True)
     return row
 
@@ -351,6 +210,27 @@ def show(case: Case, arm: Arm) -> None:
     print(f"{case.prompt:>8,} {arm.name:>10} {found}", flush=True)
 
 
+def installed(name: str, package: str) -> bool:
+    """Whether a peer is there; says so if not, and what to do."""
+    there = find_spec(package.replace("-", "_")) is not None
+    if not there:
+        print(f"{name} is skipped: it is not installed: pip install -c constraints.txt {package}")
+    return there
+
+
+def check(case: Case) -> float:
+    """Holds PrefixGrouper's gradient against the plain one. Raises SystemExit if they are not the same."""
+    off = grouper_off(case)
+    print(f"grouper: its gradient's entries differ from the plain computation's by {off:.2g} of the largest at most")
+    if not off < EXACT:
+        raise SystemExit("that is more than rounding")
+    return float(f"{off:.2g}")
+
+
+def ratios(rows: dict[str, Any], peer: str, name: str) -> dict[str, float | None]:
+    return {prompt: row["peers"].get(peer, {}).get(name) for prompt, row in rows.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a prompt of 512 tokens only")
@@ -358,33 +238,35 @@ def main() -> None:
     parser.add_argument("--response", type=int, default=128, help="tokens of a response")
     parser.add_argument("--n", type=int, default=8, help="responses")
     parser.add_argument("--splits", type=int, nargs="+", default=[8, 1], help="responses in a mini-batch of TRL's")
-    parser.add_argument("--stock", action="store_true", help="also TRL with the prompt's logits, as it is on CPUs")
-    parser.add_argument("--checkpointing", action="store_true", help="of activations, by both")
+    parser.add_argument("--stock", action="store_true", help="also the peers with the prompt's logits")
+    parser.add_argument("--checkpointing", action="store_true", help="of activations, by all")
     parser.add_argument("--shape", choices=list(SHAPES), default="small")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=executors.cores())
     args = parser.parse_args()
     if any(args.n % split for split in args.splits):
         parser.error("a split does not divide the responses")
-    if find_spec("trl") is None:
-        print("skipped: trl is not installed")
-        return
+    peers = [name for name, package in PEERS.items() if installed(name, package)]
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}  # or threads burn the time of busy cores
 
-    rows = {}
+    rows, exact = {}, None
+    if "grouper" in peers:
+        exact = check(Case(CHECKED, args.response, args.n, args.shape, "cpu", args.threads, args.checkpointing))
     print(f"{'prompt':>8} {'':>10} {'seconds':>9} {'cpu s':>8} {'MB':>8} {'peak MB':>8}")
     for prompt in args.prompts or (QUICK if args.quick else PROMPTS):
         case = Case(prompt, args.response, args.n, args.shape, args.device, args.threads, args.checkpointing)
-        rows[str(prompt)] = measure(case, args.splits, args.stock)
+        rows[str(prompt)] = measure(case, peers, args.splits, args.stock)
     summary = {
         "benchmark": "train_step",
-        "ratio": {name: row["ratio"] for name, row in rows.items()},
+        "ratio": {peer: ratios(rows, peer, "ratio") for peer in peers},
+        "ratio_memory": {peer: ratios(rows, peer, "ratio_memory") for peer in peers},
+        "grouper_off": exact,
         "parts": rows,
         "case": {k: v for k, v in asdict(case).items() if k != "prompt"},  # pyright: ignore[reportPossiblyUnbound]
         "gpu": torch.cuda.get_device_name() if args.device == "cuda" else None,
         "cores": executors.cores(),
         "load": round(os.getloadavg()[0], 1),
-        "versions": {name: version(name) for name in ("trl", "transformers", "torch")},
+        "versions": {name: version(name) for name in (*(PEERS[peer] for peer in peers), "transformers", "torch")},
         "python": platform.python_version(),
     }
     print(json.dumps(summary))
