@@ -237,6 +237,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, nargs="+", help=f"lengths; default: {PROMPTS}")
     parser.add_argument("--response", type=int, default=128, help="tokens of a response")
     parser.add_argument("--n", type=int, default=8, help="responses")
+    parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS), help="default: all")
     parser.add_argument("--splits", type=int, nargs="+", default=[8, 1], help="responses in a mini-batch of TRL's")
     parser.add_argument("--stock", action="store_true", help="also the peers with the prompt's logits")
     parser.add_argument("--checkpointing", action="store_true", help="of activations, by all")
@@ -246,7 +247,7 @@ def main() -> None:
     args = parser.parse_args()
     if any(args.n % split for split in args.splits):
         parser.error("a split does not divide the responses")
-    peers = [name for name, package in PEERS.items() if installed(name, package)]
+    peers = [peer for peer in args.peers if installed(peer, PEERS[peer])]
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}  # or threads burn the time of busy cores
 
     rows, exact = {}, None
