@@ -1,5 +1,6 @@
 # make dataset   the environment if absent, then the main job on the quickstart corpus
-# make train     a tiny model learns to cite its evidence: minutes; REWARD=answer for the outcome reward instead
+# make train     a tiny model learns to cite its evidence: minutes; REWARD=answer for the outcome reward instead, COMPARE=1
+#                for both, in one picture
 # make train-quickstart   the trainer at work on the quickstart dataset
 # make test      the environment if absent, then every check that CI runs but the slow tests
 # make docs      the documentation in build/site; any warning is an error
@@ -19,6 +20,7 @@ RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 WORLD ?= runs/world
 REWARD ?= longrlvr
+REWARDS := $(if $(COMPARE),longrlvr answer,$(REWARD))
 TORCH ?= cpu
 
 BIN := $(VENV)/bin
@@ -32,16 +34,23 @@ TORCH_cpu := $(TORCH_VERSION) --extra-index-url $(CPU_INDEX) --retries 1
 TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
-.PHONY: dataset train train-quickstart test test-slow test-lowest test-vllm resolve docs check lint format lock clean
+WORLDS := train-longrlvr train-answer train-context train-warm-start
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow test-lowest test-vllm resolve docs check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
 	$(BIN)/longrlvr-data run -c configs/quickstart.yaml --input $(CORPUS) -o $(RUN)
 
-train: $(VENV)/.run-installed
+train: $(REWARDS:%=train-%)
+	@test -z '$(COMPARE)' || $(BIN)/python -m datagen.train.curve $(REWARDS:%=$(WORLD)/%)
+
+train-longrlvr train-answer train-context: train-%: train-warm-start
+	$(BIN)/longrlvr-data train $(WORLD) -c train-world --model $(WORLD)/warm-start/checkpoints/step-000000 --reward $* -o $(WORLD)/$*
+
+# What the rewards start from: the format and the quoting, and citations that are hardly better than luck.
+train-warm-start: $(VENV)/.run-installed
 	@test -d $(WORLD)/model || $(BIN)/longrlvr-data quickstart-world $(WORLD)
 	$(BIN)/longrlvr-data train $(WORLD)/warm -c train-world --model $(WORLD)/model --steps 0 --sft-steps 1200 -o $(WORLD)/warm-start
-	$(BIN)/longrlvr-data train $(WORLD) -c train-world --model $(WORLD)/warm-start/checkpoints/step-000000 --reward $(REWARD) -o $(WORLD)/$(REWARD)
 
 train-quickstart: $(VENV)/.run-installed
 	@test -d $(RUN)/dataset || $(MAKE) dataset

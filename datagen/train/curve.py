@@ -1,33 +1,51 @@
-"""How a run went, as a picture of characters: for a terminal, a pipe and a log file alike."""
+"""How a run went, as a picture of characters: for a terminal, a pipe and a log file alike.
+
+    python -m datagen.train.curve RUN ...
+
+draws the citations of several runs, each the folder of a training run, in one picture.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+from datagen.train.log import METRICS
+
 WIDTH, HEIGHT = 60, 10
-MARKS = {"recall": "●", "answer": "·"}
+MARKS = "●·○+"
 NAMES = {"recall": "labelled chunks that are cited", "answer": "right answers"}
 
 
 def read(metrics: Path) -> dict[str, list[float]]:
-    """By name, the values of each step in a metrics.jsonl that has them."""
+    """From a metrics.jsonl the values of each step, by what they are; without what it has no values of."""
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    found = {name: [row[name] for row in rows if row.get(name) is not None] for name in MARKS}
-    return {name: values for name, values in found.items() if values}
+    found = {told: [row[name] for row in rows if row.get(name) is not None] for name, told in NAMES.items()}
+    return {told: values for told, values in found.items() if values}
+
+
+def citations(runs: list[Path]) -> dict[str, list[float]]:
+    """The share of labelled chunks that each run's responses cite, by the name of its folder."""
+    cited = NAMES["recall"]
+    return {f"{run.name}: {cited}": read(run / METRICS)[cited] for run in runs}
 
 
 def draw(series: dict[str, list[float]]) -> str:
-    """Values from 0 to 1 over the steps, as lines of characters; a column is the mean of the steps that it covers."""
+    """Values from 0 to 1 over the steps, as lines of characters; a column is the mean of the steps that it covers.
+
+    The first of the series is drawn over the others. There are at most as many as MARKS.
+    """
     canvas = [[" "] * WIDTH for _ in range(HEIGHT + 1)]
     steps = max(map(len, series.values()))
-    for name in reversed(series):
-        for column, value in enumerate(_columns(series[name])):
-            canvas[HEIGHT - round(value * HEIGHT)][column] = MARKS[name]
+    marked = list(zip(MARKS, series.items(), strict=False))
+    for mark, (_, values) in reversed(marked):
+        for column, value in enumerate(_columns(values)):
+            canvas[HEIGHT - round(value * HEIGHT)][column] = mark
     axis = {0: "1.0", HEIGHT // 2: "0.5", HEIGHT: "0.0"}
     lines = [f"{axis.get(i, ''):>4} │{''.join(line).rstrip()}" for i, line in enumerate(canvas)]
     lines.append(f"     └{'─' * min(WIDTH, steps)} step {steps}")
-    lines += [f"     {MARKS[name]} {NAMES[name]}: {_ends(values)}" for name, values in series.items()]
+    lines += [f"     {mark} {name}: {_ends(values)}" for mark, (name, values) in marked]
     return "\n".join(lines)
 
 
@@ -40,3 +58,7 @@ def _columns(values: list[float]) -> list[float]:
 def _ends(values: list[float]) -> str:
     last = values[-min(len(values), 10) :]
     return f"{values[0]:.2f} at first, {sum(last) / len(last):.2f} at the end (mean of {len(last)} steps)"
+
+
+if __name__ == "__main__":
+    print(draw(citations([Path(run) for run in sys.argv[1:]])))

@@ -141,7 +141,8 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
 def _report(plan: Plan, as_json: bool) -> None:
     folder, last = plan.folder, checkpoint.latest(plan.folder)
     if not as_json:
-        if len((series := curve.read(folder / METRICS)).get("recall", [])) > 1:
+        series = curve.read(folder / METRICS)
+        if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
         print(f"{last}: the model after {plan.config.train.steps} steps, as transformers and vLLM load it")
         print(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")

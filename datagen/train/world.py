@@ -120,6 +120,9 @@ def write(folder: Path, k: int = 6, seed: int = 0) -> None:
     The warm start's rows teach the format and the quoting, and next to nothing of where the evidence is: most of their
     citations are drawn.
     """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # of saving the model
     for i, (name, split, n, right) in enumerate(PARTS):
         rng = np.random.default_rng([seed, i])
         write_split(folder / name, split, [row(k, "fixed", right, 0.0, rng, j) for j in range(n)])

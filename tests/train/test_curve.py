@@ -25,3 +25,15 @@ def test_a_short_run_has_a_column_a_step():
 def test_without_steps_there_is_nothing_to_draw(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 0, "sft/loss": 1.0}\n')
     assert curve.read(tmp_path / "metrics.jsonl") == {}
+
+
+def test_runs_beside_each_other(tmp_path):
+    for name, cited in (("longrlvr", 0.9), ("answer", 0.4)):
+        (tmp_path / name).mkdir()
+        steps = [{"step": i, "recall": cited if i else 0.3, "answer": 0.0} for i in range(11)]
+        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in steps))
+    told = curve.draw(curve.citations([tmp_path / "longrlvr", tmp_path / "answer"])).splitlines()
+    assert told[1] == "     │ ●●●●●●●●●●"
+    assert told[6] == "     │ ··········"
+    assert "● longrlvr: " in told[-2] and "0.30 at first, 0.90 at the end" in told[-2]
+    assert "· answer: " in told[-1] and "0.30 at first, 0.40 at the end" in told[-1]
