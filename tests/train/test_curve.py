@@ -35,5 +35,5 @@ def test_runs_beside_each_other(tmp_path):
     told = curve.draw(curve.citations([tmp_path / "longrlvr", tmp_path / "answer"])).splitlines()
     assert told[1] == "     │ ●●●●●●●●●●"
     assert told[6] == "     │ ··········"
-    assert "● longrlvr: " in told[-2] and "0.30 at first, 0.90 at the end" in told[-2]
-    assert "· answer: " in told[-1] and "0.30 at first, 0.40 at the end" in told[-1]
+    assert "● longrlvr: labelled chunks that are cited: 0.30 at first, 0.90 at the end" in told[-2]
+    assert "· answer: labelled chunks that are cited: 0.30 at first, 0.40 at the end" in told[-1]
