@@ -183,7 +183,7 @@ def test_bad_rows_are_set_aside_and_the_rest_goes_on():
     named = [line.removeprefix("set aside: ") for line in lines if line.startswith("set aside: ")]
     assert len(named) == 5
     assert "… and 7 more (-v names them all)" in lines
-    assert lines[-1].startswith("12 rows failed: `longrlvr-data status run` counts the reasons, run/*/dropped holds")
+    assert lines[-1].startswith("12 rows failed: `longrlvr-data status run` counts the reasons, run/*/dropped/ holds")
     before = data("run")
 
     lines = said(chunk("in", "-v"), 3)

@@ -95,7 +95,7 @@ def whole(tmp_path_factory, data) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     told = train(data, config(folder), folder / "out")
-    assert told.splitlines()[2].startswith("tiny (127,936 parameters), 6 rows (2 to evaluate on), ")
+    assert "\ntiny (127,936 parameters), 6 rows (2 to evaluate on), " in told
     assert len([line for line in told.splitlines() if line.startswith("step ")]) == 9  # six, and three evaluations
     return folder / "out"
 
