@@ -40,7 +40,7 @@ def places(run: str) -> dict[str, Place]:
     for stage, table, key, unit in TABLES:
         for shard in RunPaths(run).names(stage):
             path = RunPaths(run).shard(stage, shard, table)
-            columns = list(dict.fromkeys([key, "doc_id", *([] if unit else ["unit"])]))
+            columns = list({key, "doc_id", *(() if unit else ("unit",))})
             for row in shards.read_table(path, columns).to_pylist() if shards.exists(path) else []:
                 of, name = unit or row["unit"], row[key]
                 # A row of the input that could not be read may bear the id of a document that could.

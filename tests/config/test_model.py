@@ -213,12 +213,13 @@ def sections() -> set[type[Section]]:
     return found
 
 
-@pytest.mark.parametrize("section", sorted(sections(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
-def test_every_setting_is_described_in_a_sentence(section):
+@pytest.mark.parametrize("name", sorted(kind.__name__ for kind in sections()))
+def test_every_setting_is_described_in_a_sentence(name):
+    section = next(kind for kind in sections() if kind.__name__ == name)
     assert section is Config or section.__doc__ != Section.__doc__
-    for name, info in section.model_fields.items():
+    for setting, info in section.model_fields.items():
         if layers.section_of(info.annotation) and info.default is not None:
             continue  # a section has a line of its own
         said = info.description or ""
-        assert re.match(r"[A-Z0-9'\"`/(]", said), f"{section.__name__}.{name}: {said!r}"
-        assert said.endswith("."), f"{section.__name__}.{name}: {said!r}"
+        assert re.match(r"[A-Z0-9'\"`/(]", said), f"{name}.{setting}: {said!r}"
+        assert said.endswith("."), f"{name}.{setting}: {said!r}"

@@ -60,8 +60,20 @@ def shown(told: story.Story | document.DocumentStory) -> str:
     return capture.get()
 
 
+def tell(run: str, wanted: str) -> story.Story:
+    told = story.tell(run, wanted)
+    assert isinstance(told, story.Story)
+    return told
+
+
+def tell_document(run: str, wanted: str) -> document.DocumentStory:
+    told = story.tell(run, wanted)
+    assert isinstance(told, document.DocumentStory)
+    return told
+
+
 def test_a_row_that_was_selected(run):
-    told = story.tell(run, "a.txt/c0/q0")
+    told = tell(run, "a.txt/c0/q0")
     assert [(s.stage, s.outcome) for s in told.steps] == [("generate", "kept"), ("judge", "kept"), ("select", "kept")]
     assert told.candidate
     assert told.candidate["question"] == "What of a.txt/c0/q0?"
@@ -88,7 +100,7 @@ def test_a_row_that_was_selected(run):
 
 
 def test_the_one_that_was_taken_before_it(run):
-    told = story.tell(run, "a.txt/c0/q1")
+    told = tell(run, "a.txt/c0/q1")
     assert told.steps[-1] == story.Step(
         "select",
         "rejected",
@@ -101,7 +113,7 @@ def test_the_one_that_was_taken_before_it(run):
 
 
 def test_the_one_that_it_repeats_in_another_document(run):
-    told = story.tell(run, "b [1].txt/c0/q0")
+    told = tell(run, "b [1].txt/c0/q0")
     assert told.steps[-1].reason == "duplicate question"
     assert told.other
     assert told.other.qa_id == "a.txt/c0/q0"
@@ -112,62 +124,61 @@ def test_a_near_duplicate_names_the_one_before_it(tmp_path):
     pair = [Draft("a", vector=[1, 0]), Draft("b", rating=9.0, vector=[0.98, 0.2])]
     write_run(tmp_path, pair, {"a": [50] * 5, "b": [50] * 5}, settings())
     selected(tmp_path, settings())
-    told = story.tell(str(tmp_path), "b/c0/q0")
+    told = tell(str(tmp_path), "b/c0/q0")
     assert told.steps[-1].reason == "near-duplicate question"
     assert told.other
     assert told.other.qa_id == "a/c0/q0"
 
 
 def test_a_row_that_left_before(run):
-    told = story.tell(run, "b [1].txt/c1/q0")
+    told = tell(run, "b [1].txt/c1/q0")
     assert [s.outcome for s in told.steps] == ["kept", "rejected", None]
     assert "judge     rejected: rated too low (rated 4, the least is 7)" in shown(told)
     assert "select    did not come to it" in shown(told)
-    told = story.tell(run, "a.txt/c1/q1")
+    told = tell(run, "a.txt/c1/q1")
     assert [s.outcome for s in told.steps] == ["failed", None, None]
     assert told.candidate is None
     assert "generate  failed: no JSON (the reply ends in the middle)" in shown(told)
 
 
 def test_clusters(run):
-    told = story.tell(run, "a.txt/c1")
+    told = tell(run, "a.txt/c1")
     assert (told.unit, [s.outcome for s in told.steps]) == ("cluster", ["kept", "kept"])
     assert [line.qa_id for line in told.others] == ["a.txt/c1/q0", "a.txt/c1/q1"]
     assert [p.chunk for p in told.evidence] == [0, 1, 2, 3]
     assert "its candidates" in shown(told)
-    assert [s.reason for s in story.tell(run, "a.txt/c7").steps] == ["oversized"]
-    assert story.tell(run, "b [1].txt/c2").steps[-1].reason == "no candidate"
+    assert [s.reason for s in tell(run, "a.txt/c7").steps] == ["oversized"]
+    assert tell(run, "b [1].txt/c2").steps[-1].reason == "no candidate"
 
 
 def test_a_part_of_an_id_is_enough_where_one_has_it(run):
-    assert story.tell(run, "].txt/c1/q").id == "b [1].txt/c1/q0"
+    assert tell(run, "].txt/c1/q").id == "b [1].txt/c1/q0"
     with pytest.raises(
         UserError, match=r"^--explain a\.txt/c0/: 2 candidates have it in their id\. Such as: a.txt/c0/q0, a.txt/c0/q1$"
     ):
-        story.tell(run, "a.txt/c0/")
+        tell(run, "a.txt/c0/")
 
 
 def test_an_unknown_id(run, tmp_path):
     with pytest.raises(
         UserError, match=r"no document, cluster or candidate of the run has that id\. Such as: .*a\.txt/c0/q0"
     ):
-        story.tell(run, "a.txt/c8/q0")
+        tell(run, "a.txt/c8/q0")
     with pytest.raises(UserError, match="has no documents yet"):
-        story.tell(str(tmp_path), "a")
+        tell(str(tmp_path), "a")
 
 
 def test_before_select_and_before_judge(tmp_path):
     write_run(tmp_path, DRAFTS, TOKENS, settings(), LEFT)
-    assert [s.outcome for s in story.tell(str(tmp_path), "a.txt/c0/q0").steps] == ["kept", "kept", None]
+    assert [s.outcome for s in tell(str(tmp_path), "a.txt/c0/q0").steps] == ["kept", "kept", None]
     shards.remove(str(tmp_path / "judge"))
-    told = story.tell(str(tmp_path), "a.txt/c0/q0")
+    told = tell(str(tmp_path), "a.txt/c0/q0")
     assert [s.outcome for s in told.steps] == ["kept", None, None]
     assert {p.role for p in told.evidence} == {"cited"}
 
 
 def test_a_document(run):
-    told = story.tell(run, "a.txt")
-    assert isinstance(told, document.DocumentStory)
+    told = tell_document(run, "a.txt")
     assert {s.stage: s.rows.get("candidate", {}).get("kept") for s in told.stages[3:]} == {
         "generate": 3,
         "judge": 3,
@@ -189,12 +200,10 @@ def test_a_document(run):
 
 
 def test_a_document_that_gave_nothing_or_gives_nothing_yet(run, tmp_path):
-    told = story.tell(run, "b [1]")
-    assert isinstance(told, document.DocumentStory)
+    told = tell_document(run, "b [1]")
     assert told.summary == "It gave no row: select kept no candidate of it: duplicate question (1)."
     write_run(tmp_path, DRAFTS, TOKENS, settings(), LEFT)
-    told = story.tell(str(tmp_path), "b [1]")
-    assert isinstance(told, document.DocumentStory)
+    told = tell_document(str(tmp_path), "b [1]")
     assert told.summary == "It has given no row yet: select has not come to it."
     assert "select    did not come to it yet" in shown(told)
 
@@ -203,7 +212,7 @@ def test_only_a_few_rows_that_left_for_the_same_reason_are_shown(tmp_path):
     drafts = [Draft("a", 0, i, 9.0 - i / 10) for i in range(6)]
     write_run(tmp_path, drafts, {"a": [50] * 5}, settings(per_cluster=1))
     selected(tmp_path, settings(per_cluster=1))
-    text = shown(story.tell(str(tmp_path), "a"))
+    text = shown(tell_document(str(tmp_path), "a"))
     assert "rejected: not the best of its cluster, 5 candidates" in text
     assert text.count("taken before it: a/c0/q0") == 3
     assert "… and 2 more" in text
@@ -213,15 +222,13 @@ def test_a_bad_row_of_the_input_with_the_id_of_a_document(tmp_path):
     """It is known by its place, and says nothing of the document."""
     bad = Dropped("document", "in.jsonl:2", "a", "failed", "the same id again", "in.jsonl:2: id a, as line 1")
     write_run(tmp_path, [Draft("a")], {"a": [50] * 5}, settings(), {"chunk": [bad]})
-    told = story.tell(str(tmp_path), "in.jsonl")
-    assert isinstance(told, document.DocumentStory)
+    told = tell_document(str(tmp_path), "in.jsonl")
     assert [s.rows for s in told.stages] == [
         {"document": {"in": 1, "kept": 0, "rejected": {}, "failed": {"the same id again": 1}}},
         *[{}] * 4,
         {},
     ]
-    told = story.tell(str(tmp_path), "a")
-    assert isinstance(told, document.DocumentStory)
+    told = tell_document(str(tmp_path), "a")
     assert not told.stages[0].left
 
 
