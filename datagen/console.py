@@ -5,8 +5,10 @@ On a terminal a bar with rate and time left; piped, plain lines. rich respects N
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +18,7 @@ from rich.text import Text
 from datagen.run.ledger import Ledger
 from datagen.run.status import StageStatus
 
+SCHEMA_VERSION = 1  # of what --json prints
 PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
 
 
@@ -93,6 +96,11 @@ class Reporter:
 
     def _line(self, message: str) -> None:
         self.console.print(Text.assemble((f"{self.stage:9}", "bold"), message))
+
+
+def print_json(found: dict[str, Any], indent: int | None = 1) -> None:
+    """Print what a command found, as its `--json` does."""
+    print(json.dumps({"schema_version": SCHEMA_VERSION} | found, indent=indent, ensure_ascii=False))
 
 
 def funnel(statuses: list[StageStatus]) -> Table:

@@ -16,8 +16,8 @@ Inspect = Annotated[
     typer.Option(
         "--inspect",
         metavar="DOC",
-        help="Print the clusters of one document, given by its id or a part of it, and what other values of "
-        "cluster.min_similarity would give. Writes nothing.",
+        help="Print the clusters of one document, given by its id, that of one of its clusters, or a part of it, and "
+        "what other values of cluster.min_similarity would give. Writes nothing.",
     ),
 ]
 
@@ -42,11 +42,10 @@ def cluster(options: StageOptions, seed: SeedOptions, inspect: Inspect = None) -
 
 
 def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Reporter) -> int:
-    import json
-
     from rich.console import Console
 
     from datagen.commands import configuration, guard
+    from datagen.console import print_json
     from datagen.errors import StaleStage
     from datagen.inspect import clusters
     from datagen.stages import STAGES, runner
@@ -60,7 +59,7 @@ def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Re
     found = clusters.inspect(run, wanted, config, reporter)
     reporter.close()
     if options.json:
-        print(json.dumps(clusters.as_json(found), indent=1, ensure_ascii=False))
+        print_json(clusters.as_json(found))
     else:
         clusters.show(found, Console(highlight=False))
     return guard.COMPLETE

@@ -9,7 +9,7 @@ from datagen import shards
 from datagen.commands.configuration import command_line
 from datagen.commands.guard import COMPLETE
 from datagen.config.model import Config
-from datagen.console import Reporter
+from datagen.console import Reporter, print_json
 from datagen.llm.endpoint import payload
 from datagen.records import Dropped
 from datagen.run.run import Run
@@ -62,7 +62,7 @@ def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
     """Print the first requests of a stage, as they would be sent."""
     requests = runner.preview(s, run, config, SHOWN_REQUESTS)
     if as_json:
-        print(json.dumps([payload(request) for request in requests], indent=1, ensure_ascii=False))
+        print_json({"run": run, "stage": s.name, "requests": [payload(request) for request in requests]})
         return COMPLETE
     for i, request in enumerate(requests, 1):
         body = payload(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from datagen import llm as engines
@@ -10,7 +9,7 @@ from datagen.commands import configuration, messages
 from datagen.commands.guard import COMPLETE, FAILED_ROWS
 from datagen.commands.options import InputOptions, ModelOptions, Resume, SeedOptions, StageOptions
 from datagen.config.model import Config
-from datagen.console import Reporter
+from datagen.console import Reporter, print_json
 from datagen.dataset import write as dataset
 from datagen.errors import ConfigError, StaleStage
 from datagen.executors import local as executors
@@ -21,8 +20,6 @@ from datagen.run.run import Run
 from datagen.selection import split
 from datagen.stages import COMMANDS, STAGES, runner
 from datagen.stages.stage import Source, Stage
-
-SCHEMA_VERSION = 1  # of what --json prints
 
 
 def run_stages(
@@ -91,8 +88,8 @@ def _report(
     failed = sum(map(ledgers.failures, total.values()))
     code = FAILED_ROWS if failed else COMPLETE
     if as_json:
-        result: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "run": run, "stages": total, "exit_code": code}
-        print(json.dumps(result | ({"dataset": counts} if counts else {}), indent=1))
+        result: dict[str, Any] = {"run": run, "stages": total, "exit_code": code}
+        print_json(result | ({"dataset": counts} if counts else {}))
     elif counts:
         messages.show_dataset(run, counts)
     if failed:

@@ -6,38 +6,47 @@ from typing import Annotated, Any
 
 import typer
 
+from datagen.commands.explain import Explain
+from datagen.commands.explain import explain as explain_id
 from datagen.commands.options import RUN, Json
 
 
 def status(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="The run directory.")] = RUN,
+    explain: Explain = None,
     json: Json = False,
 ) -> None:
     """Show what each stage kept, and why the rest left.
 
     \b
-    Example:
+    Examples:
       longrlvr-data status runs/mine
+      longrlvr-data status runs/mine --explain chapter-3
     """
     from datagen.commands import guard
 
-    raise guard.guarded(lambda _: _show(run, json))
+    raise guard.guarded(lambda _: _show(run, json) if explain is None else _explain(run, explain, json))
+
+
+def _explain(run: str, wanted: str, as_json: bool) -> int:
+    from datagen.run.run import Run
+
+    Run(run).check()
+    return explain_id(run, wanted, as_json)
 
 
 def _show(run: str, as_json: bool) -> int:
-    import json
-
     from rich.console import Console
 
     from datagen.commands import guard
-    from datagen.console import funnel
+    from datagen.console import funnel, print_json
     from datagen.llm import usage as paid
     from datagen.run.run import Run
 
     Run(run).check()
     statuses, paid_for = Run(run).status(), _usage(run)
     if as_json:
-        print(json.dumps([vars(s) | {"usage": paid_for.get(s.name)} for s in statuses], indent=1))
+        print_json({"run": run, "stages": [vars(s) | {"usage": paid_for.get(s.name)} for s in statuses]})
         return guard.COMPLETE
     console = Console(highlight=False)
     console.print(funnel(statuses))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -21,8 +20,8 @@ from datagen.config.data import ClusterConfig
 from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import UserError
+from datagen.inspect import document, ids
 from datagen.records import Chunk, Cluster, Embedding
-from datagen.run.paths import RunPaths
 from datagen.run.shard import Shard
 from datagen.stages import cluster, embed, runner
 
@@ -82,17 +81,17 @@ def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) ->
 
 
 def _find(run: str, wanted: str) -> tuple[Shard, str]:
-    """The shard that holds a document: by its id, or by a part that only one id has."""
-    place: dict[str, str] = {}
-    for name in RunPaths(run).names("chunk"):
-        for doc_id in shards.read_table(RunPaths(run).shard("chunk", name), ["doc_id"])["doc_id"].unique():
-            place[doc_id.as_py()] = name
-    matches = [wanted] if wanted in place else [doc_id for doc_id in place if wanted in doc_id]
-    if len(matches) != 1:
-        some = random.Random(0).sample(sorted(matches or place), min(5, len(matches or place)))
-        what = f"{len(matches):,} documents have it in their id" if matches else "no document of the run has that id"
-        raise UserError(f"--inspect {wanted}: {what}. Such as: {', '.join(some) or 'the run has no documents'}")
-    return Shard(run, place[matches[0]], configs.Config()), matches[0]
+    """The shard that holds a document, by its id, that of a cluster or a candidate of it, or a part of one.
+
+    Raises UserError if there is none, and if `chunk` set it aside.
+    """
+    known = ids.places(run)
+    place = known[ids.named("--inspect", wanted, run, known)]
+    shard = Shard(run, place.shard, configs.Config())
+    if place.doc_id not in shard.table("chunk", ["doc_id"])["doc_id"].unique().to_pylist():
+        left = document.tell(run, place).summary
+        raise UserError(f"--inspect {wanted}: {place.doc_id} has no chunks. {left}")
+    return shard, place.doc_id
 
 
 def _vectors(shard: Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: runner.Progress) -> np.ndarray:
@@ -138,8 +137,8 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "cohesion": found.cohesion,
         "min_similarity": found.current,
         "clusters": [
-            asdict(c) | {"words": words, "fate": fate}
-            for c, words, fate in zip(found.clusters, found.words, found.decisions, strict=True)
+            asdict(c) | {"words": words, "decision": decision}
+            for c, words, decision in zip(found.clusters, found.words, found.decisions, strict=True)
         ],
         "thresholds": [asdict(t) for t in found.thresholds],
     }
@@ -155,13 +154,13 @@ def show(found: Inspection, console: Console) -> None:
         console.print(plain, style=style, markup=False, emoji=False, no_wrap=True, overflow="ellipsis")
 
     names = [c.cluster_id.removeprefix(found.doc_id + "/") for c in found.clusters]
-    kept = ", ".join(name for name, fate in zip(names, found.decisions, strict=True) if fate == KEPT)
+    kept = ", ".join(name for name, decision in zip(names, found.decisions, strict=True) if decision == KEPT)
     line(f"{found.doc_id}: {len(found.chunks):,} chunks, cohesion {found.cohesion:.2f}")
     line(f"{len(names)} clusters at min_similarity {found.current:g}; kept: {kept or f'none ({found.left_out})'}")
-    for name, c, words, fate in zip(names, found.clusters, found.words, found.decisions, strict=True):
+    for name, c, words, decision in zip(names, found.clusters, found.words, found.decisions, strict=True):
         size = f"{len(c.chunk_indices)} chunks, cohesion {c.cohesion:.2f}, spread {c.spread:.2f}"
         console.print()
-        line(f"{name}: {size}, {fate}", "bold")
+        line(f"{name}: {size}, {decision}", "bold")
         if words:
             line(f"{'':8}{', '.join(words)}", "italic")
         for i in c.chunk_indices[:LINES]:

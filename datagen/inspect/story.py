@@ -1,22 +1,21 @@
-"""`select --explain ID`: all that a run knows of one candidate, from its cluster to the dataset, or of one cluster."""
+"""`--explain ID`: all that a run knows of a candidate, from its cluster to the dataset, of a cluster or a document."""
 
 from __future__ import annotations
 
-import bisect
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow.compute as pc
 
 from datagen import records, shards
-from datagen.errors import UserError
+from datagen.inspect import document, ids
+from datagen.inspect.document import DocumentStory
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Judgement, Selection
 from datagen.run.paths import RunPaths
 
 RECORDS = {"cluster": Cluster, "generate": Candidate, "judge": Judgement, "select": Selection}
 KEYS = {"cluster": "cluster_id", "generate": "qa_id", "judge": "qa_id", "select": "qa_id"}
 VECTOR = "question_vector"
-NEAR = 5  # ids that are named where there is none of the name given
 
 Row = dict[str, Any]
 
@@ -45,7 +44,7 @@ class Line:
     qa_id: str
     question: str
     rating: float | None
-    fate: str
+    decision: str  # what became of it
 
 
 @dataclass(frozen=True)
@@ -78,31 +77,39 @@ class Known:
 
     def line(self, qa_id: str) -> Line:
         *_, last = [s for stage in ("generate", "judge", "select") if (s := self.step(stage, qa_id)).outcome]
-        fate = f"{last.outcome} by {last.stage}{last.reason and f': {last.reason}'}"
+        decision = f"{last.outcome} by {last.stage}{last.reason and f': {last.reason}'}"
         if selected := self.kept["select"].get(qa_id):
-            fate = f"in {selected['split']}"
+            decision = f"in {selected['split']}"
         made, judged = self.kept["generate"].get(qa_id, {}), self.kept["judge"].get(qa_id, {})
-        return Line(qa_id, made.get("question", ""), judged.get("rating"), fate)
+        return Line(qa_id, made.get("question", ""), judged.get("rating"), decision)
 
     def candidates(self) -> list[str]:
         left = [name for name, row in self.left["generate"].items() if row["unit"] == "candidate"]
         return [*self.kept["generate"], *left]
 
 
-def tell(run: str, wanted: str) -> Story:
-    """The story of a candidate or a cluster, by its id or a part that only one has. Raises UserError if none has."""
-    places = _places(run)
-    name = _named(run, wanted, places)
-    shard, doc_id, unit = places[name]
-    known = _known(run, shard, doc_id)
-    if unit == "cluster":
-        return _of_cluster(name, doc_id, known)
+def tell(run: str, wanted: str) -> Story | DocumentStory:
+    """The story of a document, a cluster or a candidate, by its id or a part of it. Raises UserError if none has it."""
+    places = ids.places(run)
+    name = ids.named("--explain", wanted, run, places)
+    place = places[name]
+    if place.unit == "document":
+        return document.tell(run, place)
+    known = _known(run, place.shard, place.doc_id)
+    if place.unit == "cluster":
+        return _of_cluster(name, place.doc_id, known)
+    other = known.left["select"].get(name, {}).get("other_id")
+    there = places[other] if other else place
+    named = _known(run, there.shard, there.doc_id).line(other) if other else None
+    return _of_candidate(name, place.doc_id, known, named)
+
+
+def _of_candidate(name: str, doc_id: str, known: Known, other: Line | None) -> Story:
     candidate, judgement = known.kept["generate"].get(name), known.kept["judge"].get(name)
     steps = [known.step(stage, name) for stage in ("generate", "judge", "select")]
-    other = known.left["select"].get(name, {}).get("other_id")
     return Story(
         id=name,
-        unit=unit,
+        unit="candidate",
         doc_id=doc_id,
         cluster=known.kept["cluster"].get(candidate["cluster_id"]) if candidate else None,
         candidate=candidate,
@@ -110,7 +117,7 @@ def tell(run: str, wanted: str) -> Story:
         judgement=judgement,
         selection=known.kept["select"].get(name),
         steps=steps,
-        other=_known(run, *places[other][:2]).line(other) if other else None,
+        other=other,
         others=[known.line(qa_id) for qa_id in known.candidates() if qa_id != name],
     )
 
@@ -160,32 +167,5 @@ def _known(run: str, shard: str, doc_id: str) -> Known:
     )
 
 
-def _places(run: str) -> dict[str, tuple[str, str, str]]:
-    """Every cluster and candidate there was: its shard, its document, and which of the two it is."""
-    found: dict[str, tuple[str, str, str]] = {}
-    for shard in RunPaths(run).names("cluster"):
-        for stage, unit in (("cluster", "cluster"), ("generate", "candidate")):
-            for table, key in (("", KEYS[stage]), ("dropped", "row_id")):
-                path = RunPaths(run).shard(stage, shard, table)
-                columns = [key, "doc_id", *(["unit"] if key == "row_id" else [])]
-                for row in shards.read_table(path, columns).to_pylist() if shards.exists(path) else []:
-                    found[row[key]] = shard, row["doc_id"], row.get("unit", unit)
-    return {name: place for name, place in found.items() if place[2] in ("cluster", "candidate")}
-
-
-def _named(run: str, wanted: str, places: dict[str, Any]) -> str:
-    if not places:
-        raise UserError(f"--explain {wanted}: {run} has no clusters and no candidates yet")
-    if wanted in places:
-        return wanted
-    ids = sorted(places)
-    matches = [name for name in ids if wanted in name]
-    if len(matches) == 1:
-        return matches[0]
-    start = max(min(bisect.bisect(ids, wanted) - NEAR // 2, len(ids) - NEAR), 0)
-    what = f"{len(matches):,} ids have it in them" if matches else "no candidate or cluster of the run has that id"
-    raise UserError(f"--explain {wanted}: {what}. Such as: {', '.join((matches or ids[start:])[:NEAR])}")
-
-
-def as_json(story: Story) -> dict[str, Any]:
+def as_json(story: Story | DocumentStory) -> dict[str, Any]:
     return asdict(story)

@@ -2,18 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 
 from datagen.checks import judging
+from datagen.inspect.document import DocumentStory, StageRows
 from datagen.inspect.story import Line, Step, Story
+from datagen.records import Dropped
+
+Say = Callable[..., None]  # a line, and its style
 
 SHOWN = 240  # characters of a passage or a question
+ROWS = 3  # that left a stage for the same reason
 
 
-def show(story: Story, console: Console) -> None:
+def show(story: Story | DocumentStory, console: Console) -> None:
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, markup=False, soft_wrap=True)
 
+    if isinstance(story, DocumentStory):
+        _show_document(story, say)
+    else:
+        _show_row(story, say)
+
+
+def _show_document(story: DocumentStory, say: Say) -> None:
+    say(story.id, "bold")
+    size = f"{_counted(story.n_chunks, 'chunk')}, {_counted(story.n_tokens, 'token')}"
+    say(f"document of {size}, from {story.source}\n" if story.source else "document that was set aside\n")
+    for stage in story.stages:
+        say(f"{stage.stage:10}{_kept(stage)}")
+        reasons: dict[str, list[Dropped]] = {}
+        for row in stage.left:
+            reasons.setdefault(f"{row.status}: {row.reason}", []).append(row)
+        for reason, rows in sorted(reasons.items(), key=lambda item: -len(item[1])):
+            say(f"{'':10}{reason}, {_counted(len(rows), rows[0].unit)}")
+            for row in rows[:ROWS]:
+                name = "" if row.row_id == story.doc_id else f"{row.row_id}: "
+                if name or row.detail:
+                    say(f"{'':12}{name}{_short(row.detail)}")
+            if len(rows) > ROWS:
+                say(f"{'':12}… and {len(rows) - ROWS:,} more")
+    say(f"\n{story.summary}")
+
+
+def _kept(stage: StageRows) -> str:
+    if not stage.done:
+        return "did not come to it yet"
+    if not stage.rows:
+        return "nothing of it came here"
+    return "; ".join(
+        f"{entry['kept']:,} of {_counted(entry['in'], unit)}"
+        if entry["kept"] < entry["in"]
+        else _counted(entry["in"], unit)
+        for unit, entry in stage.rows.items()
+    )
+
+
+def _counted(n: int, unit: str) -> str:
+    return f"{n:,} {unit}" + "s" * (n != 1)
+
+
+def _show_row(story: Story, say: Say) -> None:
     made = story.candidate
     say(f"{story.id}", "bold")
     if made:
@@ -37,7 +88,7 @@ def show(story: Story, console: Console) -> None:
         say(f"\n{'its candidates' if story.unit == 'cluster' else 'the other candidates of the document'}")
         width = max(len(line.qa_id) for line in story.others)
         for line in sorted(story.others, key=lambda line: (-(line.rating or 0), line.qa_id)):
-            say(f"{line.qa_id:{width}}  {_rated(line):10}  {line.fate}")
+            say(f"{line.qa_id:{width}}  {_rated(line):10}  {line.decision}")
 
 
 def _outcome(step: Step) -> str:
@@ -59,7 +110,7 @@ def _findings(story: Story, stage: str) -> list[str]:
 
 
 def _line(line: Line) -> str:
-    return f"{line.qa_id}, {_rated(line)}, {line.fate}: {_short(line.question)}"
+    return f"{line.qa_id}, {_rated(line)}, {line.decision}: {_short(line.question)}"
 
 
 def _rated(line: Line) -> str:

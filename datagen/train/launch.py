@@ -15,6 +15,7 @@ from transformers.utils import logging
 from datagen import resources
 from datagen.config import model as configs
 from datagen.config.model import Config
+from datagen.console import print_json
 from datagen.dataset import read
 from datagen.errors import ConfigError
 from datagen.run import lock
@@ -26,7 +27,6 @@ from datagen.train.preflight import Plan
 from datagen.train.trainer import Interrupted, Trainer, stop_on_signals
 
 COMPLETE, INTERRUPTED = 0, 130
-SCHEMA_VERSION = 1  # of what --json prints
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ def _report(plan: Plan, as_json: bool) -> None:
         return
     rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
     steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
-    found = {"schema_version": SCHEMA_VERSION, "steps": plan.config.train.steps, "checkpoint": str(last)}
+    found = {"steps": plan.config.train.steps, "checkpoint": str(last)}
     found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}
-    print(json.dumps(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}))
+    print_json(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}, indent=None)
 
 
 def _last(rows: list[dict[str, float]]) -> dict[str, float] | None:

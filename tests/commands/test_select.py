@@ -39,7 +39,7 @@ def test_resume_never_starts_over(place, run, tmp_path):
     changed = with_settings(tmp_path / "changed.yaml", select={"per_document": 1})
     result = call("select", "-c", changed, "-o", run, "--workers", "1", "--resume", "never")
     assert result.exit_code == 0
-    rows = json.loads(call("status", run, "--json").stdout)[-1]["ledger"]["candidate"]["kept"]
+    rows = json.loads(call("status", run, "--json").stdout)["stages"][-1]["ledger"]["candidate"]["kept"]
     assert 1 <= rows <= 2
     result = call("select", "-c", place / "settings.yaml", "-o", run, "--workers", "1", "--resume", "never")
     assert result.exit_code == 0

@@ -1,7 +1,28 @@
 import json
+import shutil
+from pathlib import Path
+
+import pytest
 
 from datagen.stages import STAGES
-from tests.commands.calls import call
+from tests.commands.calls import call, with_settings
+
+
+@pytest.fixture(scope="module")
+def barren(place, tmp_path_factory) -> Path:
+    """A run whose documents give nothing: one is too short, the clusters of the other are all too large."""
+    folder = tmp_path_factory.mktemp("barren")
+    documents = shutil.copytree(place / "documents", folder / "documents")
+    (documents / "execmodel.txt").unlink()
+    (documents / "short.txt").write_text("Just a line.\n", encoding="utf-8")
+    settings = with_settings(
+        folder / "settings.yaml",
+        chunk={"min_document_tokens": 20, "max_tokens": 16},
+        cluster={"max_cluster_size": 4, "published": True, "min_similarity": 0.6},
+    )
+    result = call("run", "-c", settings, "--input", documents, "-o", folder / "run", "--workers", "1")
+    assert "no row is left for a dataset" in result.stderr
+    return folder / "run"
 
 
 def test_status(place, run):
@@ -10,8 +31,9 @@ def test_status(place, run):
     assert [*(s.name for s in STAGES), "dataset"] == [
         line.split()[0] for line in result.stdout.splitlines()[1:] if not line.startswith(" ")
     ]
-    shown = call("status", run, "--json")
-    stages = json.loads(shown.stdout)
+    found = json.loads(call("status", run, "--json").stdout)
+    stages = found["stages"]
+    assert found["run"] == str(run)
     assert [s["name"] for s in stages] == [*(s.name for s in STAGES), "dataset"]
     assert all(s["pending"] == 0 and s["shards_done"] == s["shards_total"] == 2 for s in stages[:-1])
     assert not any(s["stale"] for s in stages)
@@ -22,7 +44,63 @@ def test_status(place, run):
 
 def test_status_of_what_is_no_run(tmp_path):
     for path in (tmp_path, tmp_path / "none"):
-        result = call("status", path)
-        assert result.exit_code == 1
-        assert result.stderr == f"error: {path} is no run directory: there is no chunk folder in it\n"
-        assert not (tmp_path / "none").exists()
+        for more in ((), ("--explain", "a")):
+            result = call("status", path, *more)
+            assert result.exit_code == 1
+            assert result.stderr == f"error: {path} is no run directory: there is no chunk folder in it\n"
+            assert not (tmp_path / "none").exists()
+
+
+def test_why_a_document_gave_nothing(barren):
+    said = call("status", barren, "--explain", "short.txt").stdout
+    assert said.startswith("short.txt\ndocument that was set aside\n")
+    assert "chunk     0 of 1 document\n          rejected: too short, 1 document\n" in said
+    assert "5 tokens, chunk.min_document_tokens is 20" in said
+    assert said.count("nothing of it came here") == len(STAGES) - 1
+    assert said.endswith("It gave no row: chunk kept no chunk of it: too short (1).\n")
+    said = call("status", barren, "--explain", "calls.txt").stdout
+    assert "rejected: oversized, " in said
+    assert "cluster.max_cluster_size is 4" in said
+    assert "cluster   0 of 1 document; 0 of " in said
+    assert "It gave no row: cluster kept no cluster of it: " in said
+
+
+def test_why_a_document_gave_nothing_as_json(barren):
+    told = json.loads(call("status", barren, "--explain", "calls", "--json").stdout)
+    assert (told["id"], told["unit"], told["splits"]) == ("calls.txt", "document", {})
+    by_stage = {stage["stage"]: stage for stage in told["stages"]}
+    assert list(by_stage) == [s.name for s in STAGES]
+    assert by_stage["chunk"]["rows"]["chunk"]["kept"] == told["n_chunks"] > 4
+    assert by_stage["cluster"]["rows"]["document"] == {
+        "in": 1,
+        "kept": 0,
+        "rejected": {"too few clusters": 1},
+        "failed": {},
+    }
+    assert {d["reason"] for d in by_stage["cluster"]["left"]} >= {"too few clusters", "oversized"}
+    assert by_stage["generate"] == {"stage": "generate", "done": True, "rows": {}, "left": []}
+
+
+def test_clusters_and_questions_are_explained_as_by_select(barren, run):
+    cluster_id = json.loads(call("status", run, "--explain", "calls.txt", "--json").stdout)["stages"][3]
+    assert cluster_id["rows"]["cluster"]["in"] > 0
+    for wanted in ("calls.txt/c0", "calls.txt", "execmodel"):
+        by_status = call("status", run, "--explain", wanted)
+        assert by_status.exit_code == 0
+        assert by_status.stdout == call("select", "-o", run, "--explain", wanted).stdout
+
+
+def test_an_unknown_document_is_an_error_with_near_matches(barren):
+    result = call("status", barren, "--explain", "shrot.txt")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        "error: --explain shrot.txt: no document, cluster or candidate of the run has that id"
+    )
+    assert "Such as: short.txt" in result.stderr
+
+
+def test_a_document_that_was_set_aside_cannot_be_inspected(barren):
+    result = call("cluster", "-o", barren, "--inspect", "short.txt")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "error: --inspect short.txt: short.txt has no chunks." in result.stderr
+    assert "too short" in result.stderr

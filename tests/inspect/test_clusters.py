@@ -73,13 +73,21 @@ def test_after_clustering_it_shows_what_the_stage_keeps_and_drops(clustered):
     assert (result.exit_code, result.stderr) == (0, "")
     assert listing(clustered) == before
     found = json.loads(result.stdout)
-    assert list(found) == ["doc_id", "n_chunks", "cohesion", "min_similarity", "clusters", "thresholds"]
+    assert list(found) == [
+        "schema_version",
+        "doc_id",
+        "n_chunks",
+        "cohesion",
+        "min_similarity",
+        "clusters",
+        "thresholds",
+    ]
     kept = [c for c in shards.read_rows(f"{clustered}/cluster/shard-00000.parquet", Cluster) if c.doc_id == CALLS]
-    shown = {c["cluster_id"]: c["chunk_indices"] for c in found["clusters"] if c["fate"] == "kept"}
+    shown = {c["cluster_id"]: c["chunk_indices"] for c in found["clusters"] if c["decision"] == "kept"}
     assert shown == {c.cluster_id: c.chunk_indices for c in kept}
     left = shards.read_table(f"{clustered}/cluster/dropped/shard-00000.parquet").to_pylist()
     reasons = {row["row_id"]: row["reason"] for row in left if row["doc_id"] == CALLS}
-    assert {c["cluster_id"]: c["fate"] for c in found["clusters"] if c["fate"] != "kept"} == reasons
+    assert {c["cluster_id"]: c["decision"] for c in found["clusters"] if c["decision"] != "kept"} == reasons
     assert len(kept) == 1
     assert reasons
     chunks = [c for c in shards.read_rows(f"{clustered}/chunk/shard-00000.parquet", Chunk) if c.doc_id == CALLS]
@@ -141,10 +149,11 @@ def test_a_document_that_is_left_out_says_why(clustered, tmp_path):
     assert short.stdout.startswith("note: 1 chunks, cohesion 1.00\n0 clusters at min_similarity 0.6; kept: none (")
 
 
-def test_a_document_by_a_part_of_its_id(clustered):
+def test_a_document_by_a_part_of_its_id_or_one_of_its_clusters(clustered):
     whole = call("cluster", "-o", clustered, "--inspect", CALLS).stdout
     assert whole.startswith(f"{CALLS}: ")
     assert call("cluster", "-o", clustered, "--inspect", "calls").stdout == whole
+    assert call("cluster", "-o", clustered, "--inspect", f"{CALLS}/c0").stdout == whole
 
 
 @pytest.mark.parametrize(
@@ -152,7 +161,7 @@ def test_a_document_by_a_part_of_its_id(clustered):
     [
         ("python/", "2 documents have it in their id. Such as: "),
         ("", "3 documents have it in their id. Such as: "),
-        ("none of them", "no document of the run has that id. Such as: "),
+        ("none of them", "no document, cluster or candidate of the run has that id. Such as: "),
     ],
 )
 def test_no_document_or_several(clustered, wanted, said):

@@ -11,7 +11,7 @@ from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import UserError
 from datagen.executors import local as executors
-from datagen.inspect import story, story_text
+from datagen.inspect import document, story, story_text
 from datagen.records import Dropped
 from datagen.stages import runner, select
 from tests.selection.made import Draft, settings, write_run
@@ -53,7 +53,7 @@ def run(tmp_path_factory) -> str:
     return str(folder)
 
 
-def shown(told: story.Story) -> str:
+def shown(told: story.Story | document.DocumentStory) -> str:
     console = Console(width=200)
     with console.capture() as capture:
         story_text.show(told, console)
@@ -66,7 +66,7 @@ def test_a_row_that_was_selected(run):
     assert told.candidate
     assert told.candidate["question"] == "What of a.txt/c0/q0?"
     assert [(p.chunk, p.role) for p in told.evidence] == [(1, "needed"), (3, "needed"), (5, "as good as a needed one")]
-    assert {line.qa_id: line.fate for line in told.others} == {
+    assert {line.qa_id: line.decision for line in told.others} == {
         "a.txt/c0/q1": "rejected by select: not the best of its cluster",
         "a.txt/c1/q0": "rejected by select: rating too low",
         "a.txt/c1/q1": "failed by generate: no JSON",
@@ -97,7 +97,7 @@ def test_the_one_that_was_taken_before_it(run):
     )
     assert told.other
     assert (told.other.qa_id, told.other.rating) == ("a.txt/c0/q0", 9.5)
-    assert f"a.txt/c0/q0, rated 9.5, {told.other.fate}: What of a.txt/c0/q0?" in shown(told)
+    assert f"a.txt/c0/q0, rated 9.5, {told.other.decision}: What of a.txt/c0/q0?" in shown(told)
 
 
 def test_the_one_that_it_repeats_in_another_document(run):
@@ -142,17 +142,17 @@ def test_clusters(run):
 def test_a_part_of_an_id_is_enough_where_one_has_it(run):
     assert story.tell(run, "].txt/c1/q").id == "b [1].txt/c1/q0"
     with pytest.raises(
-        UserError, match=r"^--explain a\.txt/c0/: 2 ids have it in them\. Such as: a.txt/c0/q0, a.txt/c0/q1$"
+        UserError, match=r"^--explain a\.txt/c0/: 2 candidates have it in their id\. Such as: a.txt/c0/q0, a.txt/c0/q1$"
     ):
         story.tell(run, "a.txt/c0/")
 
 
 def test_an_unknown_id(run, tmp_path):
     with pytest.raises(
-        UserError, match=r"no candidate or cluster of the run has that id\. Such as: .*a\.txt/c7, b \[1\]"
+        UserError, match=r"no document, cluster or candidate of the run has that id\. Such as: .*a\.txt/c0/q0"
     ):
         story.tell(run, "a.txt/c8/q0")
-    with pytest.raises(UserError, match="has no clusters and no candidates yet"):
+    with pytest.raises(UserError, match="has no documents yet"):
         story.tell(str(tmp_path), "a")
 
 
@@ -163,6 +163,66 @@ def test_before_select_and_before_judge(tmp_path):
     told = story.tell(str(tmp_path), "a.txt/c0/q0")
     assert [s.outcome for s in told.steps] == ["kept", None, None]
     assert {p.role for p in told.evidence} == {"cited"}
+
+
+def test_a_document(run):
+    told = story.tell(run, "a.txt")
+    assert isinstance(told, document.DocumentStory)
+    assert {s.stage: s.rows.get("candidate", {}).get("kept") for s in told.stages[3:]} == {
+        "generate": 3,
+        "judge": 3,
+        "select": 1,
+    }
+    select = told.stages[-1].rows["candidate"]
+    assert select["rejected"] == {"not the best of its cluster": 1, "rating too low": 1}
+    assert told.stages[3].rows["candidate"]["failed"] == {"no JSON": 1}
+    assert (told.n_chunks, told.n_tokens, told.source, told.splits) == (9, 450, "a.txt", {"train": 1})
+    text = shown(told)
+    for part in (
+        "a.txt\ndocument of 9 chunks, 450 tokens, from a.txt\n",
+        "generate  2 clusters; 3 of 4 candidates\n          failed: no JSON, 1 candidate\n",
+        "            a.txt/c1/q1: the reply ends in the middle\n",
+        "select    1 of 3 candidates\n",
+        "It gave 1 row of the dataset: 1 train.\n",
+    ):
+        assert part in text
+
+
+def test_a_document_that_gave_nothing_or_gives_nothing_yet(run, tmp_path):
+    told = story.tell(run, "b [1]")
+    assert isinstance(told, document.DocumentStory)
+    assert told.summary == "It gave no row: select kept no candidate of it: duplicate question (1)."
+    write_run(tmp_path, DRAFTS, TOKENS, settings(), LEFT)
+    told = story.tell(str(tmp_path), "b [1]")
+    assert isinstance(told, document.DocumentStory)
+    assert told.summary == "It has given no row yet: select has not come to it."
+    assert "select    did not come to it yet" in shown(told)
+
+
+def test_only_a_few_rows_that_left_for_the_same_reason_are_shown(tmp_path):
+    drafts = [Draft("a", 0, i, 9.0 - i / 10) for i in range(6)]
+    write_run(tmp_path, drafts, {"a": [50] * 5}, settings(per_cluster=1))
+    selected(tmp_path, settings(per_cluster=1))
+    text = shown(story.tell(str(tmp_path), "a"))
+    assert "rejected: not the best of its cluster, 5 candidates" in text
+    assert text.count("taken before it: a/c0/q0") == 3
+    assert "… and 2 more" in text
+
+
+def test_a_bad_row_of_the_input_with_the_id_of_a_document(tmp_path):
+    """It is known by its place, and says nothing of the document."""
+    bad = Dropped("document", "in.jsonl:2", "a", "failed", "the same id again", "in.jsonl:2: id a, as line 1")
+    write_run(tmp_path, [Draft("a")], {"a": [50] * 5}, settings(), {"chunk": [bad]})
+    told = story.tell(str(tmp_path), "in.jsonl")
+    assert isinstance(told, document.DocumentStory)
+    assert [s.rows for s in told.stages] == [
+        {"document": {"in": 1, "kept": 0, "rejected": {}, "failed": {"the same id again": 1}}},
+        *[{}] * 4,
+        {},
+    ]
+    told = story.tell(str(tmp_path), "a")
+    assert isinstance(told, document.DocumentStory)
+    assert not told.stages[0].left
 
 
 def command(run: str, wanted: str, as_json: bool) -> tuple[int, str, str]:
@@ -180,5 +240,5 @@ def test_the_command(run):
     assert out.startswith("a.txt/c0/q1\n")
     code, out, err = command(run, "zzz", False)
     assert (code, out) == (1, "")
-    assert err.startswith("error: --explain zzz: no candidate or cluster of the run has that id. Such as: ")
+    assert err.startswith("error: --explain zzz: no document, cluster or candidate of the run has that id. Such as: ")
     assert err.count("\n") == 1

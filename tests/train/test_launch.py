@@ -132,6 +132,8 @@ def test_the_same_run_again_does_nothing(whole, data):
     assert "the model after 6 steps" in train(data, config(whole.parent), whole)
     told = json.loads(train(data, config(whole.parent), whole, "--json").splitlines()[0])
     assert told["schema_version"] == 1
+    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in page for key in told)
     assert told["checkpoint"] == str(whole / "checkpoints" / "step-000006")
     assert (told["last_step"]["step"], told["last_evaluation"]["step"]) == (6, 6)
     assert before == {p: p.stat().st_mtime_ns for p in files}
