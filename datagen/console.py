@@ -111,14 +111,24 @@ def funnel(statuses: list[StageStatus]) -> Table:
         column.no_wrap = i < 5  # a narrow terminal folds the reasons, and cuts no number
         column.overflow = "fold"
     for status in statuses:
-        stale = f"stale: {', '.join(status.stale)} made again since; " if status.stale else ""
+        stale = [f"stale: {' and '.join(again)} made again since"] if (again := _made_again(status, statuses)) else []
         pending = "?" if status.pending is None else f"{status.pending:,}" if status.pending else ""
         for i, (unit, entry) in enumerate(_by_flow(status.ledger)):
             cells = (status.name if i == 0 else "", f"{unit}s", f"{entry['in']:,}", f"{entry['kept']:,}")
-            table.add_row(*cells, pending if i == 0 else "", (stale if i == 0 else "") + reasons(entry))
+            table.add_row(
+                *cells,
+                pending if i == 0 else "",
+                "; ".join([*(stale if i == 0 else []), *filter(None, [reasons(entry)])]),
+            )
         if not status.ledger:
             table.add_row(status.name, "", "", "", pending or "?", "not begun")
     return table
+
+
+def _made_again(status: StageStatus, statuses: list[StageStatus]) -> list[str]:
+    """Which stages a stale one is behind, without those that are only stale themselves."""
+    stale = {other.name for other in statuses if other.stale}
+    return [name for name in status.stale if name not in stale] or status.stale
 
 
 def reasons(entry: dict) -> str:

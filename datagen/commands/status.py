@@ -53,7 +53,20 @@ def _show(run: str, as_json: bool) -> int:
     for name, usage in paid_for.items():
         for line in paid.sentences(name, usage):
             console.print(line, soft_wrap=True)
+    if stale := [s.name for s in statuses if s.stale]:
+        console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale)}", markup=False, soft_wrap=True)
     return guard.COMPLETE
+
+
+def _remaking(run: str, stale: list[str]) -> str:
+    """The commands that make these stages, and the dataset, again."""
+    from datagen.commands.configuration import command_line
+    from datagen.stages import COMMANDS
+
+    if stale == ["dataset"]:
+        return command_line("select", run, None, {})
+    todo = [name for name, stages in COMMANDS.items() if set(stages) & set(stale)]
+    return " && ".join(command_line(name, run, None, {}, "--resume", "never") for name in todo)
 
 
 def _usage(run: str) -> dict[str, dict[str, Any]]:

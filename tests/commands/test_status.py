@@ -104,3 +104,45 @@ def test_a_document_that_was_set_aside_cannot_be_inspected(barren):
     assert (result.exit_code, result.stdout) == (1, "")
     assert "error: --inspect short.txt: short.txt has no chunks." in result.stderr
     assert "too short" in result.stderr
+
+
+def stale(run: Path) -> dict[str, list[str]]:
+    return {s["name"]: s["stale"] for s in json.loads(call("status", run, "--json").stdout)["stages"] if s["stale"]}
+
+
+def test_what_is_stale_after_a_stage_was_made_again(run):
+    """A stage that is made again as it was makes nothing stale; one made otherwise all that was made of it."""
+    assert call("chunk", "-o", run, "--workers", "1", "--resume", "never").exit_code == 0
+    assert stale(run) == {}
+    given = ("--set", "generate.candidates=2", "--resume", "never")
+    assert call("generate", "-o", run, "--workers", "1", *given).exit_code == 0
+    assert stale(run) == {
+        "judge": ["generate"],
+        "select": ["generate", "judge"],
+        "dataset": ["generate", "judge", "select"],
+    }
+    said = call("status", run).stdout
+    assert said.count("stale: generate made again since") == 3
+    *_, advice = said.splitlines()
+    assert advice == f"  longrlvr-data judge -o {run} --resume never && longrlvr-data select -o {run} --resume never"
+    for command in advice.split(" && "):
+        assert call(*command.split()[1:], "--workers", "1").exit_code == 0
+    assert stale(run) == {}
+    assert "stale" not in call("status", run).stdout
+
+
+def test_other_chunks_make_everything_stale_and_a_dataset_can_be_stale_alone(run):
+    before = (run / "dataset" / "provenance.json").read_text(encoding="utf-8")
+    given = ("--set", "chunk.max_tokens=48", "--resume", "never")
+    assert call("chunk", "-o", run, "--workers", "1", *given).exit_code == 0
+    assert set(stale(run)) == {*(s.name for s in STAGES[1:]), "dataset"}
+    said = " ".join(call("status", run).stdout.split())
+    assert said.count("stale: chunk made again since") == len(STAGES)
+    assert f"longrlvr-data cluster -o {run} --resume never && longrlvr-data generate -o {run} --resume never" in said
+    assert call("run", "-o", run, "--workers", "1", "--resume", "never").exit_code == 0
+    assert stale(run) == {}
+    (run / "dataset" / "provenance.json").write_text(before, encoding="utf-8")
+    assert list(stale(run)) == ["dataset"]
+    assert call("status", run).stdout.endswith(f"To make what is stale again:\n  longrlvr-data select -o {run}\n")
+    assert call("select", "-o", run, "--workers", "1").exit_code == 0
+    assert stale(run) == {}
