@@ -3,6 +3,8 @@
 A message says what is wrong, where (file, row, setting) and what to do about it.
 """
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Something the person running the tool can put right. The process exits with `exit_code`."""
@@ -11,9 +13,13 @@ class UserError(Exception):
 
 
 class ConfigError(UserError):
-    """A setting or a command-line value is wrong."""
+    """A setting or a command-line value is wrong. `add`: the words that, added to the command, would put it right."""
 
     exit_code = 2
+
+    def __init__(self, message: str, add: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.add = tuple(add)
 
 
 class InputError(UserError):
@@ -24,6 +30,17 @@ class StaleStage(UserError):
     """The folder of the stage named `stage` was written under other settings than the ones asked for now."""
 
     exit_code = 2
+
+    def __init__(self, message: str, stage: str) -> None:
+        super().__init__(message, stage)
+        self.message, self.stage = message, stage
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UnfinishedStage(UserError):
+    """The stage named `stage` is read by the one wanted, and is not there, or not whole."""
 
     def __init__(self, message: str, stage: str) -> None:
         super().__init__(message, stage)

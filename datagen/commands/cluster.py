@@ -45,18 +45,21 @@ def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Re
     from rich.console import Console
 
     from datagen.commands import configuration, guard
+    from datagen.commands.advice import Given, advised
     from datagen.console import print_json
     from datagen.errors import StaleStage
     from datagen.inspect import clusters
     from datagen.stages import STAGES, runner
 
-    run = options.output_dir
-    config = configuration.settled(run, options.config, configuration.overrides(options, seed))
-    try:
-        runner.check_upstream(STAGES[:1], run, config, options.resume)
-    except StaleStage as e:
-        raise StaleStage(f"{e}\n--inspect shows what other settings of `cluster` and `embed` give.", e.stage) from e
-    found = clusters.inspect(run, wanted, config, reporter)
+    run, given = options.output_dir, configuration.overrides(options, seed)
+    with advised(Given("cluster", run, options.config, given, ("--inspect", wanted))):
+        config = configuration.settled(run, options.config, given)
+        try:
+            runner.check_upstream(STAGES[:1], run, config, options.resume)
+        except StaleStage as e:
+            what = "--inspect shows what other settings of `cluster` and `embed` give."
+            raise StaleStage(f"{e}\n{what}", e.stage) from e
+        found = clusters.inspect(run, wanted, config, reporter)
     reporter.close()
     if options.json:
         print_json(clusters.as_json(found))

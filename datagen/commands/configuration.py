@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-
-import yaml
 
 from datagen import resources, shards
 from datagen.commands.options import InputOptions, ModelOptions, SeedOptions, StageOptions
@@ -20,8 +17,6 @@ from datagen.console import Reporter
 from datagen.errors import ConfigError, InputError, UserError
 from datagen.run.run import Run
 from datagen.selection import benchmarks
-
-NAME = "longrlvr-data"
 
 
 def overrides(*options: StageOptions | InputOptions | SeedOptions | ModelOptions) -> dict[str, Any]:
@@ -63,7 +58,8 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
         found.append(configs.layer(resources.path("configs", file)))
     config = layers.combined(Config, found, given)
     if needs_input and config.input.path is None:
-        raise ConfigError("no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path")
+        what = "no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path"
+        raise ConfigError(what, ("--input", "PATH"))
     return config
 
 
@@ -110,12 +106,3 @@ def settle_benchmarks(config: Config) -> Config:
     paths = [path if "://" in path else os.path.abspath(path) for path in config.select.decontaminate]
     benchmarks.check(paths)
     return configs.merge(config, {"select.decontaminate": paths}) if paths else config
-
-
-def command_line(name: str, run: str, file: str | None, given: dict[str, Any], *more: str) -> str:
-    """A whole command that can be pasted into a shell, with the file and the settings that were given."""
-    words = [NAME, name, "-o", run, *(["-c", file] if file else [])]
-    for setting, value in given.items():
-        flow = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip()
-        words += ["--set", f"{setting}={flow.removesuffix('...').strip()}"]
-    return shlex.join([*words, *more])

@@ -1,19 +1,17 @@
-"""What stage commands tell a person: about the input, the dataset, the first requests, and the ways on."""
+"""What stage commands tell a person: about the input, the dataset and the first requests."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from datagen import shards
-from datagen.commands.configuration import command_line
 from datagen.commands.guard import COMPLETE
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json
 from datagen.llm.endpoint import payload
 from datagen.records import Dropped
 from datagen.run.run import Run
-from datagen.stages import COMMANDS, STAGES, runner
+from datagen.stages import runner
 from datagen.stages.stage import Stage
 
 SHOWN_REQUESTS = 3  # by --dry-run
@@ -35,27 +33,6 @@ def say_input(run: str, reporter: Reporter, verbose: bool) -> None:
                 reporter.say(f"set aside: {d.detail}")
     if aside > SHOWN and not verbose:
         reporter.say(f"… and {aside - SHOWN:,} more (-v names them all)")
-
-
-def ways_on(first: str, command: str, run: str, file: str | None, given: dict[str, Any]) -> str:
-    """What redoing the stage `first` means, and the commands there are to go on."""
-    redone, seconds = [], 0.0
-    at = [s.name for s in STAGES].index(first)
-    redoing = next(name for name, stages in COMMANDS.items() if first in stages)
-    for s, status in list(zip(STAGES, Run(run).status(), strict=False))[at:]:
-        if status.shards_done:
-            redone.append(f"{s.name} ({status.ledger[s.table.input_unit]['in']:,} {s.table.input_unit}s)")
-            seconds += status.seconds or 0
-    return (
-        f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n"
-        "Choose:\n"
-        f"  {command_line(redoing, run, file, given, '--resume', 'never')}\n"
-        f"      removes what {redoing} made and makes it again\n"
-        f"  {command_line(command, run, file, given, '--resume', 'always')}\n"
-        "      goes on with what is finished as it is\n"
-        "  another directory for -o\n"
-        "      keeps both"
-    )
 
 
 def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:

@@ -6,12 +6,13 @@ from typing import Any
 
 from datagen import llm as engines
 from datagen.commands import configuration, messages
+from datagen.commands.advice import Given, advised, command_line
 from datagen.commands.guard import COMPLETE, FAILED_ROWS
 from datagen.commands.options import InputOptions, ModelOptions, Resume, SeedOptions, StageOptions
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json
 from datagen.dataset import write as dataset
-from datagen.errors import ConfigError, StaleStage
+from datagen.errors import ConfigError
 from datagen.executors import local as executors
 from datagen.run import ledger as ledgers
 from datagen.run import lock
@@ -32,12 +33,20 @@ def run_stages(
 
     Raises UserError for what the person can put right; nothing was removed then that was there before.
     """
-    run = options.output_dir
     model = next((given for given in more if isinstance(given, ModelOptions)), ModelOptions())
+    settings = configuration.overrides(options, *more)
+    flags = ("--dry-run",) * model.dry_run + ("--offline",) * model.offline
+    with advised(Given(command, options.output_dir, options.config, settings, flags)):
+        return _run_stages(command, reporter, options, model, settings)
+
+
+def _run_stages(
+    command: str, reporter: Reporter, options: StageOptions, model: ModelOptions, given: dict[str, Any]
+) -> int:
+    run = options.output_dir
     chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))
     todo = [s for s in STAGES if s.name in chosen]
     upstream = STAGES[: STAGES.index(todo[0])]
-    given = configuration.overrides(options, *more)
     config = configuration.settled(run, options.config, given, needs_input=not upstream)
     if model.dry_run and not any(s.models(config) for s in todo):
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
@@ -47,23 +56,32 @@ def run_stages(
     total: dict[str, Ledger] = {}
     with lock.locked(run):
         config = configuration.settle_input(config, run, reporter)
-        try:
-            with configuration.kept(run, config, todo[0].name):
-                runner.check_upstream(upstream, run, config, options.resume)
-                with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
-                    for s in todo:
-                        if model.dry_run and s.models(config):
-                            return messages.show_requests(s, run, config, options.json)
-                        resume = _resume(s, run, config, command, options.resume)
-                        total[s.name] = runner.run(s, run, config, resume, pool, reporter, model.offline)
-                        if isinstance(s.work, Source):
-                            messages.say_input(run, reporter, options.verbose)
-        except StaleStage as e:
-            raise StaleStage(f"{e}\n{messages.ways_on(e.stage, command, run, options.config, given)}", e.stage) from e
+        with configuration.kept(run, config, todo[0].name):
+            runner.check_upstream(upstream, run, config, options.resume)
+            with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+                for s in todo:
+                    if model.dry_run and s.models(config):
+                        return messages.show_requests(s, run, config, options.json)
+                    resume = _resume(s, run, config, command, options.resume)
+                    total[s.name] = runner.run(s, run, config, resume, pool, reporter, model.offline)
+                    if isinstance(s.work, Source):
+                        messages.say_input(run, reporter, options.verbose)
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
-    if counts and (off := split.off_share(**counts, fraction=config.select.validation_fraction)):
-        reporter.say(off)
+    if counts:
+        _say_splits(counts, run, config, reporter)
     return _report(run, total, counts, reporter, options.json)
+
+
+def _say_splits(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:
+    """Say where the rows are not split as a person would want them."""
+    if not counts["train"]:
+        anew = command_line("select", run, None, {}, "--resume", "never")
+        reporter.say(
+            f"warning: the dataset has no train rows, all {counts['validation']:,} are for validation: rows that were "
+            f"kept from before count in no new split. To choose and split all rows anew:\n  {anew}"
+        )
+    elif off := split.off_share(**counts, fraction=config.select.validation_fraction):
+        reporter.say(off)
 
 
 def _check(todo: list[Stage], run: str, config: Config, asks: bool) -> None:

@@ -60,7 +60,7 @@ def _show(run: str, as_json: bool) -> int:
 
 def _remaking(run: str, stale: list[str]) -> str:
     """The commands that make these stages, and the dataset, again."""
-    from datagen.commands.configuration import command_line
+    from datagen.commands.advice import command_line
     from datagen.stages import COMMANDS
 
     if stale == ["dataset"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Optional
 
 import typer
@@ -75,6 +77,41 @@ def train(
     def work(_: Any) -> int:
         from datagen.train import launch  # raises MissingExtra without torch
 
-        return launch.main(launch.Options(**given))
+        with _advised(given):
+            return launch.main(launch.Options(**given))
 
     raise guard.guarded(work, verbose)
+
+
+@contextmanager
+def _advised(given: dict[str, Any]) -> Iterator[None]:
+    """Errors end with the commands there are to go on, with the options that were given."""
+    from datagen.commands.advice import choices
+    from datagen.errors import ConfigError, StaleStage
+
+    try:
+        yield
+    except StaleStage as e:
+        over = _command_line(given, "--resume", "never"), "removes what was trained and starts over"
+        on = _command_line(given, "--resume", "always"), "goes on from there with what is asked for now"
+        raise StaleStage(f"{e}\n{choices([over, on])}", e.stage) from e
+    except ConfigError as e:
+        if not e.add:
+            raise
+        raise ConfigError(f"{e}:\n  {_command_line(given, *e.add)}") from e
+
+
+def _command_line(given: dict[str, Any], *more: str) -> str:
+    """The command again, with more options; what is at its default is left out."""
+    import shlex
+
+    from datagen.commands.advice import NAME
+
+    words = [NAME, "train", given["dataset"]]
+    for name in ("config", "output_dir", "model", "reward", "steps", "sft_steps", "seed", "base_url", "processes"):
+        for value in given[name] if isinstance(given[name], list) else [given[name]]:
+            if value is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+    if given["device"] != "auto":
+        words += ["--device", given["device"]]
+    return shlex.join([*words, *more])

@@ -21,7 +21,7 @@ def check(settings: EngineConfig, others: Sequence[EngineConfig], asks: bool) ->
     missing key or package. Raises UserError.
     """
     if not all(engine.model for engine in (settings, *others)):
-        raise ConfigError("no language model is named: give --model, or set engine.model")
+        raise ConfigError("no language model is named: give --model, or set engine.model", ("--model", "NAME"))
     if others and any(engine.kind != "openai" for engine in (settings, *others)):
         raise ConfigError("a stage that asks two models needs servers for both: set engine.kind to openai")
     if asks:

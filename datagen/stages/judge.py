@@ -41,8 +41,8 @@ def _rules(config: Config) -> Callable[[Sequence[str], Config], Prover]:
     if prove := task.chosen(config).prove:
         return prove
     raise ConfigError(
-        f"judge.method is rules, and no rules prove the questions of {config.generate.method}: use "
-        "`--set judge.method=llm`"
+        f"judge.method is rules, and no rules prove the questions of {config.generate.method}",
+        ("--set", "judge.method=llm"),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from datagen import records, shards
 from datagen.config.model import Config
-from datagen.errors import InputError, StaleStage, UserError
+from datagen.errors import InputError, StaleStage, UnfinishedStage
 from datagen.executors.local import Map
 from datagen.llm import drive
 from datagen.llm import usage as paid
@@ -60,8 +60,8 @@ def run(
     """Bring a stage to its end and return its ledger. Does nothing when it is already there.
 
     `offline`: a stage that asks a language model takes all replies from its journal.
-    Raises StaleStage when the folder was written under another identity and `resume` is "if-possible", UserError when
-    a stage before it is not finished.
+    Raises StaleStage when the folder was written under another identity and `resume` is "if-possible", UnfinishedStage
+    when a stage before it is not finished.
     """
     task = _Task(stage, Run(folder), config, pool, progress, offline)
     here = task.run.folder(stage.name)
@@ -86,7 +86,7 @@ def run(
         return _summary(task, None)
     for name in stage.table.reads:
         if not task.run.is_complete(name):
-            raise UserError(f"{stage.name} needs the output of {name}, which is not finished in {folder}: run it first")
+            raise UnfinishedStage(f"{stage.name} needs the output of {name}, which is not finished in {folder}", name)
     ids.save(here, wanted)
     started = time.monotonic()
     _process(task, done)
@@ -111,18 +111,18 @@ def fits(stage: Stage, folder: str, config: Config) -> bool:
 
 def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
     """Refuse to build on upstream folders that are unfinished, or written under other settings (unless `resume` is
-    "always"). Content is not hashed again. Raises UserError.
+    "always"). Content is not hashed again. Raises UnfinishedStage or StaleStage.
     """
     run = Run(folder)
     for stage in stages:
         here = run.folder(stage.name)
         stored = ids.load(here)
         if stored is None:
-            raise UserError(f"{here} is not there yet: run `longrlvr-data {stage.name} -o {folder}` first")
+            raise UnfinishedStage(f"{here} is not there yet", stage.name)
         wanted = replace(stage.identity(config), fingerprints=stored.fingerprints, upstream=stored.upstream)
         resuming.check(here, stored, wanted, resume)
         if not run.is_complete(stage.name):
-            raise UserError(f"{here} is not finished: run `longrlvr-data {stage.name} -o {folder}` first")
+            raise UnfinishedStage(f"{here} is not finished", stage.name)
 
 
 def _done(stage: Stage, run: Run) -> set[str]:
@@ -139,7 +139,7 @@ def _identity(stage: Stage, run: Run, config: Config) -> Identity:
     for name in stage.table.reads:
         stored = ids.load(run.folder(name))
         if stored is None:
-            raise UserError(f"{stage.name} needs the output of {name}, which is not in {run.path}: run it first")
+            raise UnfinishedStage(f"{stage.name} needs the output of {name}, which is not in {run.path}", name)
         upstream[name] = stored.digest
     return replace(stage.identity(config), fingerprints=stage.fingerprints(config, run), upstream=upstream)
 

@@ -55,7 +55,8 @@ def main(options: Options) -> int:
     config = _config(options)
     if not config.train.model:
         raise ConfigError(
-            f"no model is named: give --model (a name on the hub, a path, or `{preflight.TINY}`), or set train.model"
+            f"no model is named: give --model (a name on the hub, a path, or `{preflight.TINY}`), or set train.model",
+            ("--model", "NAME"),
         )
     device = _device(options.device)
     folder = Path(options.output_dir or _folder(options.dataset))
@@ -100,7 +101,9 @@ def _folder(dataset: str) -> str:
     """A run is trained on inside its own folder; for anything else a folder must be named."""
     if (Path(dataset) / "dataset").is_dir():
         return str(Path(dataset) / "train")
-    raise ConfigError(f"{dataset} is no run directory: say with -o where checkpoints and metrics go")
+    raise ConfigError(
+        f"{dataset} is no run directory: say with -o where checkpoints and metrics go", ("-o", "runs/trained")
+    )
 
 
 def _train(plan: Plan, world: World, options: Options) -> int:

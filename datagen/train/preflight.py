@@ -25,7 +25,6 @@ from datagen.train.scoring import Scorer
 from datagen.train.types import Split
 
 TINY = "tiny"
-WAYS_ON = "--resume never starts over, --resume always goes on with the new ones, and -o names another folder"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
     fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier)}
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible":
-        resuming.check(str(folder), identity.load(str(folder)), now, resume, WAYS_ON)
+        resuming.check(str(folder), identity.load(str(folder)), now, resume)
     if resume == "never":
         for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, "stage.json", trackers.RUN):
             shards.remove(str(folder / old))

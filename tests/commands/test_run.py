@@ -17,7 +17,8 @@ def test_no_input_is_a_matter_of_configuration(tmp_path):
         result = call(name, "-o", tmp_path / "run")
         assert result.exit_code == 2
         assert result.stderr == (
-            "error: no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path\n"
+            "error: no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path:\n"
+            f"  longrlvr-data {name} -o {tmp_path}/run --input PATH\n"
         )
     assert not (tmp_path / "run").exists()
 
@@ -75,7 +76,8 @@ def test_a_stage_before_its_turn(tmp_path, name):
     result = call(name, "-o", tmp_path / "run")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"error: {tmp_path}/run/chunk is not there yet: run `longrlvr-data chunk -o {tmp_path}/run` first\n"
+        f"error: {tmp_path}/run/chunk is not there yet: "
+        f"run `longrlvr-data chunk -o {tmp_path}/run --input PATH` first\n"
     )
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 
+from datagen import shards
 from datagen.run import lock
 from tests.commands.calls import call, cli, contents, times, with_settings
 
@@ -33,6 +34,23 @@ def test_resume_always_mixes_only_on_request_and_the_card_says_so(run, tmp_path)
     result = call("select", "-c", changed, "-o", run, "--workers", "1", "--resume", "always")
     assert result.exit_code == 0
     assert "--resume always" in (run / "dataset" / "README.md").read_text()
+
+
+def test_a_dataset_without_train_rows_is_said_with_what_to_do(run):
+    """Rows of before are kept in the split they had: the train rows of the other shard are all left out now."""
+    splits = {
+        file.name: shards.read_table(str(file))["split"].to_pylist() for file in (run / "select").glob("*.parquet")
+    }
+    (train,) = [name for name, found in splits.items() if "train" in found]
+    (run / "select" / train).unlink()
+    given = ("-o", run, "--workers", "1", "--set", "select.min_rating=10", "--resume", "always")
+    result = call("select", *given)
+    assert result.exit_code == 0, result.stderr
+    n = sum(map(len, splits.values())) - len(splits[train])
+    assert f"warning: the dataset has no train rows, all {n} are for validation" in result.stderr
+    assert result.stderr.endswith(f"\n  longrlvr-data select -o {run} --resume never\n")
+    assert f"0 train rows, {n} validation rows" in result.stdout
+    assert "no train rows" in call("select", *given).stderr  # and as long as it is so
 
 
 def test_resume_never_starts_over(place, run, tmp_path):

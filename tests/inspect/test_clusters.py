@@ -178,7 +178,8 @@ def test_a_run_that_is_not_there(tmp_path):
     result = call("cluster", "-o", tmp_path / "none", "--inspect", "a")
     assert (result.exit_code, result.stdout) == (1, "")
     there = f"{tmp_path}/none"
-    assert result.stderr == f"error: {there}/chunk is not there yet: run `longrlvr-data chunk -o {there}` first\n"
+    first = f"run `longrlvr-data chunk -o {there} --input PATH` first"
+    assert result.stderr == f"error: {there}/chunk is not there yet: {first}\n"
     assert not (tmp_path / "none").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from datagen import shards
 from datagen.config import model as configs
-from datagen.errors import InputError, LedgerError, StaleStage, UserError
+from datagen.errors import InputError, LedgerError, StaleStage, UnfinishedStage
 from datagen.executors import local as executors
 from datagen.records import Cluster
 from datagen.run import identity, lock
@@ -245,9 +245,9 @@ def test_a_stage_needs_what_it_reads(tmp_path):
         with executors.pool(1) as pool:
             runner.run(s, run, config, "if-possible", pool, Said())
 
-    with pytest.raises(UserError, match=r"cluster needs the output of chunk, which is not in .*/run: run it first"):
+    with pytest.raises(UnfinishedStage, match=r"cluster needs the output of chunk, which is not in .*/run$"):
         alone(THEMES)
-    with pytest.raises(UserError, match=r"/run/chunk is not there yet: run `longrlvr-data chunk -o .*/run` first"):
+    with pytest.raises(UnfinishedStage, match=r"/run/chunk is not there yet$"):
         runner.check_upstream((CHUNK,), run, config, "if-possible")
     alone(CHUNK)
     runner.check_upstream((CHUNK,), run, config, "if-possible")
@@ -257,14 +257,15 @@ def test_a_stage_needs_what_it_reads(tmp_path):
         runner.check_upstream((CHUNK,), run, configs.merge(config, {"chunk.max_tokens": 99}), "if-possible")
     shard(run, "chunk", 1).rename(shard(run, "chunk", 9))
     assert not Run(run).is_complete(CHUNK.name)
-    with pytest.raises(UserError, match=r"/run/chunk is not finished: run `longrlvr-data chunk -o .*/run` first"):
+    with pytest.raises(UnfinishedStage, match=r"/run/chunk is not finished$") as e:
         runner.check_upstream((CHUNK,), run, config, "if-possible")
-    unfinished = r"cluster needs the output of chunk, which is not finished in .*/run: run it first"
-    with pytest.raises(UserError, match=unfinished):
+    assert e.value.stage == "chunk"
+    unfinished = r"cluster needs the output of chunk, which is not finished in .*/run$"
+    with pytest.raises(UnfinishedStage, match=unfinished):
         alone(THEMES)
     shard(run, "chunk", 9).rename(shard(run, "chunk", 1))
     Path(run, "chunk", "shards.json").unlink()
-    with pytest.raises(UserError, match=unfinished):
+    with pytest.raises(UnfinishedStage, match=unfinished):
         alone(THEMES)
 
 

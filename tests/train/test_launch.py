@@ -187,8 +187,12 @@ def test_lora_resumes_and_merges(data, tmp_path):
 
 
 def test_other_settings_are_refused(whole, data):
-    told = train(data, config(whole.parent, batch=2), whole, expect=2)
+    settings = config(whole.parent, batch=2)
+    told = train(data, settings, whole, "--seed", "3", expect=2)
     assert "batch: 4 there, 2 now" in told
+    again = f"  longrlvr-data train {data} --config {settings} --output-dir {whole} --seed 3 --device cpu --resume"
+    assert f"{again} never\n" in told
+    assert f"{again} always\n" in told
 
 
 def test_an_error_of_the_ranks_is_one_sentence(data, tmp_path):

@@ -1,0 +1,90 @@
+"""What a person can do about an error: whole commands that can be pasted, with the file and the settings they gave."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from datagen.errors import ConfigError, StaleStage, UnfinishedStage, UserError
+
+NAME = "longrlvr-data"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A stage command as it was given: its name, the run, the file, the settings by dotted name, other options."""
+
+    command: str
+    run: str
+    file: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()  # which other commands may not have
+
+
+def command_line(name: str, run: str, file: str | None, given: dict[str, Any], *more: str) -> str:
+    """A whole command that can be pasted into a shell, with the file and the settings that were given."""
+    words = [NAME, name, "-o", run, *(["-c", file] if file else [])]
+    for setting, value in given.items():
+        flow = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip()
+        words += ["--set", f"{setting}={flow.removesuffix('...').strip()}"]
+    return shlex.join([*words, *more])
+
+
+@contextmanager
+def advised(given: Given) -> Iterator[None]:
+    """Errors of the work end with the commands there are to go on."""
+    try:
+        yield
+    except StaleStage as e:
+        raise StaleStage(f"{e}\n{_ways_on(e.stage, given)}", e.stage) from e
+    except UnfinishedStage as e:
+        raise UserError(f"{e}: run `{_making(e.stage, given)}` first") from e
+    except ConfigError as e:
+        if not e.add:
+            raise
+        raise ConfigError(f"{e}:\n  {_again(given, given.command, e.add)}") from e
+
+
+def choices(first: Sequence[tuple[str, str]]) -> str:
+    """Commands, each with what it does, to choose from; a folder for both is always another way."""
+    ways = [*first, ("another directory for -o", "keeps both")]
+    return "\n".join(["Choose:", *(f"  {command}\n      {effect}" for command, effect in ways)])
+
+
+def _again(given: Given, name: str, more: Sequence[str] = ()) -> str:
+    flags = given.flags if name == given.command else ()
+    return command_line(name, given.run, given.file, given.settings, *flags, *more)
+
+
+def _making(stage: str, given: Given) -> str:
+    """The command that makes a stage."""
+    from datagen.commands import configuration
+    from datagen.stages import COMMANDS
+
+    name = next(name for name, stages in COMMANDS.items() if stage in stages)
+    path = configuration.settled(given.run, given.file, given.settings).input.path
+    return _again(given, name, ("--input", "PATH") if name == "chunk" and path is None else ())
+
+
+def _ways_on(first: str, given: Given) -> str:
+    """What redoing the stage `first` means, and the commands there are to go on."""
+    from datagen.run.run import Run
+    from datagen.stages import COMMANDS, STAGES
+
+    redone, seconds = [], 0.0
+    at = [s.name for s in STAGES].index(first)
+    redoing = next(name for name, stages in COMMANDS.items() if first in stages)
+    for s, status in list(zip(STAGES, Run(given.run).status(), strict=False))[at:]:
+        if status.shards_done:
+            redone.append(f"{s.name} ({status.ledger[s.table.input_unit]['in']:,} {s.table.input_unit}s)")
+            seconds += status.seconds or 0
+    ways = [
+        (_again(given, redoing, ("--resume", "never")), f"removes what {redoing} made and makes it again"),
+        (_again(given, given.command, ("--resume", "always")), "goes on with what is finished as it is"),
+    ]
+    return f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n{choices(ways)}"
