@@ -197,7 +197,7 @@ def test_bad_rows_are_set_aside_and_the_rest_goes_on():
         place: (reason, "failed") for place, (reason, _) in expected.items()
     }
 
-    (entry,) = [s for s in json.loads(cli("status", "run", "--json").stdout) if s["name"] == "chunk"]
+    (entry,) = [s for s in json.loads(cli("status", "run", "--json").stdout)["stages"] if s["name"] == "chunk"]
     reasons = Counter(reason for reason, _ in expected.values())
     assert entry["ledger"]["document"] == {"in": 16, "kept": 4, "rejected": {}, "failed": reasons}
     shown = " ".join(cli("status", "run").stdout.split())
@@ -314,7 +314,9 @@ def test_settings_that_are_wrong():
     line = error(chunk("good.jsonl", "-c", config("chunk: {tokenizer: words}")), 2)
     assert line.startswith("chunk.tokenizer: ")
     assert "--seed" in " ".join(cli("chunk", "--seed", "x").stderr.split())
-    assert error(cli("chunk", "-o", "run"), 2).startswith("no input: give --input ")
+    what, whole = said(cli("chunk", "-o", "run"), 2)
+    assert what.startswith("error: no input: give --input ")
+    assert whole == "  longrlvr-data chunk -o run --input PATH"
     assert data("run") == {}
     said(chunk("good.jsonl"), 0)
 
@@ -490,7 +492,7 @@ select: {per_document: 4, per_cluster: 2, min_rating: 3, validation_fraction: 0.
     done = cli("run", "--input", "in.jsonl", "-o", "run", "-c", config(settings), "--workers", "1")
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
-    stages = json.loads(cli("status", "run", "--json").stdout)
+    stages = json.loads(cli("status", "run", "--json").stdout)["stages"]
     assert [s["name"] for s in stages] == ["chunk", "embed", "cluster", "generate", "judge", "select"]
     flow = [("document", "chunk"), ("chunk", "chunk"), ("document", "cluster"), ("cluster", "candidate")]
     kept: dict[str, set[str]] = {}  # the ids of each unit, as the last stage that made it wrote them

@@ -53,7 +53,7 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
     found = []
     own = Run(run).settings
     if shards.exists(own):
-        found.append(layers.read(shards.read_bytes(own).decode(), own))
+        found.append(layers.read(shards.read_bytes(own).decode(), own, saved=True))
     if file:
         found.append(configs.layer(resources.path("configs", file)))
     config = layers.combined(Config, found, given)

@@ -118,12 +118,9 @@ class ClusterConfig(Section):
         description="Most clusters of a document. Those spread furthest over it and most alike within are kept.",
     )
 
-    @model_validator(mode="before")
     @classmethod
-    def _published(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("published") is True:
-            return {"min_similarity": 0.7} | given
-        return given
+    def implied(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {"min_similarity": 0.7 if given.get("published") is True else cls.model_fields["min_similarity"].default}
 
     @model_validator(mode="after")
     def _ordered(self) -> ClusterConfig:

@@ -22,26 +22,33 @@ COMMAND_LINE = "the command line"
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings as one source gives them, by their present names; `node` knows the lines they stand in."""
+    """Settings as one source gives them, by their present names; `node` knows the lines they stand in. `saved`: this
+    program wrote them, every one, whether a person had given it or not.
+    """
 
     source: str
     data: dict[str, Any]
     node: yaml.Node | None = None
+    saved: bool = False
 
 
-def read(text: str, source: str) -> Layer:
-    """YAML text as a layer. Old names are read, with a warning. Raises ConfigError naming the source and the line."""
+def read(text: str, source: str, saved: bool = False) -> Layer:
+    """YAML text as a layer. Old names are read, with a warning unless this program `saved` them.
+
+    Raises ConfigError naming the source and the line.
+    """
     data, node = strict_yaml.read(text, source)
-    return Layer(source, renamed.apply(data, source), node)
+    return Layer(source, renamed.apply(data, source, warn=not saved), node, saved)
 
 
 def combined(model: type[M], layers: Sequence[Layer], overrides: dict[str, Any]) -> M:
     """The layers in order, the last one uppermost, and over all of them the overrides by dotted name.
 
     A layer changes only the settings it has: sections are merged; a value, a list or a free-form mapping is replaced.
+    What a setting implies for another stands over that one's default, and under what a person gave.
     Raises ConfigError naming where each wrong setting stands.
     """
-    data = reduce(lambda under, layer: _merged(under, layer.data, model), layers, {})
+    data = reduce(lambda under, layer: _merged(under, _given(layer, model), model), layers, {})
     for name, value in overrides.items():
         _put(data, name.split("."), value)
     try:
@@ -76,6 +83,26 @@ def section_of(annotation: Any) -> type[Section] | None:
     """The section that a field holds, which may be optional; None for a plain value and for a list of sections."""
     parts = () if get_origin(annotation) in (tuple, list, dict) else (annotation, *get_args(annotation))
     return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
+
+
+def _given(layer: Layer, model: type[BaseModel]) -> dict[str, Any]:
+    """The settings of a layer; of a saved one, without those that say no more than what the others imply."""
+    return _without_implied(layer.data, model) if layer.saved else layer.data
+
+
+def _without_implied(data: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Settings without those at the values that the others imply (see `Section.implied`): so a layer that changes what
+    is implied changes these, too.
+    """
+    kept = {}
+    implied = model.implied(data) if issubclass(model, Section) else {}
+    for name, value in data.items():
+        if name in implied and value == implied[name]:
+            continue
+        info = model.model_fields.get(name)
+        inner = section_of(info.annotation) if info else None
+        kept[name] = _without_implied(value, inner) if inner and isinstance(value, dict) else value
+    return kept
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:

@@ -66,17 +66,18 @@ def load(path: str | Path | None, overrides: dict[str, Any] | None = None) -> Co
     return _with(() if path is None else (layer(path),), overrides)
 
 
-def parse(text: str, source: str, overrides: dict[str, Any] | None = None) -> Config:
+def parse(text: str, source: str, overrides: dict[str, Any] | None = None, saved: bool = False) -> Config:
     """Check YAML text, with overrides (dotted name → value, None is skipped) over it.
 
-    Old names of settings are read, with a warning. Raises ConfigError naming the source, the line and the setting.
+    Old names of settings are read, with a warning unless this program `saved` them. Raises ConfigError naming the
+    source, the line and the setting.
     """
-    return _with((layers.read(text, source),), overrides)
+    return _with((layers.read(text, source, saved),), overrides)
 
 
 def merge(config: Config, overrides: dict[str, Any]) -> Config:
     """A copy of a configuration with some settings replaced (None is skipped), checked again."""
-    return _with((Layer(layers.COMMAND_LINE, config.model_dump()),), overrides)
+    return _with((Layer(layers.COMMAND_LINE, config.model_dump(), saved=True),), overrides)
 
 
 def layer(path: str | Path) -> Layer:

@@ -1,4 +1,6 @@
-"""Settings that have a new name. The old one is still read, with a warning that says the new one."""
+"""Settings that have a new name. The old one is still read: with a warning that says the new one where a person wrote
+it, in silence where this program did.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,11 @@ def current(name: str) -> str:
     return name
 
 
-def apply(data: dict[str, Any], source: str) -> dict[str, Any]:
+def apply(data: dict[str, Any], source: str, warn: bool = True) -> dict[str, Any]:
     """Nested settings as read from `source`, with every old name replaced; changes `data` in place.
 
-    Warns (RenamedSetting) once for each old name. Raises ConfigError where the old and the new name are both set.
+    Warns (RenamedSetting) once for each old name, if `warn`. Raises ConfigError where the old and the new name are both
+    set.
     """
     for old, new in RENAMED.items():
         *sections, leaf = old.split(".")
@@ -43,7 +46,8 @@ def apply(data: dict[str, Any], source: str) -> dict[str, Any]:
         if target is None or new_leaf in target:
             raise ConfigError(f"{source}: {old} is now called {new}, and both are set: take out {old}")
         target[new_leaf] = place.pop(leaf)
-        warnings.warn(f"{source}: {old} is now called {new}", RenamedSetting, stacklevel=3)
+        if warn:
+            warnings.warn(f"{source}: {old} is now called {new}", RenamedSetting, stacklevel=3)
     return data
 
 

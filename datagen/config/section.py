@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 RUNTIME: dict[str, Any] = {"runtime": True}
 LLM: dict[str, Any] = {"llm": True}
@@ -19,6 +19,16 @@ class Section(BaseModel):
     """A group of settings: frozen, and strict about unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def implied(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The defaults that depend on other settings, for the settings that are given."""
+        return {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_implied(cls, given: Any) -> Any:
+        return cls.implied(given) | given if isinstance(given, dict) else given
 
     @property
     def asks_model(self) -> bool:

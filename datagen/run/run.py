@@ -67,7 +67,7 @@ class Run(RunPaths):
         """The run's own settings. Raises UserError if it keeps none."""
         if not shards.exists(self.settings):
             raise UserError(f"{self.path} is no run directory: there is no config.yaml in it")
-        return configs.parse(shards.read_bytes(self.settings).decode(), self.settings)
+        return configs.parse(shards.read_bytes(self.settings).decode(), self.settings, saved=True)
 
     def save_config(self, config: Config) -> None:
         """Keep the settings of the run, but not how one command was carried out."""

@@ -173,3 +173,27 @@ def test_starting_over_removes_nothing_that_cannot_be_made_again(run, given):
     before = times(run)
     assert call("run", "-o", run, "--resume", "never", *given).exit_code != 0
     assert times(run) == before
+
+
+def test_an_old_name_is_said_where_a_person_wrote_it_and_once(run, tmp_path):
+    """A run that an earlier version saved is read in silence, by every command."""
+    own = (run / "config.yaml").read_text(encoding="utf-8")
+    assert "max_parse_retries" in own
+    (run / "config.yaml").write_text(own.replace("max_parse_retries", "max_rereads"), encoding="utf-8")
+    for args in (("status", run), ("select", "-o", run, "--explain", "calls.txt"), ("cluster", "-o", run)):
+        result = call(*args)
+        assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("judge: {max_rereads: 3}")
+    result = call("cluster", "-o", run, "-c", mine)
+    assert result.stderr == f"{mine}: judge.max_rereads is now called judge.max_parse_retries\n"
+    assert "max_rereads" not in (run / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_the_published_rule_on_a_run_brings_its_own_similarity(run):
+    result = call("cluster", "-o", run, "--set", "cluster.published=true")
+    assert result.exit_code == 2
+    assert "cluster.min_similarity: 0.6 there, 0.7 now" in result.stderr
+    result = call("cluster", "-o", run, "--set", "cluster.published=true", "--set", "cluster.min_similarity=0.6")
+    assert result.exit_code == 2
+    assert "cluster.min_similarity" not in result.stderr.split("Redoing")[0]

@@ -1,6 +1,6 @@
 import pytest
 
-from datagen.config import layers
+from datagen.config import layers, model
 from datagen.config.model import Config
 from datagen.errors import ConfigError
 
@@ -67,3 +67,31 @@ def test_an_error_names_the_layer_that_has_the_setting():
 def test_what_an_assignment_puts_into_no_section_is_refused():
     with pytest.raises(ConfigError, match="own:1: chunk: a section holds settings"):
         layers.combined(Config, [layers.read("chunk: 512", "own")], {"chunk.max_tokens": 64})
+
+
+SAVED = "cluster: {published: false, min_similarity: 0.6, max_clusters: 4}"
+
+
+@pytest.mark.parametrize(
+    ("under", "saved", "over", "similarity"),
+    [
+        (SAVED, True, "cluster: {published: true}", 0.7),  # 0.6 was nobody's choice
+        (SAVED.replace("0.6", "0.55"), True, "cluster: {published: true}", 0.55),
+        (SAVED, True, "cluster: {published: true, min_similarity: 0.6}", 0.6),
+        (SAVED, False, "cluster: {published: true}", 0.6),  # a person wrote it
+        ("cluster: {published: true, min_similarity: 0.7}", True, "cluster: {published: false}", 0.6),
+        ("cluster: {published: true, min_similarity: 0.7}", True, "seed: 1", 0.7),
+        ("cluster: {published: true, min_similarity: 0.5}", True, "cluster: {published: false}", 0.5),
+    ],
+)
+def test_what_a_setting_implies_stands_over_defaults_and_under_what_was_given(under, saved, over, similarity):
+    below, above = layers.read(under, "own", saved=saved), layers.read(over, "file")
+    assert layers.combined(Config, [below, above], {}).cluster.min_similarity == similarity
+
+
+def test_an_override_implies_as_a_file_does():
+    config = layers.combined(Config, [layers.read(SAVED, "own", saved=True)], {"cluster.published": True})
+    assert config.cluster.min_similarity == 0.7
+    assert model.merge(config, {"cluster.published": False}).cluster.min_similarity == 0.6
+    assert model.merge(Config(), {"cluster.published": True}).cluster.min_similarity == 0.7
+    assert model.merge(config, {"seed": 3}).cluster.min_similarity == 0.7

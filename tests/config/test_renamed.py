@@ -39,3 +39,8 @@ def test_a_name_is_followed_into_a_renamed_section(monkeypatch):
 
 def test_what_is_no_section_is_left_for_the_model_to_refuse():
     assert renamed.apply({"judge": 3}, "x") == {"judge": 3}
+
+
+def test_what_this_program_saved_is_read_in_silence(recwarn):
+    assert model.parse("judge:\n  max_rereads: 5\n", "own", saved=True).judge.max_parse_retries == 5
+    assert not recwarn.list
