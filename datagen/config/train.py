@@ -15,6 +15,8 @@ Activations = Literal["keep", "recompute", "offload"]
 
 
 class LossConfig(Section):
+    """How log-probs, advantages and the reference make a loss."""
+
     aggregation: Literal["token-mean", "seq-mean", "dr-grpo"] = Field(
         default="token-mean", description="how tokens count: all the same, all responses the same, or by longest length"
     )
@@ -32,6 +34,8 @@ class LossConfig(Section):
 
 
 class RolloutConfig(Section):
+    """How responses are sampled."""
+
     n: int = Field(default=8, ge=2, description="responses to a prompt")
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=4096, ge=1, description="of a response")
@@ -50,6 +54,8 @@ class RolloutConfig(Section):
 
 
 class RewardConfig(Section):
+    """How a response is scored."""
+
     kind: Literal["longrlvr", "answer", "context"] = Field(
         default="longrlvr", description="answer: its correctness alone. context: the F-beta of the cited chunks alone"
     )
@@ -73,6 +79,8 @@ class RewardConfig(Section):
 
 
 class OptimizerConfig(Section):
+    """AdamW's settings, and the bounds of a gradient's length."""
+
     lr: float = Field(default=1e-6, gt=0)
     warmup: int = Field(default=5, ge=0, description="steps of rising learning rate; constant from then on")
     weight_decay: float = Field(default=0.1, ge=0)
@@ -98,6 +106,8 @@ class LoraConfig(Section):
 
 
 class TrainConfig(Section):
+    """All settings of a training run."""
+
     model: str | None = Field(default=None, description="a name on the hub, a path, or `tiny`: one made on the spot")
     revision: str | None = Field(default=None, description="of a model from the hub")
     steps: int = Field(
