@@ -118,16 +118,6 @@ def test_a_server_that_knows_no_base64_is_asked_for_numbers():
     assert server.stats.faults["base64 unsupported"] == 1
 
 
-@pytest.mark.parametrize("format", ["float", "base64"])
-def test_both_encodings_are_read(format):
-    body = embeddings.reply({"input": TEXTS[:3], "encoding_format": format})
-    from datagen.embed.vectors import read
-
-    assert np.abs(read(body, 3) - expected(TEXTS[:3])).max() < 1e-6
-    shuffled = embeddings.reply({"input": TEXTS[:3], "encoding_format": format}, "shuffled")
-    assert read(shuffled, 3).tobytes() == read(body, 3).tobytes()
-
-
 @pytest.mark.parametrize(
     ("fault", "kind", "says"),
     [
