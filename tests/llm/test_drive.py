@@ -280,7 +280,7 @@ def test_a_failure_is_replayed_as_one_and_asked_for_again(tmp_path):
 def test_what_is_missing_offline_is_counted(tmp_path):
     with pytest.raises(EngineError):
         driven(tmp_path, Scripted(gives_up_after=1))
-    with pytest.raises(UserError, match=r"none\.jsonl has no answer for 2 of 3 conversations of shard-00000"):
+    with pytest.raises(UserError, match=r"none\.jsonl .* 2 of 3 .* shard-00000"):
         drive.replay(
             replace(job(tmp_path, "shard-00000", ("a", 2), ("b", 1), ("c", 0)), journal=tmp_path / "none.jsonl")
         )
@@ -295,7 +295,7 @@ PRICE = PriceConfig(prompt=2.0, cached=0.5, completion=10.0)
 @pytest.mark.parametrize("most", [0.0001, 0.001, 0.003])
 def test_the_budget_is_never_exceeded(tmp_path, room, most):
     backend, budget = Scripted(room), Budget(PRICE, most)
-    with pytest.raises(OverBudget, match=r"spent \$\d.*max_cost .*Raise it and run the same command again") as e:
+    with pytest.raises(OverBudget, match=r"spent \$\d.*max_cost") as e:
         driven(tmp_path, backend, budget)
     assert isinstance(e.value, UserError)
     spent = sum(cost.cost_of(PRICE, c) for c in backend.paid)

@@ -214,14 +214,12 @@ def test_a_changed_ranks_file_is_read_anew(tmp_path):
 
 @pytest.mark.parametrize("spec", ["", "nope", "hf:", "tiktoken:", "tiktoken", "Embedded"])
 def test_unknown_forms(spec):
-    with pytest.raises(
-        ConfigError, match=r"chunk\.tokenizer: unknown tokenizer .* 'embedded', 'tiktoken:<encoding>' or"
-    ):
+    with pytest.raises(ConfigError, match=r"chunk\.tokenizer: .* 'embedded', 'tiktoken:<encoding>'"):
         load(spec)
 
 
 def test_unknown_encoding():
-    with pytest.raises(ConfigError, match=r"chunk\.tokenizer: tiktoken has no encoding 'cl99k'; it has .*cl100k_base"):
+    with pytest.raises(ConfigError, match=r"chunk\.tokenizer: .*'cl99k'.* cl100k_base"):
         load("tiktoken:cl99k")
 
 
@@ -229,7 +227,7 @@ def test_an_encoding_that_cannot_be_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(ConfigError, match=r"could not download it .*; connect once, or set 'embedded' or 'hf:"):
+    with pytest.raises(ConfigError, match=r"could not download it .*'embedded'"):
         load("tiktoken:p50k_edit")
 
 

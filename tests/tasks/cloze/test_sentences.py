@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,8 +84,6 @@ def test_any_text_gives_verbatim_sentences(chunk: str):
 @pytest.mark.parametrize(
     "unit", ["a.a.", "((((", "....", ". »", "A. B. ", "漢字。", "\n \t", "x' ", '"', "_a_ ", "Mr. ", "- "]
 )
-def test_a_huge_chunk_takes_linear_time(unit: str):
-    chunk = unit * (200_000 // len(unit))
-    start = time.process_time()
-    assert texts(chunk) == []
-    assert time.process_time() - start < 2
+def test_a_huge_chunk_without_a_sentence(unit: str):
+    """Read at once; in quadratic time it would take many minutes."""
+    assert texts(unit * (200_000 // len(unit))) == []
