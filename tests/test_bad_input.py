@@ -479,6 +479,7 @@ select: {per_document: 4, per_cluster: 2, min_rating: 3, validation_fraction: 0.
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     stages = json.loads(cli("status", "run", "--json").stdout)["stages"]
+    assert stages.pop()["name"] == "dataset"
     assert [s["name"] for s in stages] == ["chunk", "embed", "cluster", "generate", "judge", "select"]
     flow = [("document", "chunk"), ("chunk", "chunk"), ("document", "cluster"), ("cluster", "candidate")]
     kept: dict[str, set[str]] = {}  # the ids of each unit, as the last stage that made it wrote them

@@ -25,7 +25,7 @@ def identity(settings: EmbedConfig) -> str:
     return models.identity(settings.model, settings.revision)
 
 
-def alone(settings: EmbedConfig) -> bool:
+def main_process_only(settings: EmbedConfig) -> bool:
     """Whether one process should do all the encoding: it has the GPUs, or does nothing but wait for servers."""
     return bool(settings.endpoints) or models.devices(settings.device) != ["cpu"]
 

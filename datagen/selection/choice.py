@@ -12,9 +12,7 @@ from datagen import prompts
 from datagen.config.data import SelectConfig
 from datagen.config.model import Config
 from datagen.executors import local as executors
-from datagen.selection import contamination, window
-from datagen.selection import near_duplicates as duplicates
-from datagen.selection import ranking as turns
+from datagen.selection import contamination, near_duplicates, ranking, window
 from datagen.selection.limit import Limit
 from datagen.selection.rows import Documents, Rows, codes
 from datagen.text import tokenizers
@@ -65,9 +63,9 @@ def choose(
 def _in_turn(choice: Choice, documents: Documents, config: Config) -> np.ndarray:
     """Leave out what is not among the best of its cluster and document. Returns the order of what is, in clusters."""
     rows, settings = choice.rows, config.select
-    places = turns.places(rows, documents)
-    order = turns.order(rows, places, settings.per_cluster, config.seed)
-    beyond = turns.counted(rows.documents[order]) >= settings.per_document
+    places = ranking.places(rows, documents)
+    order = ranking.order(rows, places, settings.per_cluster, config.seed)
+    beyond = ranking.counted(rows.documents[order]) >= settings.per_document
     winners = order[~beyond]
     of_cluster = dict(zip(rows.clusters[order].tolist(), order.tolist(), strict=True))  # the last that was taken
     of_document = dict(zip(rows.documents[winners].tolist(), winners.tolist(), strict=True))
@@ -78,7 +76,7 @@ def _in_turn(choice: Choice, documents: Documents, config: Config) -> np.ndarray
         ("not the best of its document", "per_document", order[beyond], rows.documents, of_document),
     ):
         said = f"select.{setting} is {getattr(settings, setting)}, taken before it:"
-        stands = [turns.PLACES[place] for place in places[left].tolist()]
+        stands = [ranking.PLACES[place] for place in places[left].tolist()]
         found = list(zip(left.tolist(), rows.ratings[left].tolist(), stands, labels[left].tolist(), strict=True))
         instead = {i: taken[of] for i, _, _, of in found}
         details = {i: f"rated {r:.1f}, evidence {at}; {said} {rows.qa_ids[instead[i]]}" for i, r, at, _ in found}
@@ -101,11 +99,11 @@ def _once(choice: Choice, order: np.ndarray, settings: SelectConfig) -> None:
     rows = choice.rows
     asked = np.flatnonzero(choice.open[order])
     order = order[: asked[-1] + 1] if len(asked) else order[:0]
-    first = duplicates.repeats(codes(rows.questions.take(order)))[asked]
-    twins, cosines = duplicates.twins(rows.vectors[order], asked, settings.max_similarity)
+    first = near_duplicates.repeats(codes(rows.questions.take(order)))[asked]
+    earlier, cosines = near_duplicates.first_near(rows.vectors[order], asked, settings.max_similarity)
     same = dict(zip(order[asked[first >= 0]].tolist(), order[first[first >= 0]].tolist(), strict=True))
-    near = twins >= 0
-    nearly = dict(zip(order[asked[near]].tolist(), order[twins[near]].tolist(), strict=True))
+    near = earlier >= 0
+    nearly = dict(zip(order[asked[near]].tolist(), order[earlier[near]].tolist(), strict=True))
     cosine = dict(zip(nearly, cosines[near].tolist(), strict=True))
     choice.leave(same, "duplicate question", lambda i: f"the same as {rows.qa_ids[same[i]]}", same)
     choice.leave(

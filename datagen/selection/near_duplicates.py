@@ -25,20 +25,20 @@ def repeats(codes: np.ndarray) -> np.ndarray:
     return np.where(first[inverse] < np.arange(len(codes)), first[inverse], -1)
 
 
-def twins(vectors: np.ndarray, asked: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+def first_near(vectors: np.ndarray, asked: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """For each of `asked`, ascending row numbers of (n, dim) vectors: the first row before it with a cosine above the
     limit, or -1, and the cosine. What is found for one does not depend on what else is asked.
     """
     if limit >= 1 or not len(asked):
         return np.full(len(asked), -1), np.zeros(len(asked))
     vectors = _unit(vectors)
-    search = partial(_twins, vectors, _shortened(vectors), limit)
+    search = partial(_search, vectors, _shortened(vectors), limit)
     blocks = [asked[at : at + BLOCK] for at in range(0, len(asked), BLOCK)]
     found, cosines = zip(*executors.threaded(search, blocks), strict=True)
     return np.concatenate(found), np.concatenate(cosines)
 
 
-def _twins(vectors: np.ndarray, short: np.ndarray, limit: float, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _search(vectors: np.ndarray, short: np.ndarray, limit: float, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found, cosines = np.full(len(asked), -1), np.zeros(len(asked))
     for start in range(0, int(asked[-1]), BLOCK):
         left = np.flatnonzero((found < 0) & (asked > start))

@@ -29,7 +29,7 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
 
 def main_process_only(config: Config) -> bool:
     """Whether the encoder owns a GPU."""
-    return encoder.alone(config.embed)
+    return encoder.main_process_only(config.embed)
 
 
 WORK = PerShard(process, reports_progress=True)

@@ -95,7 +95,7 @@ def models(config: Config) -> list[EngineConfig]:
 
 def main_process_only(config: Config) -> bool:
     """Whether the encoder owns a GPU."""
-    return encoder.alone(config.embed)
+    return encoder.main_process_only(config.embed)
 
 
 WORK = Conversations(start, finish, models)

@@ -3,7 +3,7 @@
 Source: LongRLVR (arXiv 2603.02146): the best of a cluster by rating, the best of a document, a rating of at least 9.
 The other thresholds, the comparisons and the window of a long document's prompt are ours.
 
-All candidates are put into one order, which no threshold has a say in (`selection.turns`): the best of every document
+All candidates are put into one order, which no threshold has a say in (`selection.ranking`): the best of every document
 first. Then each row is tested, and what is left out names the first test that it fails:
 
 1. its place in its cluster and in its document, by that order

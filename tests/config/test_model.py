@@ -3,8 +3,10 @@ import re
 import pytest
 
 from datagen import resources
+from datagen.config import layers
 from datagen.config import model as config
 from datagen.config.model import Config
+from datagen.config.section import Section
 from datagen.errors import ConfigError
 
 
@@ -199,3 +201,24 @@ judge: {method: llm}
 def test_settings_of_an_engine_are_checked(text: str, says: str):
     with pytest.raises(ConfigError, match=says):
         config.parse(text, "my.yaml")
+
+
+def sections() -> set[type[Section]]:
+    """Every section there is, those that no default holds included."""
+    found, todo = set(), [Section]
+    while todo:
+        below = todo.pop().__subclasses__()
+        todo += below
+        found |= {kind for kind in below if kind.__module__.startswith("datagen.")}
+    return found
+
+
+@pytest.mark.parametrize("section", sorted(sections(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+def test_every_setting_is_described_in_a_sentence(section):
+    assert section is Config or section.__doc__ != Section.__doc__
+    for name, info in section.model_fields.items():
+        if layers.section_of(info.annotation) and info.default is not None:
+            continue  # a section has a line of its own
+        said = info.description or ""
+        assert re.match(r"[A-Z0-9'\"`/(]", said), f"{section.__name__}.{name}: {said!r}"
+        assert said.endswith("."), f"{section.__name__}.{name}: {said!r}"

@@ -33,7 +33,7 @@ def test_identity_on_the_hub_is_name_and_revision():
 
 def test_identity_does_not_depend_on_the_device():
     assert encoder.identity(EmbedConfig(device="cpu")) == encoder.identity(EmbedConfig(device="cuda"))
-    assert not encoder.alone(EmbedConfig(device="cpu"))
+    assert not encoder.main_process_only(EmbedConfig(device="cpu"))
 
 
 def test_the_embedded_model_without_its_package(monkeypatch):
@@ -135,7 +135,7 @@ def test_every_gpu_that_is_visible_is_used(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert models.devices(name) == ["cuda:0", "cuda:1", "cuda:2"]
-    assert encoder.alone(EmbedConfig(device=name))
+    assert encoder.main_process_only(EmbedConfig(device=name))
 
 
 def test_the_dtype_is_that_of_the_setting_whatever_the_file_holds(tmp_path):

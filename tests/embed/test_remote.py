@@ -200,7 +200,7 @@ def test_identity_is_the_name_and_not_the_address():
     here, there = asking("http://a/v1"), asking("http://b/v1", max_concurrency=3)
     assert encoder.identity(here) == encoder.identity(there) == "served scripted@main"
     assert encoder.identity(here) != encoder.identity(EmbedConfig(model="scripted"))
-    assert encoder.alone(here)
+    assert encoder.main_process_only(here)
 
 
 def test_batches_hold_so_many_texts_and_characters():

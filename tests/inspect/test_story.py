@@ -108,7 +108,7 @@ def test_the_one_that_it_repeats_in_another_document(run):
     assert "b [1].txt/c1/q0" in shown(told)  # brackets are no markup
 
 
-def test_a_near_duplicate_names_its_twin(tmp_path):
+def test_a_near_duplicate_names_the_one_before_it(tmp_path):
     pair = [Draft("a", vector=[1, 0]), Draft("b", rating=9.0, vector=[0.98, 0.2])]
     write_run(tmp_path, pair, {"a": [50] * 5, "b": [50] * 5}, settings())
     selected(tmp_path, settings())

@@ -24,16 +24,16 @@ def plainly(vectors: np.ndarray, asked: list[int], limit: float) -> list[int]:
 
 @pytest.mark.parametrize("dim", [8, 48, 100])
 @pytest.mark.parametrize("near", [0.05, 0.3, 1.0])
-def test_the_first_twin_is_found(monkeypatch, dim, near):
+def test_the_first_near_duplicate_is_found(monkeypatch, dim, near):
     monkeypatch.setattr(duplicates, "BLOCK", 16)
     rng = np.random.default_rng(dim)
     for n in (1, 5, 16, 17, 150):
         vectors = unlike(rng, n, dim, near)
         asked = np.flatnonzero(rng.uniform(size=n) < 0.7)
         for limit in (0.99, 0.95, 0.8, 0.5, 0.0):
-            found, cosines = duplicates.twins(vectors, asked, limit)
+            found, cosines = duplicates.first_near(vectors, asked, limit)
             assert found.tolist() == plainly(vectors, asked.tolist(), limit)
-            assert all((cosine > limit) == (twin >= 0) for twin, cosine in zip(found, cosines, strict=True))
+            assert all((cosine > limit) == (before >= 0) for before, cosine in zip(found, cosines, strict=True))
 
 
 @given(st.integers(0, 99), st.floats(0, 1), st.data())
@@ -41,20 +41,23 @@ def test_what_is_found_depends_on_nothing_else_that_is_asked(seed, limit, data):
     vectors = unlike(np.random.default_rng(seed), 40, 48, 0.2)
     asked = sorted(data.draw(st.sets(st.integers(0, 39), min_size=1)))
     some = sorted(data.draw(st.sets(st.sampled_from(asked), min_size=1)))
-    every, fewer = duplicates.twins(vectors, np.array(asked), limit), duplicates.twins(vectors, np.array(some), limit)
+    every, fewer = (
+        duplicates.first_near(vectors, np.array(asked), limit),
+        duplicates.first_near(vectors, np.array(some), limit),
+    )
     at = [asked.index(i) for i in some]
     assert [found[at].tolist() for found in every] == [found.tolist() for found in fewer]
 
 
 def test_a_limit_that_is_the_cosine_itself():
     vectors = np.array([[1, 0], [0.6, 0.8], [1, 0]], np.float16)
-    exact = float(duplicates.twins(vectors, np.array([1]), 0.5)[1][0])
+    exact = float(duplicates.first_near(vectors, np.array([1]), 0.5)[1][0])
     for limit, expected in ((exact, -1), (np.nextafter(exact, 0), 0)):
-        assert duplicates.twins(vectors, np.array([1]), limit)[0].tolist() == [expected]
+        assert duplicates.first_near(vectors, np.array([1]), limit)[0].tolist() == [expected]
 
 
 def test_vectors_of_nothing_are_like_none():
-    assert duplicates.twins(np.zeros((3, 48), np.float16), np.arange(3), 0.0)[0].tolist() == [-1, -1, -1]
+    assert duplicates.first_near(np.zeros((3, 48), np.float16), np.arange(3), 0.0)[0].tolist() == [-1, -1, -1]
 
 
 @given(st.lists(st.integers(0, 5)))
