@@ -29,6 +29,8 @@ class StageRows:
 
 @dataclass(frozen=True)
 class DocumentStory:
+    """What became of a document, stage by stage."""
+
     id: str
     doc_id: str
     source: str  # where in the input it came from; empty if it was set aside

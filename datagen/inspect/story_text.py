@@ -18,6 +18,8 @@ ROWS = 3  # that left a stage for the same reason
 
 
 def show(story: Story | DocumentStory, console: Console) -> None:
+    """Print a story for a person."""
+
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, markup=False, soft_wrap=True)
 
