@@ -11,10 +11,9 @@ sizes   from 0.1 to 30 million characters of the standard library's source: cost
 
 NAME is `embedded`, `tiktoken` (cl100k's pattern, the embedded tokens), `hf` (a byte-level BPE of 32,000 tokens with
 Qwen2's pattern, trained here), or as in chunk.tokenizer; without it, the first three. `own` is langchain from its own
-constructor, `from_tiktoken_encoder` or `from_huggingface_tokenizer`. Ours remembers counts of words: nothing at the
-start of a document when they are split one by one, nothing at the start of a round in the pool. Times on one core are
-processor time; those of the pool are both that and the clock's, which says little on a machine that has other work
-(`load`). The books are those in ../shared/data/books, if there.
+constructor, `from_tiktoken_encoder` or `from_huggingface_tokenizer`. Times on one core are processor time; those of the
+pool are both that and the clock's, which says little on a machine that has other work (`load`). The books are those in
+../shared/data/books, if there.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from itertools import product
@@ -159,8 +157,8 @@ def settings(limit: int = LIMIT) -> dict[str, Any]:
 
 
 def ours(spec: str, text: str, limit: int = LIMIT) -> list[str]:
-    """Our chunks, from a tokenizer that remembers nothing of other texts."""
-    return [text[s.start : s.end] for s in split(text, replace(tokenizer_of(spec), _known={}), limit)]
+    """Our chunks."""
+    return [text[s.start : s.end] for s in split(text, tokenizer_of(spec), limit)]
 
 
 # same -----------------------------------------------------------------------------------------------------------------
@@ -271,32 +269,26 @@ def on_two_cores(spec: str, texts: list[str], rounds: int) -> dict[str, tuple[fl
     with pool(2) as in_two:
         ways = {"two processes": in_two, "one process": lambda work, items: map(work, items)}
         for who in ("ours", "langchain", "own"):
-            list(in_two(work, [(who, spec, -1, text[:10_000]) for text in texts]))  # both have started, and loaded
-        for number in range(rounds):
+            list(in_two(work, [(who, spec, text[:10_000]) for text in texts]))  # both have started, and loaded
+        for _ in range(rounds):
             for who, way in product(("ours", "langchain", "own"), ways):
                 busy = Counter[int]()
                 start = time.perf_counter()
-                for process, seconds in ways[way](work, [(who, spec, number, text) for text in texts]):
+                for process, seconds in ways[way](work, [(who, spec, text) for text in texts]):
                     busy[process] += seconds
                 found.setdefault(f"{who}, {way}", []).append((time.perf_counter() - start, max(busy.values())))
     return {name: (min(t for t, _ in times), min(t for _, t in times)) for name, times in found.items()}
 
 
-def work(item: tuple[str, str, int, str]) -> tuple[int, float]:
+def work(item: tuple[str, str, str]) -> tuple[int, float]:
     """Split a text (where it was handed to: chunks stay there). The process, and its seconds of processor time."""
-    who, spec, number, text = item
+    who, spec, text = item
     start = time.process_time()
     if who == "ours":
-        [text[s.start : s.end] for s in split(text, fresh(spec, number), LIMIT)]
+        [text[s.start : s.end] for s in split(text, tokenizer_of(spec), LIMIT)]
     else:
         (langchain(spec) if who == "langchain" else own(spec)).split_text(text)
     return os.getpid(), time.process_time() - start
-
-
-@cache
-def fresh(spec: str, number: int) -> Tokenizer:
-    """A tokenizer that remembers what it has counted in this process since the round began."""
-    return replace(tokenizer_of(spec), _known={})
 
 
 # sizes ----------------------------------------------------------------------------------------------------------------

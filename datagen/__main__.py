@@ -1,3 +1,5 @@
+"""`python -m datagen` is `longrlvr-data`."""
+
 from datagen.cli import app
 
 app()

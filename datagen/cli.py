@@ -58,4 +58,5 @@ def main(
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
+    """The options of the program itself."""
     pass

@@ -19,6 +19,8 @@ _VARIABLE = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
+    """A prompt file's text and what is known of it."""
+
     name: str  # the file's name, without its folder: nothing here tells one machine from another
     text: str
     variables: frozenset[str]

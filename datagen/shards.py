@@ -61,7 +61,10 @@ def listing(folder: str) -> list[str]:
 
 
 def remove(path: str) -> None:
-    """Remove a file or a whole folder, if it is there. On a local disk it is gone at once, never half of it."""
+    """Remove a file or a whole folder, if it is there. On a local disk it is gone at once, never half of it.
+
+    Raises UserError where it may not be removed.
+    """
     fs, name = _open(path)
     if not fs.exists(name):
         return
@@ -94,7 +97,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_json(path: str) -> Any | None:
-    """The JSON in a file, or None if there is no such file."""
+    """The JSON in a file, or None if there is no such file. Raises UserError where it is damaged."""
     try:
         return json.loads(read_bytes(path)) if exists(path) else None
     except ValueError as e:

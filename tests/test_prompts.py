@@ -49,9 +49,9 @@ def test_a_mistyped_variable_is_an_error(wrong, tmp_path):
 
 def test_missing_and_unknown_variables_are_named(tmp_path):
     prompt = written(tmp_path, "{{a}} {{b}} {{c}}")
-    with pytest.raises(ConfigError, match=r"prompt mine\.md: no value is given for its \{\{b\}\}, \{\{c\}\}"):
+    with pytest.raises(ConfigError, match=r"mine\.md: no value .*\{\{b\}\}, \{\{c\}\}"):
         prompts.render(prompt, a="1")
-    with pytest.raises(ConfigError, match=r"prompt mine\.md: it has no \{\{d\}\}; its variables: \{\{a\}\}, \{\{b\}\}"):
+    with pytest.raises(ConfigError, match=r"mine\.md: .* no \{\{d\}\}; .*\{\{a\}\}, \{\{b\}\}"):
         prompts.render(prompt, a="1", b="2", c="3", d="4")
 
 

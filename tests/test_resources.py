@@ -48,7 +48,7 @@ def test_a_file_that_exists_wins(tmp_path, monkeypatch):
 
 
 def test_a_missing_name_says_what_there_is():
-    with pytest.raises(ConfigError, match=r"taks: no such file.*did you mean 'task'.*bundled prompts: .*cloze.*task"):
+    with pytest.raises(ConfigError, match=r"taks: no such file.*'task'.*cloze.*task"):
         resources.path("prompts", "taks")
 
 

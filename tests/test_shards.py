@@ -158,9 +158,7 @@ def test_damage_names_the_file(tmp_path):
     in_the_data[len(whole) // 4] ^= 1
     for damaged in (b"", b"PAR1", whole[:-1], whole[: len(whole) // 2], whole[:-9] + whole[-8:], bytes(in_the_data)):
         path.write_bytes(damaged)
-        with pytest.raises(
-            UserError, match=rf"^{re.escape(str(path))} cannot be read \(.+\): delete it and run its stage again"
-        ):
+        with pytest.raises(UserError, match=rf"^{re.escape(str(path))} cannot be read \(.+\)"):
             shards.read_rows(str(path), Embedding)
     with pytest.raises(UserError, match="is missing: run its stage again"):
         shards.read_ledger(str(tmp_path / "none.parquet"))
@@ -237,7 +235,7 @@ def test_only_texts_are_written_with_a_dictionary(tmp_path):
 @pytest.mark.parametrize("write", [shards.write_bytes, lambda path, data: shards.write_json(path, data.decode())])
 def test_a_place_that_cannot_be_written(write, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file/a\.json: cannot be written: (Not a directory|File exists)"):
+    with pytest.raises(UserError, match=r"file/a\.json: .*(Not a directory|File exists)"):
         write(str(tmp_path / "file" / "a.json"), b"1")
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="folder: cannot be written: Is a directory"):

@@ -10,56 +10,60 @@ import typer
 
 from datagen.commands.options import BaseUrl, Json, ResumeMode, Seed, Verbose
 
+TrainConfig = Annotated[
+    Optional[str],
+    typer.Option("-c", "--config", metavar="FILE", help="A YAML file, or the name of a bundled configuration."),
+]
+CheckpointDir = Annotated[
+    Optional[str],
+    typer.Option(
+        "-o", "--output-dir", metavar="DIR", help="Where checkpoints and metrics are written. Default: RUN/train."
+    ),
+]
+Trainee = Annotated[
+    Optional[str],
+    typer.Option("--model", metavar="NAME", help="The model to train: a name on the hub, a path, or `tiny`."),
+]
+Reward = Annotated[
+    Optional[Literal["longrlvr", "answer", "context"]],
+    typer.Option(
+        metavar="KIND",
+        help="What is rewarded: longrlvr (the answer and the citations, the default), answer, or context.",
+    ),
+]
+Steps = Annotated[Optional[int], typer.Option("--steps", min=0, metavar="N", help="Number of rollout batches.")]
+SftSteps = Annotated[
+    Optional[int],
+    typer.Option(
+        "--sft-steps", min=0, metavar="N", help="Number of supervised steps on gold outputs before the first rollout."
+    ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(metavar="DEVICE", help="The device to train on: cpu, cuda, or auto (all GPUs if there are any)."),
+]
+Processes = Annotated[
+    Optional[int],
+    typer.Option(
+        "--processes", min=1, metavar="N", help="Number of processes. Default: one per GPU, or one without a GPU."
+    ),
+]
+
 
 def train(
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="A finished run, or a folder with data/train-*.parquet.")
     ],
-    config: Annotated[
-        Optional[str],
-        typer.Option("-c", "--config", metavar="FILE", help="A YAML file, or the name of a bundled configuration."),
-    ] = None,
-    output_dir: Annotated[
-        Optional[str],
-        typer.Option(
-            "-o", "--output-dir", metavar="DIR", help="Where checkpoints and metrics are written. Default: RUN/train."
-        ),
-    ] = None,
-    model: Annotated[
-        Optional[str],
-        typer.Option("--model", metavar="NAME", help="The model to train: a name on the hub, a path, or `tiny`."),
-    ] = None,
-    reward: Annotated[
-        Optional[Literal["longrlvr", "answer", "context"]],
-        typer.Option(
-            metavar="KIND",
-            help="What is rewarded: longrlvr (the answer and the citations, the default), answer, or context.",
-        ),
-    ] = None,
-    steps: Annotated[
-        Optional[int], typer.Option("--steps", min=0, metavar="N", help="Number of rollout batches.")
-    ] = None,
-    sft_steps: Annotated[
-        Optional[int],
-        typer.Option(
-            "--sft-steps",
-            min=0,
-            metavar="N",
-            help="Number of supervised steps on gold outputs before the first rollout.",
-        ),
-    ] = None,
+    config: TrainConfig = None,
+    output_dir: CheckpointDir = None,
+    model: Trainee = None,
+    reward: Reward = None,
+    steps: Steps = None,
+    sft_steps: SftSteps = None,
     seed: Seed = None,
     base_url: BaseUrl = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(metavar="DEVICE", help="The device to train on: cpu, cuda, or auto (all GPUs if there are any)."),
-    ] = "auto",
-    processes: Annotated[
-        Optional[int],
-        typer.Option(
-            "--processes", min=1, metavar="N", help="Number of processes. Default: one per GPU, or one without a GPU."
-        ),
-    ] = None,
+    device: Device = "auto",
+    processes: Processes = None,
     resume: ResumeMode = "if-possible",
     json: Json = False,
     verbose: Verbose = False,

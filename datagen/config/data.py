@@ -120,7 +120,7 @@ class ClusterConfig(Section):
 
     @classmethod
     def implied(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """The published rule has a similarity of its own."""
+        """The defaults that follow from the settings given: the published method has a threshold of its own."""
         return {"min_similarity": 0.7 if given.get("published") is True else cls.model_fields["min_similarity"].default}
 
     @model_validator(mode="after")

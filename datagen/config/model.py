@@ -19,6 +19,8 @@ from datagen.errors import ConfigError
 
 
 class Config(Section):
+    """All settings of a run: a section per stage, and the few that concern all of them."""
+
     seed: int = Field(default=0, ge=0, description="The seed of everything that is drawn at random.")
     workers: int | None = Field(
         default=None, ge=1, description="Number of worker processes. Default: one per core.", json_schema_extra=RUNTIME

@@ -53,6 +53,7 @@ def find(node: Any, loc: tuple[int | str, ...]) -> tuple[int, int | None]:
 
 
 def clipped(text: str) -> str:
+    """At most 80 characters of a text, for a message."""
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

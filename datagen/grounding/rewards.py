@@ -22,6 +22,8 @@ from . import tags, verify
 
 @dataclass(frozen=True, slots=True)
 class Reward:
+    """A response's reward, and what it is made of; all but `total` are shares from 0 to 1."""
+
     total: float  # 0 to 2
     answer: float  # a, as it entered the total
     precision: float

@@ -41,6 +41,7 @@ class Reading:
 
     @property
     def parsed(self) -> bool:
+        """Whether both sections were read; a response that does not parse scores 0."""
         return self.useful_chunks is not None and self.answer is not None
 
 
@@ -92,7 +93,7 @@ def read_context(text: str) -> list[str]:
 
 
 def render_response(useful_chunks: Iterable[int], answer: str, reasoning: str = "") -> str:
-    """A response in the form that `read_response` reads back."""
+    """A response in the form that `read_response` reads back. Raises ValueError for a negative id."""
     ids = list(useful_chunks)
     if any(i < 0 for i in ids):
         raise ValueError(f"a chunk index is not negative: {ids}")

@@ -46,6 +46,8 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Inspection:
+    """A document's clusters, what became of each, and what other thresholds would find."""
+
     doc_id: str
     chunks: list[Chunk]
     cohesion: float  # of the document
@@ -131,6 +133,7 @@ def shared_words(texts: list[str], clusters: list[list[int]]) -> list[list[str]]
 
 
 def as_json(found: Inspection) -> dict[str, Any]:
+    """What `--inspect --json` prints."""
     return {
         "doc_id": found.doc_id,
         "n_chunks": len(found.chunks),

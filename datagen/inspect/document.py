@@ -29,7 +29,7 @@ class StageRows:
 
 @dataclass(frozen=True)
 class DocumentStory:
-    """What became of a document."""
+    """What became of a document, stage by stage."""
 
     id: str
     doc_id: str

@@ -32,6 +32,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Passage:
+    """A chunk, and what it is to the question."""
+
     chunk: int
     role: str  # in the evidence, as far as it was judged
     text: str
@@ -49,6 +51,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Story:
+    """What became of a candidate or a cluster, stage by stage."""
+
     id: str
     unit: str  # "candidate" or "cluster"
     doc_id: str
@@ -71,11 +75,13 @@ class Known:
     texts: list[str]
 
     def step(self, stage: str, name: str) -> Step:
+        """What a stage did with the row of that id."""
         if left := self.left[stage].get(name):
             return Step(stage, left["status"], left["reason"], left["detail"])
         return Step(stage, "kept" if name in self.kept[stage] else None)
 
     def line(self, qa_id: str) -> Line:
+        """A candidate in short, with what became of it."""
         *_, last = [s for stage in ("generate", "judge", "select") if (s := self.step(stage, qa_id)).outcome]
         decision = f"{last.outcome} by {last.stage}{last.reason and f': {last.reason}'}"
         if selected := self.kept["select"].get(qa_id):
@@ -84,6 +90,7 @@ class Known:
         return Line(qa_id, made.get("question", ""), judged.get("rating"), decision)
 
     def candidates(self) -> list[str]:
+        """The ids of the document's candidates: those that were kept, then those that left."""
         left = [name for name, row in self.left["generate"].items() if row["unit"] == "candidate"]
         return [*self.kept["generate"], *left]
 
@@ -168,4 +175,5 @@ def _known(run: str, shard: str, doc_id: str) -> Known:
 
 
 def as_json(story: Story | DocumentStory) -> dict[str, Any]:
+    """A story as `--json` prints it."""
     return asdict(story)

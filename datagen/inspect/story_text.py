@@ -18,7 +18,7 @@ ROWS = 3  # that left a stage for the same reason
 
 
 def show(story: Story | DocumentStory, console: Console) -> None:
-    """Print the story of a document, a cluster or a candidate."""
+    """Print a story for a person."""
 
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, markup=False, soft_wrap=True)

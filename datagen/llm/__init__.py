@@ -18,7 +18,7 @@ BACKENDS = {  # by engine.kind: "module:class", imported when it is asked for; m
 
 def check(settings: EngineConfig, others: Sequence[EngineConfig], asks: bool) -> None:
     """Find out before any work is done what would stop it later: no model's name; and if it is asked anything, a
-    missing key or package. Raises UserError.
+    missing key or package. Raises ConfigError, and MissingExtra for the package.
     """
     if not all(engine.model for engine in (settings, *others)):
         raise ConfigError("no language model is named: give --model, or set engine.model", ("--model", "NAME"))

@@ -90,6 +90,7 @@ class BatchBackend(Backend):
             self._safe = False
 
     def idle(self) -> None:
+        """Nothing more is asked before a reply is given: the batch may be sent."""
         self._safe = True
         self._idle.set()
 
@@ -110,6 +111,7 @@ class BatchBackend(Backend):
                 thread.shutdown()
 
     def pause(self, seconds: float) -> None:
+        """Wait in the thread of the batches. Raises _Closed, which ends their work, once the backend is closed."""
         if self._closed.wait(seconds):
             raise _Closed
 

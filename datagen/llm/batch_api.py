@@ -30,7 +30,8 @@ class Garbled(Exception):
 
 
 class BatchAPI:
-    """Raises EngineError once a call is refused, or nobody has answered for as long as the settings' patience.
+    """Raises ConfigError at once for more than one endpoint. Any call raises EngineError once it is refused, or nobody
+    has answered for as long as the settings' patience.
 
     `pause` waits so many seconds; what it raises ends whatever is being tried.
     """

@@ -59,9 +59,11 @@ class ChatBackend(Backend):
         return completion
 
     def expect(self, n: int) -> None:
+        """Told how many requests will follow those that wait."""
         self.pool.dispatcher.still_to_come = n
 
     async def close(self) -> None:
+        """Close the connections to the servers."""
         await self.pool.close()
 
     async def _send(self, request: Request, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:

@@ -64,5 +64,6 @@ class Budget:
 
 
 def cost_of(price: PriceConfig, completion: Completion) -> float:
+    """US dollars for a completion at these prices."""
     names = ("prompt_tokens", "cached_tokens", "completion_tokens")
     return of(price, {name: getattr(completion, name) for name in names})

@@ -32,9 +32,14 @@ class Breaker:
     ever: bool = False  # it has answered once
 
     def succeeded(self) -> None:
+        """The endpoint answered: it is closed again."""
         self.state, self.failures, self.trips, self.ever = CLOSED, 0, 0, True
 
     def failed(self, now: float, nobody_there: bool = False) -> None:
+        """Count a failure; enough of them in a row, or one while it is tried again, open the breaker.
+
+        `nobody_there`: the connection was refused, which opens it at once.
+        """
         self.failures += TRIPS_AT if nobody_there else 1
         if self.state == HALF_OPEN or (self.state == CLOSED and self.failures >= TRIPS_AT):
             cool_down = min(COOL_DOWN * 2**self.trips, LONGEST_COOL_DOWN)
@@ -77,15 +82,18 @@ class EndpointState:
 
     @classmethod
     def to(cls, endpoint: EndpointConfig, model: str) -> EndpointState:
+        """A new state, with the limits that the configuration sets."""
         rates = RateLimit(endpoint.requests_per_minute), RateLimit(endpoint.tokens_per_minute)
         return cls(endpoint, model, ConcurrencyLimit(endpoint.max_concurrency), *rates)
 
     @property
     def name(self) -> str:
+        """The endpoint's address."""
         return address(self.config)
 
     @property
     def works(self) -> bool:
+        """Whether requests are sent there as usual."""
         return self.breaker.state == CLOSED and not self.retired
 
     @property
@@ -99,6 +107,7 @@ class EndpointState:
         return self.latency + 2 * self.deviation
 
     def answered(self, seconds: float) -> None:
+        """Note an answer and how long it took; the means weigh the latest by a tenth."""
         self.breaker.succeeded()
         self.concurrency.answered(seconds, self.in_flight)
         if self.latency:
@@ -108,6 +117,7 @@ class EndpointState:
             self.latency, self.deviation = seconds, seconds / 2
 
     def load(self) -> float:
+        """Requests in flight and waiting, as a multiple of those it may have in flight."""
         return (self.in_flight + len(self.queue)) / self.concurrency.limit
 
     def wait(self, now: float) -> float | None:
@@ -146,6 +156,7 @@ class Dispatcher:
             raise
 
     def release(self, endpoint: EndpointState) -> None:
+        """Give back a place from `acquire`, whatever came of it."""
         endpoint.in_flight -= 1
         if endpoint.breaker.state == HALF_OPEN and not endpoint.in_flight:  # the one that tried it was cancelled
             endpoint.breaker.state = OPEN

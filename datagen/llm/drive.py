@@ -90,7 +90,7 @@ def replay(job: ShardJob) -> ShardJob:
 
 
 def unasked(begin: Callable[[LLM], list[Conversation[Any]]]) -> list[Any]:
-    """The results of conversations that ask nothing."""
+    """The results of conversations that ask nothing. Raises RuntimeError if one asks."""
     results: list[Any] = []
     if asyncio.run(_collect(begin(_Replayed({})), results)):
         raise RuntimeError("a conversation asks a language model, and its stage names none")

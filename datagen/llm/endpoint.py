@@ -16,6 +16,7 @@ NO_KEY = "none"  # the client wants one even where the server does not
 
 
 def address(endpoint: EndpointConfig) -> str:
+    """The base URL, without a slash at its end; OpenAI's where the configuration names none."""
     return (endpoint.base_url or OPENAI).rstrip("/")
 
 

@@ -106,6 +106,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
 
 
 def clipped(text: str, length: int = 300) -> str:
+    """At most `length` characters of a text, for a message, fit to be written to a file."""
     text = _whole(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 

@@ -50,6 +50,7 @@ class Journal:
             self._note(completion)
 
     def close(self) -> None:
+        """Close the file; `append` would open it again."""
         if self._file is not None:
             self._file.close()
             self._file = None

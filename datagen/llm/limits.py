@@ -38,6 +38,7 @@ class ConcurrencyLimit:
         self._begin_epoch()
 
     def answered(self, seconds: float, in_flight: int) -> None:
+        """Count an answer; `in_flight` requests were, with it, when it came. The window grows or is held by it."""
         self.answers += 1
         self.seconds += seconds
         self.in_flight += in_flight

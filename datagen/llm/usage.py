@@ -52,6 +52,7 @@ def _dollars(price: PriceConfig, usage: dict[str, Any]) -> float | None:
 
 
 def sentence(usage: dict[str, Any]) -> str:
+    """What `usage` returns, or a check in it, as a person reads it."""
     words = [f"{usage['requests']:,} replies", f"{usage['prompt_tokens']:,} prompt tokens"]
     if usage["cached_tokens"]:
         words[-1] += f" ({usage['cached_tokens'] / usage['prompt_tokens']:.0%} cached)"

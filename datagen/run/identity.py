@@ -35,6 +35,7 @@ class Identity:
 
     @property
     def digest(self) -> str:
+        """The hash that is the folder's identity: as it was saved, else of the parts."""
         return self.stored or digest(self.parts)
 
     @property
@@ -45,6 +46,8 @@ class Identity:
 
 @dataclass(frozen=True)
 class Change:
+    """A part of an identity that differs."""
+
     name: str
     old: Any
     new: Any
@@ -109,6 +112,7 @@ def load(folder: str) -> Identity | None:
     """The identity a stage's folder was written under, or None if there is none yet.
 
     Names that settings and parts had in earlier versions are read as those of today, and make no change.
+    Raises UserError for a file that this version cannot read.
     """
     stored = shards.read_json(shards.join(folder, "stage.json"))
     if stored is None:
@@ -122,6 +126,7 @@ def load(folder: str) -> Identity | None:
 
 
 def save(folder: str, identity: Identity) -> None:
+    """Write an identity to a stage's folder."""
     shards.write_json(shards.join(folder, "stage.json"), {"identity": identity.digest, **identity.parts})
 
 

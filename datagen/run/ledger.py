@@ -55,6 +55,7 @@ def _twice(ids: list[str]) -> list[str]:
 
 
 def add(ledgers: list[Ledger]) -> Ledger:
+    """The sum of some ledgers, reasons sorted."""
     total: Ledger = {}
     for ledger in ledgers:
         for unit, entry in ledger.items():
@@ -67,4 +68,5 @@ def add(ledgers: list[Ledger]) -> Ledger:
 
 
 def failures(ledger: Ledger) -> int:
+    """Rows that failed, of all units and for all reasons."""
     return sum(sum(entry["failed"].values()) for entry in ledger.values())

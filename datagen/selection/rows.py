@@ -82,7 +82,7 @@ def number(tables: Iterable[pa.Table]) -> Documents:
 
 
 def gather(tables: Tables, documents: Documents) -> Rows:
-    """The rows of some shards."""
+    """The rows of some shards. Raises ValueError for a candidate without evidence, which `judge` never keeps."""
     judged, made = [JUDGED.empty_table().drop_columns(VECTOR)], [MADE.empty_table()]
     vectors, places = [], []
     for name, narrow, candidates in tables:

@@ -20,7 +20,10 @@ SHARD_CHARS = 500_000  # a book or two: few enough to spread over workers, enoug
 
 
 def read(config: Config) -> Iterator[tuple[str, list[Document | Dropped]]]:
-    """The input in shards: (name, documents and rows set aside), in the order of the input."""
+    """The input in shards: (name, documents and rows set aside), in the order of the input.
+
+    Raises InputError for input that cannot be read, and with `input.strict` for the first row that is set aside.
+    """
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
     if config.input.strict:
@@ -69,6 +72,7 @@ def process(shard: Shard, read: list[Document | Dropped]) -> Output:
 
 
 def cut(document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int) -> list[Chunk]:
+    """A document's chunks, at most `max_tokens` each. Raises as `splitter.split` does."""
     text = document.text
     return [
         Chunk(document.doc_id, i, start, end, n_tokens, text[start:end])

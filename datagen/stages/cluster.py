@@ -24,6 +24,7 @@ from datagen.stages.stage import PerShard, Stage
 
 
 def process(shard: Shard) -> Output:
+    """The clusters of a shard's documents, from the vectors of their chunks."""
     vectors: dict[str, list[np.ndarray]] = {}
     for row in shard.rows("embed", Embedding):
         vectors.setdefault(row.doc_id, []).append(row.vector)

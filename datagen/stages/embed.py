@@ -16,6 +16,7 @@ from datagen.stages.stage import PerShard, Stage
 
 
 def process(shard: Shard) -> Output:
+    """The vectors of a shard's chunks, in their order."""
     chunks = shard.rows("chunk", Chunk)
     vectors = encoder.encode([c.text for c in chunks], shard.config.embed, executors.tick)
     return Output([Embedding(c.doc_id, c.chunk_index, v) for c, v in zip(chunks, vectors, strict=True)])

@@ -36,10 +36,20 @@ Job = tuple[Stage, Shard, Any]  # and what was read, decided or talked about for
 class Progress(Protocol):
     """What is told how a stage gets on."""
 
-    def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool) -> None: ...
-    def advance(self, n: int) -> None: ...
-    def finish(self, ledger: Ledger, seconds: float) -> None: ...
-    def say(self, message: str) -> None: ...
+    def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool) -> None:
+        """A stage begins: `total` units are to be done (None: not known yet), of which `done` are there already.
+
+        `ticks`: parts of a shard are reported as well.
+        """
+
+    def advance(self, n: int) -> None:
+        """So many more units are done."""
+
+    def finish(self, ledger: Ledger, seconds: float) -> None:
+        """The stage is done, with this ledger, after so long."""
+
+    def say(self, message: str) -> None:
+        """Something that a person should read."""
 
 
 @dataclass(frozen=True)

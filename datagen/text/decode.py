@@ -58,7 +58,8 @@ def decode(raw: bytes) -> tuple[str, str]:
     """The text in a text file's bytes, its line ends untouched, and the Python codec that reads it.
 
     A byte order mark decides, then UTF-8 if it is valid, then statistics. Bytes that are UTF-8 but for a few damaged
-    places are refused, because some other encoding would read them, wrongly; so are bytes nothing fits.
+    places are refused, because some other encoding would read them, wrongly; so are bytes nothing fits. What is refused
+    raises BadDocument.
     """
     mark, encoding, codec = mark_of(raw)
     try:

@@ -160,7 +160,7 @@ def fingerprint(files: list[File], cache: dict[str, Any], settings: InputConfig 
     `cache` maps a path to {size, mtime_ns, sha256} and is brought up to date in place: a file of the same size and time
     as noted there is not read again. It takes some 350 bytes a file. An hf:// dataset needs `settings` and counts by
     its own fingerprint, which changes with its revision, subset and split. Raises InputError for a file that cannot be
-    read.
+    read, and ValueError for an hf:// dataset without `settings`.
     """
     total = hashlib.sha256()
     for file in files:

@@ -17,13 +17,13 @@ too large and hold it are cut, and what they fall into is counted in one batch, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from datagen.text.cells import Counter
 from datagen.text.tokenizers import Tokenizer
 
 SEPARATORS = ("\n\n", "\n", ". ", "! ", "? ", "; ", ", ", "。", "！", "？", "；", "，")
@@ -47,6 +47,7 @@ class Group(NamedTuple):
 
 
 NONE = np.empty(0, dtype=np.int64)
+Counter = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (n,) starts, (n,) ends -> (n,) tokens
 
 
 def split(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
@@ -55,7 +56,7 @@ def split(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
     A text of nothing but white space has none. Raises UnicodeEncodeError if the text has a lone surrogate (a tokenizer
     may let it pass), and ConfigError if a single character has more than `max_tokens` tokens.
     """
-    count = tokenizer.counter(text)
+    count = partial(tokenizer.count_spans, text)
     groups: list[Group] = []
     large = [(0, len(text), -1)] if text else []  # pieces to be cut: start, end, tokens (-1: not counted)
     for separator in SEPARATORS:

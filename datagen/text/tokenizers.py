@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +28,6 @@ from typing import Any
 import numpy as np
 
 from datagen.errors import ConfigError
-from datagen.text import cells, seams
-from datagen.text.cells import PART, Counter
-from datagen.text.seams import Seams
 
 FORMS = "'embedded', 'tiktoken:<encoding>' or 'hf:<name or path of a tokenizer.json>'"
 
@@ -45,7 +41,9 @@ EMBEDDED_PATTERN = r"[ '’]?[\p{L}\p{M}]{1,32}| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\p{
 # words between two such places do not depend on what stands around them.
 SEAM = r"(?<=\S)[ \t-\r]"
 
+PART = 16_384  # characters; longer texts are handed to a tokenizer in parts
 BATCH = 1 << 20  # characters handed to `tokenizers` in one call: its encodings are large
+SPANS = 1 << 16  # spans copied out of a text at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,9 +60,6 @@ class Tokenizer:
     _lengths: Callable[[Sequence[str]], list[int]] = field(compare=False)  # tokens in each part
     _ends: Callable[[str], np.ndarray] = field(compare=False)  # (n_tokens,) where each token of a part ends
     _parts: Callable[[str], list[str]] = field(compare=False)  # a text longer than PART in parts that add up
-    _seams: Seams = field(default=Seams(), compare=False)  # where its words are known to end
-    _ends_are_cheap: bool = field(default=False, compare=False)
-    _known: dict[str, int] = field(default_factory=dict, compare=False)  # counts of short texts, to save counting again
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r})"
@@ -88,13 +83,13 @@ class Tokenizer:
         offsets = np.cumsum([0] + [len(part) for part in parts])
         return np.concatenate([self._ends(part) + offset for part, offset in zip(parts, offsets, strict=False)])
 
-    def counter(self, text: str) -> Counter:
-        """A function from (n,) starts and (n,) ends to the (n,) token counts of `text[start:end]`, each on its own."""
-        one_by_one = cells.one_by_one(text, self.count, self._known)
-        if not self._seams.kinds:
-            return one_by_one
-        ends = self.ends if self._ends_are_cheap else None
-        return cells.counter(text, self._seams, one_by_one, ends, _with_long_runs(text))
+    def count_spans(self, text: str, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """(n,) tokens of each `text[start:end]`, counted by itself; starts and ends are (n,)."""
+        counts: list[int] = []
+        for at in range(0, len(starts), SPANS):
+            spans = zip(starts[at : at + SPANS].tolist(), ends[at : at + SPANS].tolist(), strict=True)
+            counts += self.count([text[a:b] for a, b in spans])
+        return np.array(counts, dtype=np.int64)
 
     def cuts(self, text: str, max_tokens: int) -> list[int]:
         """Ascending positions inside `text` that leave pieces of about one size, each at most `max_tokens` by itself.
@@ -196,8 +191,7 @@ def from_encoding(name: str, encoding: Any, parts: Callable[[str], list[str]] | 
     digest = hashlib.sha256(encoding._pat_str.encode("utf-8"))
     for token in tokens:
         digest.update(len(token).to_bytes(4, "big") + token)
-    seamed = seams.of_pattern(encoding._pat_str)
-    return Tokenizer(name, digest.hexdigest(), None, lengths, ends, parts or _parts_of_runs, seamed, True)
+    return Tokenizer(name, digest.hexdigest(), None, lengths, ends, parts or _parts_of_runs)
 
 
 def _bytes_of(encoding: Any, token: int) -> bytes:
@@ -232,10 +226,8 @@ def _hugging_face(spec: str, name: str, revision: str | None) -> Tokenizer:
         offsets = fast.encode(text, add_special_tokens=False).offsets
         return np.maximum.accumulate(np.array([end for _, end in offsets], dtype=np.int64))
 
-    config = fast.to_str()
-    identity = hashlib.sha256(config.encode("utf-8")).hexdigest()
-    seamed = seams.of_hugging_face(json.loads(config))
-    return Tokenizer(spec, identity, revision, lengths, ends, _parts_of_runs, seamed)
+    identity = hashlib.sha256(fast.to_str().encode("utf-8")).hexdigest()
+    return Tokenizer(spec, identity, revision, lengths, ends, _parts_of_runs)
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -257,28 +249,13 @@ def _parts_of_runs(text: str) -> list[str]:
     A word that long is no word, but pre-tokenizers take it for one: they look at it again from every position, run
     out of stack, or merge its pairs in one go. Text without such a run, however long, stays in one part.
     """
-    edges = {0, len(text), *(at for start in _uniform(text, PART) for at in (start, start + PART))}
-    return [text[a:b] for a, b in pairwise(sorted(edges))]
-
-
-def _uniform(text: str, size: int) -> list[int]:
-    """Starts of the blocks of `size` characters, one behind the other, that are white space throughout or have none."""
     blank, ink = re.compile(r"\s"), re.compile(r"\S")
-    starts = range(0, len(text) - size + 1, size)
-    return [s for s in starts if not blank.search(text, s, s + size) or not ink.search(text, s, s + size)]
-
-
-def _with_long_runs(text: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A function from (n,) starts and (n,) ends to (n,) whether `_parts_of_runs` may cut `text[start:end]`."""
-    half = np.array(_uniform(text, PART // 2), dtype=np.int64)  # a run of PART has such a block inside
-
-    def may(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        if len(half) == 0:
-            return np.zeros(len(starts), dtype=bool)
-        within = np.searchsorted(half, starts) < np.searchsorted(half, ends - PART // 2, side="right")
-        return within & (ends - starts > PART)
-
-    return may
+    edges = {0, len(text)}
+    for start in range(0, len(text) - PART + 1, PART):
+        end = start + PART
+        if not blank.search(text, start, end) or not ink.search(text, start, end):
+            edges |= {start, end}
+    return [text[a:b] for a, b in pairwise(sorted(edges))]
 
 
 def _parts_at_seams(text: str) -> list[str]:

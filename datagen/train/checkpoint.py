@@ -45,7 +45,10 @@ def save(
     world: World,
     settings: TrainConfig,
 ) -> None:
-    """Write a checkpoint and remove all but the latest beside it. Called by all ranks."""
+    """Write a checkpoint and remove all but the latest beside it. Called by all ranks.
+
+    Raises UserError where it cannot be written.
+    """
     weights: Any = states.get_model_state_dict(model, options=WHOLE)
     # Of an optimizer before its first step there is nothing to keep, and asking for it would count as a step.
     moments = states.get_optimizer_state_dict(model, optimizer, options=WHOLE) if optimizer.state else None

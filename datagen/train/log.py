@@ -77,6 +77,7 @@ class Log:
             self.console.print(self._line(row))
 
     def say(self, text: str) -> None:
+        """Print a line for whoever watches."""
         self.console.print(text)
 
     def _left(self, step: int) -> str:

@@ -45,6 +45,7 @@ def config_of(settings: TrainConfig, folder: str) -> Any:
 
 
 def tokenizer_of(settings: TrainConfig, folder: str) -> Any:
+    """The model's tokenizer. Raises ConfigError when it can't be had."""
     from transformers import AutoTokenizer
 
     try:

@@ -27,12 +27,15 @@ SAVING = 600  # seconds that ranks have for their step and for saving once they 
 
 @dataclass(frozen=True)
 class World:
+    """This rank among all: its number, how many there are, and its device."""
+
     rank: int
     size: int
     device: torch.device
 
     @property
     def is_main(self) -> bool:
+        """Whether this is the rank that writes files and speaks."""
         return self.rank == 0
 
     def share(self, items: list[Any]) -> list[Any]:
@@ -57,9 +60,11 @@ class World:
         return dict(zip(sorted(values), total.tolist(), strict=True))
 
     def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank."""
         return self.sum({"flag": float(flag)})["flag"] > 0
 
     def wait(self) -> None:
+        """Wait until all ranks are here."""
         if self.size > 1:
             dist.barrier()
 
@@ -135,6 +140,7 @@ def shard(model: Any, world: World, dtype: torch.dtype) -> bool:
 
 
 def is_sharded(model: Any) -> bool:
+    """Whether `shard` divided this model among the ranks."""
     from torch.distributed.fsdp import FSDPModule
 
     return isinstance(model, FSDPModule)

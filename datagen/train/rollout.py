@@ -44,6 +44,7 @@ class Stop:
         self.closers = {i for i, text in enumerate(texts) if CLOSING[-1] in text}
 
     def reached(self, tokens: list[int]) -> bool:
+        """Whether the last of these tokens ends the response."""
         if tokens[-1] in self.ends:
             return True
         return tokens[-1] in self.closers and CLOSING in self.tokenizer.decode(tokens[-TAIL:])

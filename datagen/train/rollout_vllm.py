@@ -75,7 +75,10 @@ class VllmSampler:
         self.count = 0
 
     def update_weights(self, model: Any) -> None:
-        """Make the model's weights those that are sampled by. Called by all ranks."""
+        """Make the model's weights those that are sampled by. Called by all ranks.
+
+        Raises EngineError where vLLM would go on with what it kept of prompts under the old ones.
+        """
         with torch.no_grad(), parallel.unshard(model):
             weights = {name: p.detach() for name, p in model.named_parameters()}
             adapters = self.settings.lora
@@ -125,6 +128,7 @@ class VllmSampler:
             raise EngineError(f"vLLM stopped: {str(e) or type(e).__name__}") from e
 
     def close(self) -> None:
+        """End the engine, which gives back its memory."""
         self.llm.llm_engine.engine_core.shutdown()
 
 

@@ -53,6 +53,7 @@ class Scorer:
         ]
 
     def close(self) -> None:
+        """Close the connection to the verifier's model, if there is one."""
         if self.llm:
             with self.loop:
                 self.loop.run(self.llm.close())

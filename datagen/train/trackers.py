@@ -25,6 +25,7 @@ def asked_for(settings: TrainConfig, folder: Path) -> list[Tracker]:
 
 
 def tensorboard(folder: Path) -> Tracker:
+    """A tracker that writes to `folder`/tensorboard. Raises MissingExtra."""
     require("train.tensorboard", "train", "tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
@@ -39,6 +40,10 @@ def tensorboard(folder: Path) -> Tracker:
 
 
 def wandb(settings: TrainConfig, folder: Path) -> Tracker:
+    """A tracker that writes to a run of Weights & Biases, the same one after a resumption.
+
+    Raises MissingExtra, and ConfigError where the run cannot be begun: no account, no network.
+    """
     require("train.wandb", "wandb", "wandb")
     import wandb as api
 

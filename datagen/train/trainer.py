@@ -52,7 +52,10 @@ class Trainer:
     signals: list[int] = field(default_factory=list)  # that came and ask to stop
 
     def warm_start(self) -> None:
-        """Supervised steps before the first rollout, which the optimizer then forgets. Raises as `train` does."""
+        """Supervised steps before the first rollout, which the optimizer then forgets.
+
+        Raises Interrupted after saving, and update.Diverged naming the step.
+        """
         s, state = self.settings, self.state
         if state.warmed >= s.sft.steps:
             return

@@ -78,5 +78,5 @@ def test_the_shortest_document_without_a_matrix_is_walked_as_the_longest_with_on
 def test_a_vector_without_a_direction_is_refused(n, value):
     vectors = scattered(n, 8, 5, 0.5, seed=0)
     vectors[7] = value
-    with pytest.raises(ValueError, match=rf"^1 of {n:,} vectors are zero or not finite, the first .* chunk 7$"):
+    with pytest.raises(ValueError, match=rf"^1 of {n:,} vectors .* chunk 7$"):
         unit(vectors)

@@ -124,62 +124,6 @@ def test_any_model_by_path_reads_every_window(tiny, lengths):
         assert np.abs(vectors[i] - expected).max() < 2e-3
 
 
-@given(st.lists(st.integers(1, 500), max_size=60), st.integers(1, 2000))
-def test_batches_hold_everything_once_within_the_budget(lengths, budget):
-    batches = windows.batches(lengths, budget)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    padded = [max(lengths[i] for i in batch) * len(batch) for batch in batches]
-    assert all(size <= budget or len(batch) == 1 for size, batch in zip(padded, batches, strict=True))
-    longest_first = [lengths[i] for batch in batches for i in batch]
-    assert longest_first == sorted(lengths, reverse=True)
-
-
-def test_several_devices_have_their_fixed_share_of_the_batches(tmp_path):
-    """And give the bytes that one gives."""
-    import torch
-
-    texts = [" ".join(f"w{(i * k) % 100}" for i in range(14)) for k in range(12)]
-    batches = [texts[i : i + 2] for i in range(0, 12, 2)]
-    one, *three = (models.load(str(save_tiny(tmp_path / str(i))), None, "cpu", "float32") for i in range(4))
-    shares: dict[int, list[str]] = {}
-
-    class Watched(torch.nn.Module):
-        def __init__(self, model, number):
-            super().__init__()
-            self.model, self.number, self.device = model, number, model.device
-
-        def encode(self, batch, **options):
-            shares.setdefault(self.number, []).extend(batch)
-            return self.model.encode(batch, **options)
-
-    replicas = [Watched(model, number) for number, model in enumerate(three)]
-    spread = list(local.spread(batches, replicas))  # pyright: ignore[reportArgumentType]
-    assert [v.tobytes() for v in spread] == [v.tobytes() for v in local.spread(batches, [one])]
-    assert shares == {i: batches[i] + batches[i + 3] for i in range(3)}
-
-
-def test_what_fails_on_one_device_fails():
-    class Broken:
-        def encode(self, batch, **options):
-            raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        list(local.spread([["a"], ["b"], ["c"]], [Broken(), Broken()]))  # pyright: ignore[reportArgumentType]
-
-
-def test_a_device_without_the_memory_is_named():
-    class Small:
-        device = "cuda:1"
-
-        def encode(self, batch, **options):
-            import torch
-
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(UserError, match=r"^embed\.device: cuda:1 has too little memory"):
-        list(local.spread([["a"]], [Small()]))  # pyright: ignore[reportArgumentType]
-
-
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_sixteen_bits_are_near(dtype):
     texts = ["The cat sat.", words(0, 300), words(3, 40)]

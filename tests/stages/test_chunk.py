@@ -95,7 +95,7 @@ def test_bounds_on_a_document_hold_to_the_token(tmp_path, go, settings):
     n = sum(c.n_tokens for c in read(tmp_path / "one", Chunk))
     go(tmp_path / "two", settings(path, chunk__min_document_tokens=n, chunk__max_document_tokens=n), "chunk")
     for bound in ({"chunk__min_document_tokens": n + 1}, {"chunk__max_document_tokens": n - 1}):
-        with pytest.raises(InputError, match=r"in\.jsonl: no document could be used: too (short|long) \(1\)"):
+        with pytest.raises(InputError, match=r"in\.jsonl: no document .*too (short|long) \(1\)"):
             go(tmp_path / "three", settings(path, **bound), "chunk")
 
 
@@ -118,9 +118,7 @@ def test_rows_that_are_no_documents_are_set_aside(tmp_path, go, settings):
     dropped = read(tmp_path / "run", Dropped, "dropped")
     assert [d.row_id for d in dropped] == [f"in.jsonl:{n}" for n in (2, 3, 4, 5)]
     assert {d.status for d in dropped} == {"failed"}
-    with pytest.raises(
-        InputError, match=r"^in\.jsonl:2: .* \(--strict stops at the first bad row; nothing was written"
-    ):
+    with pytest.raises(InputError, match=r"^in\.jsonl:2: .*--strict"):
         go(tmp_path / "strict", settings(path, input__strict=True), "chunk")
     assert not shards.names(f"{tmp_path}/strict/chunk")
 

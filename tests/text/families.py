@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,11 +52,11 @@ def family(name: str) -> Tokenizer:
     return of_hugging_face(fast(name))
 
 
-def of_hugging_face(fast: Fast, **changes: Any) -> Tokenizer:
-    """What `load` makes of a tokenizer.json, some keys of which are changed."""
+def of_hugging_face(fast: Fast) -> Tokenizer:
+    """What `load` makes of a tokenizer.json."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "tokenizer.json"
-        path.write_text(json.dumps(json.loads(fast.to_str()) | changes), encoding="utf-8")
+        path.write_text(fast.to_str(), encoding="utf-8")
         return load(f"hf:{path}")
 
 

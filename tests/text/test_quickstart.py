@@ -51,5 +51,6 @@ def test_a_python_without_its_reference(tmp_path):
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == ("error: this Python was installed without pydoc_data, which holds the quickstart's text\n")
+    assert done.stderr.startswith("error: ")
+    assert "pydoc_data" in done.stderr
     assert not (tmp_path / "corpus").exists()

@@ -263,7 +263,7 @@ def test_hf_loads_a_local_dataset_and_says_why_it_cannot(tmp_path, monkeypatch):
     assert sources.fingerprint(files, {}, InputConfig()) != sources.fingerprint(
         files, {}, InputConfig(hf_split="train[:1]")
     )
-    with pytest.raises(InputError, match=r"set: cannot load subset default, split nosuch, revision newest: \w+"):
+    with pytest.raises(InputError, match=r"set: .* default, split nosuch, revision newest: \w+"):
         sources.load_hf(files[0], InputConfig(hf_split="nosuch"))
     with pytest.raises(InputError, match=r"gone: cannot load"):
         sources.load_hf(sources.find(f"hf://{tmp_path / 'gone'}")[0][0], InputConfig())

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from datagen.text.seams import Seams
 from datagen.text.splitter import SEPARATORS, Span, split
 from datagen.text.tokenizers import Tokenizer, load
 from tests.text.families import FAMILIES, family
@@ -139,19 +137,6 @@ def test_same_as_langchain_with_every_tokenizer(name):
     same()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_seams_save_time_and_change_nothing(name):
-    tokenizer = family(name)
-    general = replace(tokenizer, _seams=Seams())
-
-    @settings(max_examples=40)
-    @given(plain | hostile | awkward | anything, limits)
-    def same(text, limit):
-        assert split(text, tokenizer, limit) == split(text, general, limit)
-
-    same()
-
-
 @given(anything, limits)
 def test_offsets_on_any_text(text, limit):
     check(text, load("embedded"), limit)
@@ -243,5 +228,3 @@ def test_whole_books(name, encoding):
     for tokenizer in ("embedded", "tiktoken cl100k"):
         assert check_parity(text, family(tokenizer), 512) == 1
         assert check_parity(in_lines, family(tokenizer), 256) > 0.98
-    general = replace(family("qwen2"), _seams=Seams())
-    assert split(text, family("qwen2"), 512) == split(text, general, 512)

@@ -3,7 +3,6 @@ import pickle
 import random
 import re
 import unicodedata
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +17,7 @@ from tokenizers import models, normalizers, pre_tokenizers
 
 from datagen.errors import ConfigError
 from datagen.text import make_embedded
-from datagen.text.cells import LONGEST, MOST, PART
-from datagen.text.tokenizers import EMBEDDED_FILE, EMBEDDED_PATTERN, Tokenizer, from_encoding, load, read_ranks
+from datagen.text.tokenizers import EMBEDDED_FILE, EMBEDDED_PATTERN, PART, Tokenizer, from_encoding, load, read_ranks
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 SAMPLES = [
@@ -113,7 +111,7 @@ def test_a_span_counts_what_it_counts_alone(text, rng):
     tokenizer = load("embedded")
     spans = [sorted(rng.choices(range(len(text) + 1), k=2)) for _ in range(20)]
     starts, ends = np.array(spans).T
-    assert tokenizer.counter(text)(starts, ends).tolist() == tokenizer.count([text[a:b] for a, b in spans])
+    assert tokenizer.count_spans(text, starts, ends).tolist() == tokenizer.count([text[a:b] for a, b in spans])
 
 
 def test_spans_of_a_long_text():
@@ -124,18 +122,8 @@ def test_spans_of_a_long_text():
     starts, ends = np.array(spans).T
     encoding = plain_encoding(EMBEDDED_PATTERN)
     plain = [len(encoding.encode_ordinary(text[a:b])) for a, b in spans]
-    assert load("embedded").counter(text)(starts, ends).tolist() == plain
+    assert load("embedded").count_spans(text, starts, ends).tolist() == plain
     assert load("embedded").count([text[a:b] for a, b in spans]) == plain
-
-
-def test_few_counts_are_remembered():
-    known = dict.fromkeys(map(str, range(MOST + 1)), 1)
-    tokenizer = replace(load("embedded"), _known=known)
-    text = "0. 1, " + "x" * (LONGEST + 1)
-    assert tokenizer.counter(text)(np.array([0, 1, 6]), np.array([1, 2, len(text)])).tolist() == tokenizer.count(
-        ["0", ".", "x" * (LONGEST + 1)]
-    )
-    assert set(known) <= {"0", "."}
 
 
 def test_all_that_white_space_seams_rest_on():
@@ -214,14 +202,12 @@ def test_a_changed_ranks_file_is_read_anew(tmp_path):
 
 @pytest.mark.parametrize("spec", ["", "nope", "hf:", "tiktoken:", "tiktoken", "Embedded"])
 def test_unknown_forms(spec):
-    with pytest.raises(
-        ConfigError, match=r"chunk\.tokenizer: unknown tokenizer .* 'embedded', 'tiktoken:<encoding>' or"
-    ):
+    with pytest.raises(ConfigError, match=r"chunk\.tokenizer: .* 'embedded', 'tiktoken:<encoding>'"):
         load(spec)
 
 
 def test_unknown_encoding():
-    with pytest.raises(ConfigError, match=r"chunk\.tokenizer: tiktoken has no encoding 'cl99k'; it has .*cl100k_base"):
+    with pytest.raises(ConfigError, match=r"chunk\.tokenizer: .*'cl99k'.* cl100k_base"):
         load("tiktoken:cl99k")
 
 
@@ -229,7 +215,7 @@ def test_an_encoding_that_cannot_be_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(ConfigError, match=r"could not download it .*; connect once, or set 'embedded' or 'hf:"):
+    with pytest.raises(ConfigError, match=r"could not download it .*'embedded'"):
         load("tiktoken:p50k_edit")
 
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.tasks.cloze.prose import fault
 from datagen.tasks.cloze.sentences import misplaced, prose_sentences
-from datagen.tasks.cloze.words import length, show, words
+from datagen.tasks.cloze.words import show
 
 FIRST = "The keeper of the lighthouse was a quiet man who rarely spoke."
 SECOND = "He came to the island in the winter with a small wooden chest."
@@ -67,48 +65,12 @@ def test_a_quotation_mark_without_partner_is_trimmed_at_the_ends_only():
     assert texts(f'{FIRST} Then he said: "It is late in the year for a boat. {SECOND}') == [FIRST, SECOND]
 
 
-@pytest.mark.parametrize(
-    ("quote", "reason"),
-    [
-        ("Too short to be asked.", "length"),
-        ("and then " * 40 + "it ended.", "length"),
-        ("came to the island in the winter with a small chest.", "start"),
-        ("The keeper of the lighthouse was a quiet man who rarely", "end"),
-        ("The keeper (a quiet man was on the island for a year.", "unbalanced marks"),
-        ("The production is expr ::= term and it is given in the text.", "markup"),
-        ("Look at https://example.org for the rest of this long story.", "markup"),
-        ("The first column   holds the names of the people in it.", "markup"),
-        ("This work is licensed under the terms of the public deed.", "boilerplate"),
-        ("Changed in version 3.8: The method is now called for each of them.", "boilerplate"),
-        ("See also the chapter on the island and its many lighthouses.", "boilerplate"),
-        ("Page 25 of the book holds the story of the old keeper.", "boilerplate"),
-        ("1. The keeper of the lighthouse was a quiet man of the sea.", "boilerplate"),
-        ("Then x = [y(1), z{2}] + w(3) * 4 - (5 / 6) and so on.", "few letters"),
-        ("THE KEEPER OF THE LIGHTHOUSE was a quiet man who rarely spoke.", "capitals"),
-        ("Handel, Mozart, Haydn, Kent, Purcell, Doctor Arne, Greene, Mendelssohn.", "enumeration"),
-    ],
-)
-def test_what_is_no_prose(quote: str, reason: str):
-    assert fault(quote) == reason
-
-
 def test_verse_is_no_running_text():
     verse = (
         "The boy stood on the burning deck,\nWhence all but he had fled;\nThe flame that lit the wreck\nShone round.\n"
     )
     assert misplaced(verse, 0, len(verse.rstrip()), "", "") == "verse"
     assert texts(verse) == []
-
-
-def test_show_joins_wrapped_lines():
-    assert show("an after-\nlecture  debate\n in the hall") == "an after-lecture debate in the hall"
-    assert show("灯台守は\n静かな人") == "灯台守は静かな人"
-
-
-def test_words_ignore_case_markup_and_punctuation():
-    assert words("_Love_ Laughs, at `__init__` snake_case") == ["love", "laughs", "at", "init", "snake_case"]
-    assert words("漢字 and 1,000") == ["漢", "字", "and", "1", "000"]
-    assert length("漢字漢字 and more") == 4
 
 
 @settings(deadline=None)
@@ -122,8 +84,6 @@ def test_any_text_gives_verbatim_sentences(chunk: str):
 @pytest.mark.parametrize(
     "unit", ["a.a.", "((((", "....", ". »", "A. B. ", "漢字。", "\n \t", "x' ", '"', "_a_ ", "Mr. ", "- "]
 )
-def test_a_huge_chunk_takes_linear_time(unit: str):
-    chunk = unit * (200_000 // len(unit))
-    start = time.process_time()
-    assert texts(chunk) == []
-    assert time.process_time() - start < 2
+def test_a_huge_chunk_without_a_sentence(unit: str):
+    """Read at once; in quadratic time it would take many minutes."""
+    assert texts(unit * (200_000 // len(unit))) == []

@@ -132,9 +132,7 @@ def test_other_settings_are_refused_and_named(tmp_path):
     run, config = set_up(tmp_path)
     go(run, config)
     before = state(run)
-    with pytest.raises(
-        StaleStage, match=r"/chunk was written under other settings:\n  chunk\.max_tokens: 512 there, 16 now$"
-    ):
+    with pytest.raises(StaleStage, match=r"/chunk was .*\n  chunk\.max_tokens: 512 there, 16 now$"):
         go(run, configs.merge(config, {"chunk.max_tokens": 16}))
     with pytest.raises(
         StaleStage, match=r"/cluster was .*\n  cluster\.min_cluster_size: 2 there, 3 now\n  seed: 0 there, 1 now$"
@@ -171,9 +169,7 @@ def test_the_layout_of_an_unfinished_folder_cannot_change(tmp_path):
     run, config = set_up(tmp_path)
     go(run, config)
     shard(run, "chunk", 1).unlink()
-    with pytest.raises(
-        StaleStage, match=r"/chunk is unfinished, and which shard .* on chunk\.documents_per_shard, input\.limit$"
-    ):
+    with pytest.raises(StaleStage, match=r"/chunk is unfinished.* chunk\.documents_per_shard, input\.limit$"):
         go(run, configs.merge(config, {"chunk.documents_per_shard": 3, "input.limit": 5}), "always")
 
 
@@ -251,9 +247,7 @@ def test_a_stage_needs_what_it_reads(tmp_path):
         runner.check_upstream((CHUNK,), run, config, "if-possible")
     alone(CHUNK)
     runner.check_upstream((CHUNK,), run, config, "if-possible")
-    with pytest.raises(
-        StaleStage, match=r"/chunk was written under other settings:\n  chunk\.max_tokens: 512 there, 99 now"
-    ):
+    with pytest.raises(StaleStage, match=r"/chunk was .*\n  chunk\.max_tokens: 512 there, 99 now"):
         runner.check_upstream((CHUNK,), run, configs.merge(config, {"chunk.max_tokens": 99}), "if-possible")
     shard(run, "chunk", 1).rename(shard(run, "chunk", 9))
     assert not Run(run).is_complete(CHUNK.name)

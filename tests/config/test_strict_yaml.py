@@ -1,0 +1,56 @@
+"""YAML read as settings: with the lines they stand in, and nothing twice."""
+
+import pytest
+
+from datagen.config import strict_yaml
+from datagen.errors import ConfigError
+
+TEXT = """chunk:
+  max_tokens: 64
+engine:
+  endpoints:
+    - base_url: a
+    - base_url: b
+"""
+
+
+def test_a_file_is_read_with_its_lines():
+    data, node = strict_yaml.read(TEXT, "x.yaml")
+    assert data == {"chunk": {"max_tokens": 64}, "engine": {"endpoints": [{"base_url": "a"}, {"base_url": "b"}]}}
+    assert strict_yaml.find(node, ("chunk", "max_tokens")) == (2, 2)
+    assert strict_yaml.find(node, ("engine", "endpoints", 1, "base_url")) == (4, 6)
+    assert strict_yaml.find(node, ("engine", "endpoints", 1, "price")) == (3, 6)  # as far as it goes
+    assert strict_yaml.find(node, ("seed",)) == (0, None)
+
+
+def test_nothing_is_read_as_no_settings():
+    assert strict_yaml.read("# a remark\n", "x.yaml") == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "fact"),
+    [
+        ("seed: 1\nchunk: {}\nseed: 2\n", 3, "'seed' is set twice"),
+        ("chunk:\n  max_tokens: 1\n  max_tokens: 2\n", 3, "'max_tokens' is set twice"),
+        ("seed: [1\n", 2, "not valid YAML"),
+        ("a: 1\n[b]: 2\n", 2, "a setting's name"),
+        ("day: 2020-13-01\n", 1, "2020-13-01"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(text, line, fact):
+    with pytest.raises(ConfigError, match=rf"^x\.yaml:{line}: ") as e:
+        strict_yaml.read(text, "x.yaml")
+    assert fact in str(e.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just words", "a: &a [*a]"])
+def test_what_holds_no_settings_is_refused(text):
+    with pytest.raises(ConfigError, match=r"^x\.yaml"):
+        strict_yaml.read(text, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.5", 0.5), ("yes", True), ("'yes'", "yes"), ("[a, 1]", ["a", 1]), ("", None)]
+)
+def test_one_value(text, expected):
+    assert strict_yaml.value(text, "--set") == expected

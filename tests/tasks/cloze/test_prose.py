@@ -1,0 +1,32 @@
+"""What is running text, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.tasks.cloze.prose import fault
+
+
+@pytest.mark.parametrize(
+    ("quote", "reason"),
+    [
+        ("Too short to be asked.", "length"),
+        ("and then " * 40 + "it ended.", "length"),
+        ("came to the island in the winter with a small chest.", "start"),
+        ("The keeper of the lighthouse was a quiet man who rarely", "end"),
+        ("The keeper (a quiet man was on the island for a year.", "unbalanced marks"),
+        ("The production is expr ::= term and it is given in the text.", "markup"),
+        ("Look at https://example.org for the rest of this long story.", "markup"),
+        ("The first column   holds the names of the people in it.", "markup"),
+        ("This work is licensed under the terms of the public deed.", "boilerplate"),
+        ("Changed in version 3.8: The method is now called for each of them.", "boilerplate"),
+        ("See also the chapter on the island and its many lighthouses.", "boilerplate"),
+        ("Page 25 of the book holds the story of the old keeper.", "boilerplate"),
+        ("1. The keeper of the lighthouse was a quiet man of the sea.", "boilerplate"),
+        ("Then x = [y(1), z{2}] + w(3) * 4 - (5 / 6) and so on.", "few letters"),
+        ("THE KEEPER OF THE LIGHTHOUSE was a quiet man who rarely spoke.", "capitals"),
+        ("Handel, Mozart, Haydn, Kent, Purcell, Doctor Arne, Greene, Mendelssohn.", "enumeration"),
+    ],
+)
+def test_what_is_no_prose(quote: str, reason: str):
+    assert fault(quote) == reason
