@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from datagen.run.run import Run
 from datagen.text.quickstart import write_corpus
 from tests.servers.openai_server import serve
 
@@ -43,21 +44,28 @@ OURS = [(page, words) for page, words in ALL if words[0] == "longrlvr-data"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the quickstart's run and documents of one's own."""
+def server() -> Iterator[str]:
+    with serve() as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, server: str) -> Path:
+    """A folder with the quickstart's run, documents of one's own, and the runs that the pages make of them."""
     here = tmp_path_factory.mktemp("reader")
     corpus = write_corpus(here / "corpus")
     run(here, ["longrlvr-data", "run", "-c", "quickstart", "--input", "corpus", "-o", "runs/quickstart"])
     (here / "my-documents").mkdir()
     for file in sorted(corpus)[:2]:
         file.rename(here / "my-documents" / file.name)
+    for _, words in OURS:
+        if words[1] == "run":
+            run(here, at(server, words))
     return here
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serve() as running:
-        yield running.url
+def at(server: str, words: list[str]) -> list[str]:
+    return [server if word == SERVER else word for word in words]
 
 
 def run(here: Path, words: list[str]) -> str:
@@ -79,17 +87,37 @@ def test_a_command_is_one_that_is_checked():
 
 @pytest.mark.parametrize(("page", "words"), OURS, ids=[shlex.join(words)[:70] for _, words in OURS])
 def test_a_command_runs(page: str, words: list[str], folder: Path, server: str):
-    words = [server if word == SERVER else word for word in words]
+    words = at(server, words)
     if words[1] == "train":  # nobody's tests download a model of 7 billion parameters: all but its steps is run
         words[words.index("--model") + 1] = "tiny"
-        words += ["--steps", "0", "--set", "train.rollout.max_tokens=4", "-o", "trained"]
+        words += ["--steps", "0", "--set", "train.rollout.max_tokens=4", "-o", f"trained/{words[2]}"]
     run(folder, words)
 
 
-def test_a_script_is_there_and_named_by_a_page():
-    pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in ROOT.glob("docs/*.md"))
+def test_an_example_is_named_by_a_page():
+    pages = "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/*.md"))
     for script in (ROOT / "examples").glob("*.py"):
         assert f"examples/{script.name}" in pages
+
+
+def example(folder: Path, name: str, *words: str) -> str:
+    command = [sys.executable, str(ROOT / "examples" / name), *words]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env, check=True).stdout
+
+
+def test_an_example_scores_a_response(folder: Path):
+    told = example(folder, "reward.py")
+    assert "precision=0.5, recall=0.5" in told
+
+
+def test_an_example_shows_where_the_evidence_is(folder: Path):
+    lines = example(folder, "evidence_positions.py", "runs/quickstart").splitlines()
+    labelled = sum(
+        len(extra["ref_chunks"]) for extra in Run(str(folder / "runs/quickstart")).dataset("train").extra_info
+    )
+    assert len(lines) == 10
+    assert sum(int(line.split()[-1]) for line in lines) == labelled
 
 
 @pytest.mark.parametrize("target", sorted({words[1] for _, words in ALL if words[0] == "make" and len(words) > 1}))

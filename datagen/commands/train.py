@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import BaseUrl, Json, ResumeMode, Seed, Verbose
+from datagen.commands.options import BaseUrl, Json, ResumeMode, Seed, Settings, Verbose
 
 TrainConfig = Annotated[
     Optional[str],
@@ -61,6 +61,7 @@ def train(
     steps: Steps = None,
     sft_steps: SftSteps = None,
     seed: Seed = None,
+    set: Settings = None,
     base_url: BaseUrl = None,
     device: Device = "auto",
     processes: Processes = None,
@@ -112,7 +113,18 @@ def _command_line(given: dict[str, Any], *more: str) -> str:
     from datagen.commands.advice import NAME
 
     words = [NAME, "train", given["dataset"]]
-    for name in ("config", "output_dir", "model", "reward", "steps", "sft_steps", "seed", "base_url", "processes"):
+    for name in (
+        "config",
+        "output_dir",
+        "model",
+        "reward",
+        "steps",
+        "sft_steps",
+        "seed",
+        "set",
+        "base_url",
+        "processes",
+    ):
         for value in given[name] if isinstance(given[name], list) else [given[name]]:
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]

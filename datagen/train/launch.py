@@ -13,6 +13,7 @@ import torch
 from transformers.utils import logging
 
 from datagen import resources
+from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import print_json
@@ -41,6 +42,7 @@ class Options:
     steps: int | None
     sft_steps: int | None
     seed: int | None
+    set: list[str] | None
     base_url: list[str] | None
     device: str
     processes: int | None
@@ -86,8 +88,10 @@ def _config(options: Options) -> Config:
         "seed": options.seed,
         "train.engine.endpoints": [{"base_url": url} for url in options.base_url or []] or None,
     }
-    path = resources.path("configs", options.config) if options.config else None
-    return configs.load(path, overrides)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    given |= dict(layers.assignment(text, Config) for text in options.set or ())
+    files = [configs.layer(resources.path("configs", options.config))] if options.config else []
+    return layers.combined(Config, files, given)
 
 
 def _device(name: str) -> str:
