@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,13 +36,8 @@ def overrides(*options: StageOptions | InputOptions | SeedOptions | ModelOptions
             case ModelOptions():
                 servers = [{"base_url": url} for url in given.base_url or []] or None
                 found |= {"engine.endpoints": servers, "engine.model": given.model, "max_cost": given.max_cost}
-    found = {name: value for name, value in found.items() if value is not None}
-    return found | assignments(*(given.set for given in options if isinstance(given, StageOptions)))
-
-
-def assignments(*given: Sequence[str] | None) -> dict[str, Any]:
-    """What `--set` options say, by dotted name. Raises ConfigError if one names a setting that does not exist."""
-    return dict(layers.assignment(text, Config) for texts in given for text in texts or ())
+    sets = [text for given in options if isinstance(given, StageOptions) for text in given.set or ()]
+    return layers.given(found, sets, Config)
 
 
 def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool = False) -> Config:

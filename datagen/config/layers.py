@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeVar, get_args, get_origin
@@ -70,6 +70,15 @@ def assignment(text: str, model: type[BaseModel]) -> tuple[str, Any]:
     if not _exists(name, model):
         raise ConfigError(f"--set {clipped(text)}: there is no setting {clipped(name)}{_near(name, model)}")
     return name, strict_yaml.value(value, f"--set {name}")
+
+
+def given(options: dict[str, Any], assignments: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
+    """The overrides of a command line by dotted name: its options, None where one is not given, and over them `--set`.
+
+    Raises ConfigError if --set names a setting that `model` does not have.
+    """
+    set_ = dict(assignment(text, model) for text in assignments)  # null among them: given as null
+    return {name: value for name, value in options.items() if value is not None} | set_
 
 
 def names(model: type[BaseModel]) -> Iterator[str]:

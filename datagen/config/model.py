@@ -92,9 +92,8 @@ def layer(path: str | Path) -> Layer:
         raise ConfigError(f"{path}: cannot be read as a configuration file: {e}") from e
 
 
-def _with(given: Sequence[Layer], overrides: dict[str, Any] | None) -> Config:
-    wanted = {name: value for name, value in (overrides or {}).items() if value is not None}
-    return layers.combined(Config, given, wanted)
+def _with(under: Sequence[Layer], overrides: dict[str, Any] | None) -> Config:
+    return layers.combined(Config, under, layers.given(overrides or {}, (), Config))
 
 
 def settings_of(config: Config, *sections: str) -> dict[str, Any]:

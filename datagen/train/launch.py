@@ -80,7 +80,7 @@ def main(options: Options) -> int:
 
 
 def _config(options: Options) -> Config:
-    overrides = {
+    named = {
         "train.model": options.model,
         "train.reward.kind": options.reward,
         "train.steps": options.steps,
@@ -88,10 +88,8 @@ def _config(options: Options) -> Config:
         "seed": options.seed,
         "train.engine.endpoints": [{"base_url": url} for url in options.base_url or []] or None,
     }
-    given = {name: value for name, value in overrides.items() if value is not None}
-    given |= dict(layers.assignment(text, Config) for text in options.set or ())
     files = [configs.layer(resources.path("configs", options.config))] if options.config else []
-    return layers.combined(Config, files, given)
+    return layers.combined(Config, files, layers.given(named, options.set or (), Config))
 
 
 def _device(name: str) -> str:
