@@ -44,7 +44,7 @@ import yaml
 
 from datagen import records, shards
 from datagen.config import model as configs
-from datagen.records import Candidate, Chunk, Cluster, Embedding, Judgement
+from datagen.records import Candidate, Chunk, Cluster, Document, Embedding, Judgement
 from datagen.run import identity
 from datagen.run.paths import RunPaths
 from datagen.stages import STAGES
@@ -96,7 +96,7 @@ def layout(n_documents: int, texts: list[str], per_shard: int) -> Iterator[tuple
 def build(run: Path, n_documents: int, max_tokens: int) -> None:
     """Write a run directory up to judge."""
     config = configs.load(None, {"chunk.max_tokens": max_tokens})
-    (run / "chunk").mkdir(parents=True)
+    (run / "chunk" / "documents").mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump({"chunk": {"max_tokens": max_tokens}}))
     made = list(layout(n_documents, pieces(max_tokens)[0], config.chunk.documents_per_shard))
     names = [f"shard-{i:05d}" for i in range(len(made))]
@@ -163,8 +163,10 @@ def write_shard(job: tuple[Path, str, int, int, list[list[int]]]) -> None:
             strict=True,
         )
     ]
+    raw = [Document(name_of(first + i), "file", "utf-8", "{}", "") for i in range(len(documents))]
     made = {
         "chunk": pa.concat_tables(chunks),
+        "chunk/documents": records.to_table(Document, raw),
         "embed": records.to_table(Embedding, []),
         "cluster": records.to_table(Cluster, []),
         "generate": records.to_table(Candidate, candidates),
