@@ -16,6 +16,7 @@ from datagen.train.parallel import World
 
 GB = 1e9
 CPU_LIMIT = 1e9  # parameters that are trained on CPUs within a lifetime
+STEADY = ("default", "linear", "llama3", "yarn")  # rotary positions whose angles are the same in texts of any length
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,27 @@ def tokenizer_of(settings: TrainConfig, folder: str) -> Any:
         return AutoTokenizer.from_pretrained(folder, revision=settings.revision)
     except Exception as e:
         raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {_reason(e)}") from e
+
+
+def check_lengths(config: Any, name: str) -> None:
+    """Raise ConfigError, naming the setting, for a model that treats texts of other lengths otherwise: the trainer
+    computes one attention over all that comes before a token, and one set of angles for its positions.
+    """
+    kinds = getattr(config, "layer_types", None) or []
+    windows = {key: getattr(config, key, None) for key in ("sliding_window", "attention_chunk_size")}
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    of_layers = [part for part in rope.values() if isinstance(part, dict)]
+    told = [f"layer_types: {kind}" for kind in sorted(set(kinds) - {"full_attention"})]
+    if not kinds and getattr(config, "use_sliding_window", True):
+        told += [f"{key}: {value}" for key, value in windows.items() if value]
+    turned = [part.get("rope_type") or part.get("type") or "default" for part in of_layers or [rope]]
+    told += [f"rotary positions of the type {kind}" for kind in turned if kind not in STEADY]
+    if told:
+        raise ConfigError(
+            f"train.model: {name} has {told[0]}, so that what it computes depends on the length of a text: that can't "
+            "be trained here. Choose a model with full attention in every layer and rotary positions of one of the "
+            f"types {', '.join(STEADY)}"
+        )
 
 
 def shape_of(config: Any, settings: TrainConfig) -> Shape:
@@ -133,7 +155,8 @@ def _memory(world: World, settings: TrainConfig) -> float:
 
 
 def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False) -> Any:
-    """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used.
+    """The model in float32, adapted (see `policy`), on its device, dropout off. Raises ConfigError when it can't be
+    had or used.
 
     `frozen`: it will not be trained.
     """
@@ -145,10 +168,7 @@ def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False)
         )
     except Exception as e:
         raise ConfigError(f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}") from e
-    if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
-        raise ConfigError(
-            f"train.model: {settings.model} has sliding windows of attention, which can't be trained here"
-        )
+    check_lengths(model.config, settings.model or "")
     if frozen:
         model.requires_grad_(False)
     elif settings.lora:
@@ -156,7 +176,7 @@ def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False)
     model.to(world.device)
     policy.adapt(model)
     policy.check(model)
-    return model.train()
+    return model.eval()  # without dropout: it is trained as it is sampled
 
 
 def end_tokens(model_config: Any, tokenizer: Any, folder: str) -> list[int]:

@@ -48,6 +48,7 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     s = config.train
     source = source or (str(folder / "model") if s.model == TINY else s.model or "")
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
+    models.check_lengths(model_config, s.model or "")
     data.check_tokenizer(tokenizer, s.model or "")
     room = getattr(model_config, "max_position_embeddings", None) or s.max_prompt_tokens + s.rollout.max_tokens
     limit = min(s.max_prompt_tokens, room - s.rollout.max_tokens)
