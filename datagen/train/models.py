@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from datagen.train.parallel import World
 
 GB = 1e9
 CPU_LIMIT = 1e9  # parameters that are trained on CPUs within a lifetime
+_MARK = "what the assistant says"
 STEADY = ("default", "linear", "llama3", "yarn")  # rotary positions whose angles are the same in texts of any length
 
 
@@ -179,15 +181,38 @@ def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False)
     return model.eval()  # without dropout: it is trained as it is sampled
 
 
-def end_tokens(model_config: Any, tokenizer: Any, folder: str) -> list[int]:
-    """The tokens that end a turn."""
-    from transformers import GenerationConfig
+def end_tokens(settings: TrainConfig, folder: str, model_config: Any, tokenizer: Any) -> list[int]:
+    """All tokens that end a turn, by what is declared of the tokenizer, the model, and how to generate by it. The first
+    is the one that the chat template ends the assistant's turns with, if it is one of them.
 
-    ends: Any = [tokenizer.eos_token_id, model_config.eos_token_id]
-    if (Path(folder) / "generation_config.json").exists():
-        ends.append(GenerationConfig.from_pretrained(folder).eos_token_id)
-    flat = [token for end in ends for token in (end if isinstance(end, list) else [end])]
-    return sorted({token for token in flat if token is not None})
+    Raises ConfigError where none is declared.
+    """
+    declared = [tokenizer.eos_token_id, model_config.eos_token_id, _generation_ends(settings, folder)]
+    flat = [token for ends in declared for token in (ends if isinstance(ends, list) else [ends])]
+    ends = list(dict.fromkeys(token for token in flat if token is not None))
+    if not ends:
+        raise ConfigError(
+            f"train.model: {settings.model} declares no token that ends a turn, so its responses would never end: set "
+            "eos_token in its tokenizer_config.json, or eos_token_id in its generation_config.json"
+        )
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARK)[2]
+    closing = [token for token in tokenizer(after, add_special_tokens=False)["input_ids"] if token in ends]
+    return list(dict.fromkeys([*closing[:1], *ends]))
+
+
+def _generation_ends(settings: TrainConfig, folder: str) -> int | list[int] | None:
+    """What generation_config.json says, in a folder or on the hub; None where there is none."""
+    from transformers.utils.hub import cached_file
+
+    absent: dict[str, Any] = {
+        f"_raise_exceptions_for_{what}": False for what in ("missing_entries", "connection_errors")
+    }
+    file = cached_file(folder, "generation_config.json", revision=settings.revision, **absent)
+    try:
+        return json.loads(Path(file).read_bytes()).get("eos_token_id") if file else None
+    except (OSError, ValueError, AttributeError) as e:
+        raise ConfigError(f"train.model: {file} cannot be read: {_reason(e)}. Get it again") from e
 
 
 def _reason(e: Exception) -> str:

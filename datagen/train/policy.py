@@ -273,7 +273,7 @@ def check(model: Any) -> None:
 
 
 def _steady_angles(model: Any) -> bool:
-    """Whether the first positions turn by the same angles alone, beside one beyond every configured length, and again."""
+    """Whether the first positions turn by the same angles alone, beside one beyond all configured lengths, again."""
     first = torch.arange(8, device=model.device)[None]
     far = first.new_tensor([[2 * _largest(model.config, LENGTHS) + 1]])
     rotary, like = model.model.rotary_emb, model.model.embed_tokens.weight[:1]

@@ -37,6 +37,7 @@ class Plan:
     dtype: torch.dtype
     model_config: Any
     tokenizer: Any
+    ends: list[int]  # the tokens that end a turn; the first is that of gold outputs
     splits: dict[str, Split]
 
 
@@ -50,6 +51,7 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
     models.check_lengths(model_config, s.model or "")
     data.check_tokenizer(tokenizer, s.model or "")
+    ends = models.end_tokens(s, source, model_config, tokenizer)
     room = getattr(model_config, "max_position_embeddings", None) or s.max_prompt_tokens + s.rollout.max_tokens
     limit = min(s.max_prompt_tokens, room - s.rollout.max_tokens)
     if limit < 1:
@@ -59,7 +61,7 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
-    return Plan(config, folder, source, dtype, model_config, tokenizer, splits)
+    return Plan(config, folder, source, dtype, model_config, tokenizer, ends, splits)
 
 
 def check(config: Config, folder: Path, files: dict[str, list[Path]], world: World, resume: Resume) -> Plan:

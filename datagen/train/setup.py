@@ -14,7 +14,7 @@ from datagen.train.collect import Collector
 from datagen.train.log import Log
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
-from datagen.train.rollout import ModelSampler, Stop
+from datagen.train.rollout import ModelSampler
 from datagen.train.scoring import Scorer
 from datagen.train.trainer import Trainer
 from datagen.train.types import Sampler, State
@@ -27,6 +27,7 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: dict[str, Any] 
     """
     s = plan.config.train
     model = models.load(str(last) if last and not s.lora else plan.source, s, world)
+    model.generation_config.eos_token_id = plan.ends  # so that whatever loads a checkpoint ends where training does
     if stored and s.lora:
         model.load_state_dict(stored["lora"], strict=False)
     parallel.shard(model, world, plan.dtype)
@@ -47,6 +48,7 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: dict[str, Any] 
         reference=None,
         optimizer=optimizer,
         tokenizer=plan.tokenizer,
+        end=plan.ends[0],
         collector=Collector(_sampler(plan, model, world), scorer, plan.tokenizer, world),
         splits=plan.splits,
         world=world,
@@ -75,11 +77,10 @@ def reference(trainer: Trainer, plan: Plan, fresh: bool) -> Any:
 
 def _sampler(plan: Plan, model: Any, world: World) -> Sampler:
     s = plan.config.train
-    ends = models.end_tokens(plan.model_config, plan.tokenizer, plan.source)
     if s.rollout.sampler == "own":
-        return ModelSampler(model, Stop(plan.tokenizer, ends), s.rollout)
+        return ModelSampler(model, plan.ends, s.rollout)
     longest = max(split.longest for split in plan.splits.values())
-    return rollout_vllm.VllmSampler(s, plan.source, longest, plan.dtype, ends, world.size)
+    return rollout_vllm.VllmSampler(s, plan.source, longest, plan.dtype, plan.ends, world.size)
 
 
 def _first_line(plan: Plan, model: Any, world: World) -> str:
