@@ -39,10 +39,10 @@ def config_of(settings: TrainConfig, folder: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, revision=settings.revision)
+        return AutoConfig.from_pretrained(folder, revision=settings.revision, trust_remote_code=False)
     except Exception as e:  # of many kinds: no such folder, no network, a damaged file
         raise ConfigError(
-            f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}. Give a folder that holds the model, or a "
+            f"train.model: {settings.model!r} cannot be loaded: {reason(e)}. Give a folder that holds the model, or a "
             "name that the hub can be asked for"
         ) from e
 
@@ -52,9 +52,9 @@ def tokenizer_of(settings: TrainConfig, folder: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, revision=settings.revision)
+        return AutoTokenizer.from_pretrained(folder, revision=settings.revision, trust_remote_code=False)
     except Exception as e:
-        raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {_reason(e)}") from e
+        raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {reason(e)}") from e
 
 
 def check_lengths(config: Any, name: str) -> None:
@@ -83,7 +83,7 @@ def shape_of(config: Any, settings: TrainConfig) -> Shape:
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         if settings.lora:
             lora.add(model, settings.lora)
     n = sum(p.numel() for p in model.parameters())
@@ -157,20 +157,28 @@ def _memory(world: World, settings: TrainConfig) -> float:
 
 
 def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False) -> Any:
-    """The model in float32, adapted (see `policy`), on its device, dropout off. Raises ConfigError when it can't be
-    had or used.
+    """The model in float32, adapted (see `policy`), on its device, dropout off. Its configuration has the number format
+    of its files. Raises ConfigError when it can't be had or used.
 
     `frozen`: it will not be trained.
     """
     from transformers import AutoModelForCausalLM
 
+    stored = _stored_dtype(config_of(settings, folder))
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, revision=settings.revision, dtype=torch.float32, attn_implementation="sdpa"
+            folder,
+            revision=settings.revision,
+            dtype=torch.float32 if stored else "auto",
+            attn_implementation="sdpa",
+            trust_remote_code=False,
+            use_safetensors=True,  # what else there is, is unpickled
         )
     except Exception as e:
-        raise ConfigError(f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}") from e
+        raise ConfigError(f"train.model: {settings.model!r} cannot be loaded: {reason(e)}") from e
     check_lengths(model.config, settings.model or "")
+    model.config.dtype = stored or model.dtype  # that of its files, in which it will be written again
+    model.float()
     if frozen:
         model.requires_grad_(False)
     elif settings.lora:
@@ -179,6 +187,12 @@ def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False)
     policy.adapt(model)
     policy.check(model)
     return model.eval()  # without dropout: it is trained as it is sampled
+
+
+def _stored_dtype(config: Any) -> torch.dtype | None:
+    """What a configuration says that the files are in; None where it says nothing."""
+    named = str(getattr(config, "dtype", None)).removeprefix("torch.")
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}.get(named)
 
 
 def end_tokens(settings: TrainConfig, folder: str, model_config: Any, tokenizer: Any) -> list[int]:
@@ -212,8 +226,9 @@ def _generation_ends(settings: TrainConfig, folder: str) -> int | list[int] | No
     try:
         return json.loads(Path(file).read_bytes()).get("eos_token_id") if file else None
     except (OSError, ValueError, AttributeError) as e:
-        raise ConfigError(f"train.model: {file} cannot be read: {_reason(e)}. Get it again") from e
+        raise ConfigError(f"train.model: {file} cannot be read: {reason(e)}. Get it again") from e
 
 
-def _reason(e: Exception) -> str:
+def reason(e: BaseException) -> str:
+    """What is wrong, in a line."""
     return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
