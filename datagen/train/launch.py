@@ -160,9 +160,9 @@ def _report(plan: Plan, as_json: bool) -> None:
         print_json(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}, indent=None)
     if steps and not learned:
         raise UserError(
-            f"{folder}: nothing was learned: in all {len(steps)} steps, all responses to a prompt had the same reward "
-            f"({_same(steps)}), so the model is as it was before them. Warm it up on gold outputs (--sft-steps), or "
-            "raise train.rollout.n, train.rollout.temperature, train.rollout.max_tokens or train.max_redraws"
+            f"{folder}: nothing was learned: in every step, all responses to a prompt had the same reward "
+            f"({_same(steps)}), so the model is as it was before. Warm it up on gold outputs (--sft-steps), or raise "
+            "train.rollout.n, train.rollout.temperature, train.rollout.max_tokens or train.max_redraws"
         )
 
 

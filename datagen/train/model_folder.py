@@ -84,7 +84,8 @@ def write(
     save_torch_state_dict(whole, folder, shared_tensors_to_discard=list(model.all_tied_weights_keys))
     write_config(folder, model.config, dtype)
     if model.generation_config is not None:
-        model.generation_config.save_pretrained(folder)
+        # Not `save_pretrained`, which refuses sampling settings that a model came with.
+        model.generation_config.to_json_file(folder / "generation_config.json")
     tokenizer.save_pretrained(folder)
 
 

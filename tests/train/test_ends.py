@@ -14,8 +14,9 @@ from datagen.cli import app
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
 from datagen.grounding import tags
-from datagen.train import models, sft, tiny
+from datagen.train import model_folder, models, sft, tiny
 from datagen.train.data import encode
+from datagen.train.parallel import World
 from datagen.train.types import Example
 from tests.train.train_worlds import dataset, row
 
@@ -115,3 +116,13 @@ def test_a_checkpoint_ends_its_turns_by_itself(tmp_path):
     reading = tags.read_response(tokenizer.decode(written, skip_special_tokens=True))
     assert (reading.answers_found, reading.trailing) == (1, "")
     assert json.loads((saved / "generation_config.json").read_text())["eos_token_id"] == ends
+
+
+def test_sampling_settings_that_contradict_each_other_are_written_as_they_came(model):
+    """Transformers loads them with a warning, and refuses to save them."""
+    (model / "generation_config.json").write_text(
+        json.dumps({"do_sample": False, "temperature": 0.6, "eos_token_id": END})
+    )
+    loaded = models.load(str(model), TrainConfig(), World(0, 1, torch.device("cpu")))
+    model_folder.write(model, loaded, ends_of(model)[1], loaded.state_dict(), None, torch.float32)
+    assert json.loads((model / "generation_config.json").read_text())["temperature"] == 0.6

@@ -106,7 +106,7 @@ def test_steps_without_contrast_are_no_success(data, tmp_path):
     """All responses are worth nothing, so that no step changes the model."""
     told = train(data, tmp_path / "out", 2, expect=1, reward={})
     assert (
-        "nothing was learned: in all 2 steps, all responses to a prompt had the same reward (0.00 on average; " in told
+        "nothing was learned: in every step, all responses to a prompt had the same reward (0.00 on average; " in told
     )
     assert "0% of the responses could be read" in told
     assert "--sft-steps" in told
