@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,11 @@ class Log:
     def __exit__(self, failed: object, *rest: object) -> None:
         if self.live:
             self.live.stop()
-        for _, close in self.trackers:
-            close(failed is not None)
-        with shards.writing(str(self.path)):
-            self.file.close()
+        with ExitStack() as closing:  # each of them, whatever the others come to
+            closing.enter_context(shards.writing(str(self.path)))
+            closing.callback(self.file.close)
+            for _, close in self.trackers:
+                closing.callback(close, failed is not None)
 
     def write(self, row: dict[str, Any]) -> None:
         """Add a row, which has a step. Raises UserError where the disk refuses."""

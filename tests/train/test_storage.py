@@ -9,6 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from datagen.cli import app
+from datagen.errors import UserError
+from datagen.train import trackers
 from datagen.train.log import METRICS, Log
 from datagen.train.types import State
 from tests.train.train_worlds import dataset
@@ -77,9 +79,8 @@ def test_a_disk_that_fills_up_while_metrics_are_written(small_disk):
             for _ in range(9):
                 log.write(row)
 
-    with pytest.raises(Exception, match=rf"{METRICS}: no space left.*run the same command again") as raised:
+    with pytest.raises(UserError, match=rf"{METRICS}: no space left.*run the same command again"):
         fill()
-    assert type(raised.value).__name__ == "UserError"
     (small_disk / "filler").unlink()
     again = Log(small_disk, State(step=1), 3)
     again.file.close()
@@ -120,3 +121,20 @@ def test_steps_without_contrast_among_others_are_counted(data, tmp_path):
     rows[0]["optimizer_steps"] = 0
     (out / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert "the model after 2 steps, of which 1 changed it, as" in train(data, out, 2)
+
+
+def test_metrics_for_tensorboard_are_read_back_and_a_full_disk_is_a_sentence(small_disk):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    row = {f"figure {i}": i / 2 for i in range(100)}
+
+    def fill() -> None:
+        with Log(small_disk, None, 99, [trackers.tensorboard(small_disk)]) as log:
+            for step in range(1, 99):
+                log.write({"step": step, **row})
+
+    with pytest.raises(UserError, match=r"no space left.*run the same command again"):
+        fill()
+    found = EventAccumulator(str(small_disk / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in found.Scalars("figure 3")][:3] == [(1, 1.5), (2, 1.5), (3, 1.5)]
