@@ -20,6 +20,7 @@ from datagen.grounding.rewards import chunk_ids
 NEEDED = ("prompt", "extra_info.question", "extra_info.ref_chunks")
 ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is there
 FORMAT = "docs/dataset.md has the columns"
+KINDS = {str: "text", list: "a list of messages", dict: "an object with named fields"}
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def find(path: str) -> dict[str, list[Path]]:
 def rows(files: list[Path]) -> Iterator[Row]:
     """The rows of some files, a row group in memory at a time.
 
-    Raises InputError, naming file and row, for a file that is damaged or lacks a column, and for a row whose evidence
-    is empty.
+    Raises InputError, naming file, row and column, for a file that is damaged or lacks a column, and for a row with a
+    value of another type than its column's, or without evidence or answer.
     """
     for file in files:
         try:
@@ -71,19 +72,49 @@ def rows(files: list[Path]) -> Iterator[Row]:
 
 
 def _row(raw: dict[str, Any], file: Path, number: int) -> Row:
-    where, info = f"{file}, row {number}", raw["extra_info"]
-    answer = raw["reward_model"]["ground_truth"] if "reward_model" in raw else info["answer"]
-    for name, value in (("question", info["question"]), ("the answer", answer)):
-        if not isinstance(value, str):
-            raise InputError(f"{where}: {name} is not text, but {value!r}. {FORMAT}")
-    if not info["ref_chunks"]:
+    where = f"{file}, row {number}"
+    info = _typed(where, "extra_info", raw["extra_info"], dict)
+    question = _typed(where, "extra_info.question", info["question"], str)
+    if "reward_model" in raw:
+        of, column = _typed(where, "reward_model", raw["reward_model"], dict)["ground_truth"], ANSWER[0]
+    else:
+        of, column = info["answer"], ANSWER[1]
+    answer = _typed(where, f"{column}, the answer,", of, str)
+    if not answer.strip():
+        raise InputError(f"{where}: {column}, the answer, is empty: every response would be right, or none. {FORMAT}")
+    qa_id = info.get("qa_id")
+    name = f"{file.stem}/{number}" if qa_id in (None, "") else str(qa_id)
+    return Row(where, name, _messages(where, raw["prompt"]), question, answer, _evidence(where, info["ref_chunks"]))
+
+
+def _evidence(where: str, value: Any) -> tuple[int, ...]:
+    if isinstance(value, list) and not value:
         raise InputError(f"{where}: ref_chunks is empty: there is no evidence to reward")
     try:
-        refs = tuple(chunk_ids(info["ref_chunks"]))
+        refs = tuple(chunk_ids(value))
     except TypeError as e:
-        raise InputError(f"{where}: {e}. {FORMAT}") from e
-    qa_id = info.get("qa_id") or f"{file.stem}/{number}"
-    return Row(where, qa_id, raw["prompt"], info["question"], answer, refs)
+        raise InputError(f"{where}: extra_info.ref_chunks: {e}. {FORMAT}") from e
+    if min(refs) < 0:
+        raise InputError(f"{where}: extra_info.ref_chunks: {min(refs)} is no number of a chunk. {FORMAT}")
+    return refs
+
+
+def _messages(where: str, value: Any) -> list[dict[str, str]]:
+    messages = _typed(where, "prompt", value, list)
+    if not messages:
+        raise InputError(f"{where}: prompt is empty. {FORMAT}")
+    for message in messages:
+        _typed(where, "prompt", message, dict)
+        for part in ("role", "content"):
+            _typed(where, f"prompt[].{part}", message.get(part), str)
+    return messages
+
+
+def _typed(where: str, column: str, value: Any, kind: type) -> Any:
+    """The value. Raises InputError, naming row and column, if it is of another kind."""
+    if not isinstance(value, kind):
+        raise InputError(f"{where}: {column} is not {KINDS[kind]}, but {value!r:.60}. {FORMAT}")
+    return value
 
 
 def _columns(file: Path, parquet: pq.ParquetFile) -> list[str]:

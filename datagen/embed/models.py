@@ -78,7 +78,13 @@ def load(name: str, revision: str | None, device: str, dtype: str) -> SentenceTr
     here = folder(name)
     offline = here is None and not _hub_answers(name, revision)
     try:
-        model = SentenceTransformer(str(here or name), revision=revision, device=device, local_files_only=offline)
+        model = SentenceTransformer(
+            str(here or name),
+            revision=revision,
+            device=device,
+            local_files_only=offline,
+            trust_remote_code=False,
+        )
     except Exception as e:  # of many kinds: a damaged file, a missing package, too little memory
         reason = "it is no folder, the hub does not answer, and no copy from there is on this machine"
         if not offline:

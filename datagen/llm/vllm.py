@@ -242,6 +242,8 @@ class _Model:
 
 def check(where: str, arguments: dict[str, Any]) -> None:
     """Raise MissingExtra without vLLM, EngineError if it does not load, ConfigError for arguments it does not know."""
+    if arguments.get("trust_remote_code"):
+        raise ConfigError(f"{where}: trust_remote_code would run code that comes with a model: that is never done here")
     _installed(where)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -260,6 +262,7 @@ def load(model: str, revision: str | None, arguments: dict[str, Any]) -> Any:
         from vllm.platforms import current_platform  # pyright: ignore[reportMissingImports]
 
         own: dict[str, Any] = {"revision": revision, "tokenizer_revision": revision, "use_tqdm_on_load": False}
+        own["trust_remote_code"] = False
         if current_platform.is_cpu():  # there, a prompt with a seed that is read in pieces ends vLLM 0.32
             own["enable_chunked_prefill"] = False
         return LLM(model, **own | arguments)

@@ -7,10 +7,10 @@ draws the citations of several runs, each the folder of a training run, in one p
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
+from datagen.train import log
 from datagen.train.log import METRICS
 
 WIDTH, HEIGHT = 60, 10
@@ -19,8 +19,11 @@ NAMES = {"recall": "labelled chunks that are cited", "answer": "right answers"}
 
 
 def read(metrics: Path) -> dict[str, list[float]]:
-    """From a metrics.jsonl the values of each step, by what they are; without what it has no values of."""
-    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    """From a metrics.jsonl the values of each step, by what they are; without what it has no values of.
+
+    Raises UserError where a line is damaged.
+    """
+    rows = log.read(metrics)
     found = {told: [row[name] for row in rows if row.get(name) is not None] for name, told in NAMES.items()}
     return {told: values for told, values in found.items() if values}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import nullcontext
@@ -18,10 +17,10 @@ from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import print_json
 from datagen.dataset import read
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, UserError
 from datagen.run import lock
 from datagen.run.resume import Resume
-from datagen.train import checkpoint, curve, parallel, preflight, setup
+from datagen.train import checkpoint, curve, log, parallel, preflight, setup, stored_state
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
@@ -110,8 +109,8 @@ def _folder(dataset: str) -> str:
 
 def _train(plan: Plan, world: World, options: Options) -> int:
     s, last = plan.config.train, checkpoint.latest(plan.folder)
-    stored = checkpoint.read(last) if last else None
-    done = stored and stored["state"].warmed >= s.sft.steps and stored["state"].step >= s.steps
+    stored = stored_state.read(last) if last else None
+    done = stored and stored.state.warmed >= s.sft.steps and stored.state.step >= s.steps
     if not done:
         trainer = setup.trainer(plan, world, last, stored)
         try:
@@ -145,18 +144,32 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
 
 def _report(plan: Plan, as_json: bool) -> None:
     folder, last = plan.folder, checkpoint.latest(plan.folder)
+    rows = log.read(folder / METRICS)
+    steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
+    learned = sum(r.get("optimizer_steps", 1) > 0 for r in steps)
     if not as_json:
         series = curve.read(folder / METRICS)
         if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
-        print(f"{last}: the model after {plan.config.train.steps} steps, as transformers and vLLM load it")
+        few = f", of which {learned} changed it" if learned < len(steps) else ""
+        print(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
         print(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
-        return
-    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
-    steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
-    found = {"steps": plan.config.train.steps, "checkpoint": str(last)}
-    found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}
-    print_json(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}, indent=None)
+    else:
+        found = {"steps": plan.config.train.steps, "learned_steps": learned, "checkpoint": str(last)}
+        found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}
+        print_json(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}, indent=None)
+    if steps and not learned:
+        raise UserError(
+            f"{folder}: nothing was learned: in every step, all responses to a prompt had the same reward "
+            f"({_same(steps)}), so the model is as it was before. Warm it up on gold outputs (--sft-steps), or raise "
+            "train.rollout.n, train.rollout.temperature, train.rollout.max_tokens or train.max_redraws"
+        )
+
+
+def _same(steps: list[dict[str, float]]) -> str:
+    """What the rewards of steps without contrast were like."""
+    reward, form, cut = (sum(r[name] for r in steps) / len(steps) for name in ("reward", "format", "cut"))
+    return f"{reward:.2f} on average; {form:.0%} of the responses could be read, {cut:.0%} were cut at their longest"
 
 
 def _last(rows: list[dict[str, float]]) -> dict[str, float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from datagen import shards
+from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.train.trackers import Tracker
 from datagen.train.types import Group, Split, State
@@ -42,8 +44,8 @@ class Log:
     def __init__(self, folder: Path, state: State | None, steps: int, trackers: Sequence[Tracker] = ()) -> None:
         self.steps, self.seconds = steps, [0.0, 0]  # of the steps of this try, and how many
         self.path = folder / METRICS
-        kept = [line for line in _lines(self.path) if _before(json.loads(line), state)] if state else []
-        shards.write_bytes(str(self.path), "".join(kept).encode())
+        kept = [line for line, row in _lines(self.path) if _before(row, state)] if state else []
+        shards.write_bytes(str(self.path), b"".join(kept))
         self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  # open as long as the run lasts
         self.console = Console(stderr=True, soft_wrap=True, highlight=False)
         self.rows: list[dict[str, Any]] = []
@@ -58,14 +60,17 @@ class Log:
     def __exit__(self, failed: object, *rest: object) -> None:
         if self.live:
             self.live.stop()
-        self.file.close()
-        for _, close in self.trackers:
-            close(failed is not None)
+        with ExitStack() as closing:  # each of them, whatever the others come to
+            closing.enter_context(shards.writing(str(self.path)))
+            closing.callback(self.file.close)
+            for _, close in self.trackers:
+                closing.callback(close, failed is not None)
 
     def write(self, row: dict[str, Any]) -> None:
-        """Add a row, which has a step."""
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
+        """Add a row, which has a step. Raises UserError where the disk refuses."""
+        with shards.writing(str(self.path)):
+            self.file.write(json.dumps(row) + "\n")
+            self.file.flush()
         if "seconds" in row:
             self.seconds = [self.seconds[0] + row["seconds"], self.seconds[1] + 1]
         for take, _ in self.trackers:
@@ -122,11 +127,26 @@ def _value(row: dict[str, Any], name: str) -> Any:
     return next((row[key] for key in (name, f"eval/{name}", f"sft/{name}") if row.get(key) is not None), None)
 
 
-def _lines(path: Path) -> list[str]:
-    """Whole lines: a kill may have cut the last one short."""
-    if not path.exists():
-        return []
-    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl. Raises UserError, naming the line, where one is damaged."""
+    return [row for _, row in _lines(path)]
+
+
+def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """Whole lines, and what is in them: a kill may have cut the last one short."""
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.exists() else [], 1):
+        if line.endswith(b"\n"):
+            try:
+                row = json.loads(line)
+                row["step"]
+            except (ValueError, TypeError, KeyError) as e:
+                raise UserError(
+                    f"{path}, line {number} is damaged: delete this line and run the same command again. It tells of "
+                    "the run and is not needed to go on"
+                ) from e
+            found.append((line, row))
+    return found
 
 
 def write_samples(path: Path, groups: Sequence[Group], split: Split) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from datagen.train.parallel import World
 
 GB = 1e9
 CPU_LIMIT = 1e9  # parameters that are trained on CPUs within a lifetime
+_MARK = "what the assistant says"
+STEADY = ("default", "linear", "llama3", "yarn")  # rotary positions whose angles are the same in texts of any length
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ def config_of(settings: TrainConfig, folder: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, revision=settings.revision)
+        return AutoConfig.from_pretrained(folder, revision=settings.revision, trust_remote_code=False)
     except Exception as e:  # of many kinds: no such folder, no network, a damaged file
         raise ConfigError(
-            f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}. Give a folder that holds the model, or a "
+            f"train.model: {settings.model!r} cannot be loaded: {reason(e)}. Give a folder that holds the model, or a "
             "name that the hub can be asked for"
         ) from e
 
@@ -49,9 +52,30 @@ def tokenizer_of(settings: TrainConfig, folder: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, revision=settings.revision)
+        return AutoTokenizer.from_pretrained(folder, revision=settings.revision, trust_remote_code=False)
     except Exception as e:
-        raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {_reason(e)}") from e
+        raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {reason(e)}") from e
+
+
+def check_lengths(config: Any, name: str) -> None:
+    """Raise ConfigError, naming the setting, for a model that treats texts of other lengths otherwise: the trainer
+    computes one attention over all that comes before a token, and one set of angles for its positions.
+    """
+    kinds = getattr(config, "layer_types", None) or []
+    windows = {key: getattr(config, key, None) for key in ("sliding_window", "attention_chunk_size")}
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    of_layers = [part for part in rope.values() if isinstance(part, dict)]
+    told = [f"layer_types: {kind}" for kind in sorted(set(kinds) - {"full_attention"})]
+    if not kinds and getattr(config, "use_sliding_window", True):
+        told += [f"{key}: {value}" for key, value in windows.items() if value]
+    turned = [part.get("rope_type") or part.get("type") or "default" for part in of_layers or [rope]]
+    told += [f"rotary positions of the type {kind}" for kind in turned if kind not in STEADY]
+    if told:
+        raise ConfigError(
+            f"train.model: {name} has {told[0]}, so that what it computes depends on the length of a text: that can't "
+            "be trained here. Choose a model with full attention in every layer and rotary positions of one of the "
+            f"types {', '.join(STEADY)}"
+        )
 
 
 def shape_of(config: Any, settings: TrainConfig) -> Shape:
@@ -59,7 +83,7 @@ def shape_of(config: Any, settings: TrainConfig) -> Shape:
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         if settings.lora:
             lora.add(model, settings.lora)
     n = sum(p.numel() for p in model.parameters())
@@ -133,22 +157,28 @@ def _memory(world: World, settings: TrainConfig) -> float:
 
 
 def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False) -> Any:
-    """The model in float32, adapted (see `policy`), on its device. Raises ConfigError when it can't be had or used.
+    """The model in float32, adapted (see `policy`), on its device, dropout off. Its configuration has the number format
+    of its files. Raises ConfigError when it can't be had or used.
 
     `frozen`: it will not be trained.
     """
     from transformers import AutoModelForCausalLM
 
+    stored = _stored_dtype(config_of(settings, folder))
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, revision=settings.revision, dtype=torch.float32, attn_implementation="sdpa"
+            folder,
+            revision=settings.revision,
+            dtype=torch.float32 if stored else "auto",
+            attn_implementation="sdpa",
+            trust_remote_code=False,
+            use_safetensors=True,  # what else there is, is unpickled
         )
     except Exception as e:
-        raise ConfigError(f"train.model: {settings.model!r} cannot be loaded: {_reason(e)}") from e
-    if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
-        raise ConfigError(
-            f"train.model: {settings.model} has sliding windows of attention, which can't be trained here"
-        )
+        raise ConfigError(f"train.model: {settings.model!r} cannot be loaded: {reason(e)}") from e
+    check_lengths(model.config, settings.model or "")
+    model.config.dtype = stored or model.dtype  # that of its files, in which it will be written again
+    model.float()
     if frozen:
         model.requires_grad_(False)
     elif settings.lora:
@@ -156,19 +186,49 @@ def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False)
     model.to(world.device)
     policy.adapt(model)
     policy.check(model)
-    return model.train()
+    return model.eval()  # without dropout: it is trained as it is sampled
 
 
-def end_tokens(model_config: Any, tokenizer: Any, folder: str) -> list[int]:
-    """The tokens that end a turn."""
-    from transformers import GenerationConfig
-
-    ends: Any = [tokenizer.eos_token_id, model_config.eos_token_id]
-    if (Path(folder) / "generation_config.json").exists():
-        ends.append(GenerationConfig.from_pretrained(folder).eos_token_id)
-    flat = [token for end in ends for token in (end if isinstance(end, list) else [end])]
-    return sorted({token for token in flat if token is not None})
+def _stored_dtype(config: Any) -> torch.dtype | None:
+    """What a configuration says that the files are in; None where it says nothing."""
+    named = str(getattr(config, "dtype", None)).removeprefix("torch.")
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}.get(named)
 
 
-def _reason(e: Exception) -> str:
+def end_tokens(settings: TrainConfig, folder: str, model_config: Any, tokenizer: Any) -> list[int]:
+    """All tokens that end a turn, by what is declared of the tokenizer, the model, and how to generate by it. The first
+    is the one that the chat template ends the assistant's turns with, if it is one of them.
+
+    Raises ConfigError where none is declared.
+    """
+    declared = [tokenizer.eos_token_id, model_config.eos_token_id, _generation_ends(settings, folder)]
+    flat = [token for ends in declared for token in (ends if isinstance(ends, list) else [ends])]
+    ends = list(dict.fromkeys(token for token in flat if token is not None))
+    if not ends:
+        raise ConfigError(
+            f"train.model: {settings.model} declares no token that ends a turn, so its responses would never end: set "
+            "eos_token in its tokenizer_config.json, or eos_token_id in its generation_config.json"
+        )
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARK)[2]
+    closing = [token for token in tokenizer(after, add_special_tokens=False)["input_ids"] if token in ends]
+    return list(dict.fromkeys([*closing[:1], *ends]))
+
+
+def _generation_ends(settings: TrainConfig, folder: str) -> int | list[int] | None:
+    """What generation_config.json says, in a folder or on the hub; None where there is none."""
+    from transformers.utils.hub import cached_file
+
+    absent: dict[str, Any] = {
+        f"_raise_exceptions_for_{what}": False for what in ("missing_entries", "connection_errors")
+    }
+    file = cached_file(folder, "generation_config.json", revision=settings.revision, **absent)
+    try:
+        return json.loads(Path(file).read_bytes()).get("eos_token_id") if file else None
+    except (OSError, ValueError, AttributeError) as e:
+        raise ConfigError(f"train.model: {file} cannot be read: {reason(e)}. Get it again") from e
+
+
+def reason(e: BaseException) -> str:
+    """What is wrong, in a line."""
     return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")

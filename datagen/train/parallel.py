@@ -11,6 +11,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+LAUNCHER = "LONGRLVR_LAUNCHER"  # names the process that the ranks were started by
 SAVING = 600  # seconds that ranks have for their step and for saving once they are told to end
 
 
@@ -72,12 +75,14 @@ class World:
 def launch(processes: int, arguments: list[str]) -> int:
     """Run this program in so many ranks, as torchrun does, and return the exit code of the first that failed, or 0.
 
-    A Ctrl-C and a polite kill are passed on to the ranks, which end when they have saved.
+    A Ctrl-C and a polite kill are passed on to the ranks, which end when they have saved. If this process is killed in
+    any other way, they end at once.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    os.environ[LAUNCHER] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks say what is wrong
     config = LaunchConfig(
@@ -100,11 +105,27 @@ def launch(processes: int, arguments: list[str]) -> int:
     return 0
 
 
+def end_with_launcher() -> None:
+    """From now on, end this rank as soon as the process that started it is gone: there is nobody else to do so, and it
+    holds a GPU and the run's lock.
+    """
+    launcher = int(os.environ.get(LAUNCHER, os.getppid()))
+    threading.Thread(target=_watch, args=(launcher,), daemon=True).start()
+
+
+def _watch(launcher: int) -> None:
+    while os.getppid() == launcher:  # another one adopts what a process leaves behind
+        time.sleep(0.5)
+    os._exit(1)  # the main thread may wait for a rank that is gone, too
+
+
 @contextmanager
 def process_group(device: str) -> Iterator[World]:
     """This process's place under torchrun, or the only one."""
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_RANK", 0))
+    if "RANK" in os.environ:
+        end_with_launcher()
     on = torch.device(f"cuda:{local}" if device == "cuda" else device)
     if on.type == "cuda":
         torch.cuda.set_device(on)

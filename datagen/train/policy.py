@@ -41,6 +41,10 @@ R = TypeVar("R")
 NAME = "shared_prompt"
 ROOM = 64  # tokens that there is room for at first
 LOGITS = 1 << 26  # logits that stand in memory at once
+WINDOWS = ("window", "chunk")  # in names of configured lengths that tokens, and not positions alone, must exceed
+LENGTHS = ("position", "length", "context", *WINDOWS)
+LONGEST_CHECK = 8192  # tokens of `check`
+UNKNOWN = ("sliding_window", "softcap", "s_aux")  # what a layer may ask of attention, and is not computed here
 
 
 class ResponseCache:
@@ -88,6 +92,8 @@ def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any
     attend: Attend | None = given.pop("attend", None)
     if attend is None:
         return sdpa_attention_forward(module, query, key, value, mask, **given)  # pyright: ignore[reportReturnType]
+    if asked := next((name for name in UNKNOWN if given.get(name) is not None), None):
+        raise ConfigError(f"{type(module).__name__} asks for {asked}: {given[asked]}, which can't be trained here")
     scale = given.get("scaling") or query.shape[-1] ** -0.5
     return attend(module.layer_idx, query, key, value, scale).transpose(1, 2), None
 
@@ -242,15 +248,51 @@ def decode(
 
 @torch.no_grad()
 def check(model: Any) -> None:
-    """Raise ConfigError unless the log-probs here agree with the model's own forward, on a few random tokens."""
-    draw = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.vocab_size, (24,), generator=draw).to(model.device)
-    try:
-        theirs = model(ids[None]).logits[0].float().log_softmax(-1)
-    except ValueError as e:  # such as a cap on the scores
-        raise ConfigError(f"{type(model).__name__} computes its attention in a way that can't be used here: {e}") from e
-    past = prefix(model, ids[:11])
-    ours, _ = responses(model, ids[11:-1], ids[12:], [12], past)
-    off = (ours - theirs[11:-1].gather(-1, ids[12:, None])[:, 0]).abs().max().item()
+    """Raise ConfigError unless the model can be computed here: the angles of its positions are the same in texts of any
+    length, and log-probs agree with those of its own forward, twice, on random tokens, more than twice as many as any
+    window that the configuration names.
+    """
+    name, draw = type(model).__name__, torch.Generator().manual_seed(0)
+    if not _steady_angles(model):
+        raise ConfigError(
+            f"{name}: the angles of its positions depend on how long a text is, which can't be trained here"
+        )
+    n = min(24 + 2 * _largest(model.config, WINDOWS), LONGEST_CHECK)
+    ids = torch.randint(model.config.vocab_size, (n,), generator=draw).to(model.device)
+    offs = []
+    for _ in range(2):
+        try:
+            theirs = model(ids[None]).logits[0, n - 13 : -1].float().log_softmax(-1)
+        except ValueError as e:  # such as a cap on the scores
+            raise ConfigError(f"{name} computes its attention in a way that can't be used here: {e}") from e
+        ours, _ = responses(model, ids[n - 13 : -1], ids[n - 12 :], [12], prefix(model, ids[: n - 13]))
+        offs.append(ours - theirs.gather(-1, ids[n - 12 :, None])[:, 0])
+    off = max(x.abs().max().item() for x in offs)
     if not off < (0.2 if model.dtype in (torch.float16, torch.bfloat16) else 1e-3):
-        raise ConfigError(f"{type(model).__name__} gives other log-probs here than by its own code (by {off:.3g})")
+        raise ConfigError(f"{name} gives other log-probs here than by its own code, or the second time (by {off:.3g})")
+
+
+def _steady_angles(model: Any) -> bool:
+    """Whether the first positions turn by the same angles alone, beside one beyond all configured lengths, again."""
+    first = torch.arange(8, device=model.device)[None]
+    far = first.new_tensor([[2 * _largest(model.config, LENGTHS) + 1]])
+    rotary, like = model.model.rotary_emb, model.model.embed_tokens.weight[:1]
+    alone, beside, again = (rotary(like, at) for at in (first, torch.cat([first, far], 1), first))
+    return all(
+        torch.allclose(a, b[:, :8]) and torch.allclose(a, c) for a, b, c in zip(alone, beside, again, strict=True)
+    )
+
+
+def _largest(config: Any, named: Sequence[str]) -> int:
+    """The largest whole number in a configuration, however deep, whose name has one of these words in it."""
+    found = [0]
+
+    def look(values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                look(value)
+            elif isinstance(value, int) and any(word in name for word in named):
+                found.append(value)
+
+    look(config.to_dict())
+    return max(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from datagen.errors import ConfigError, UserError
 from datagen.run import identity
 from datagen.run import resume as resuming
 from datagen.run.resume import Resume
-from datagen.train import checkpoint, data, models, rollout_vllm, tiny, trackers
+from datagen.train import checkpoint, data, model_folder, models, rollout_vllm, tiny, trackers
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.scoring import Scorer
@@ -37,6 +36,7 @@ class Plan:
     dtype: torch.dtype
     model_config: Any
     tokenizer: Any
+    ends: list[int]  # the tokens that end a turn; the first is that of gold outputs
     splits: dict[str, Split]
 
 
@@ -48,7 +48,9 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     s = config.train
     source = source or (str(folder / "model") if s.model == TINY else s.model or "")
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
+    models.check_lengths(model_config, s.model or "")
     data.check_tokenizer(tokenizer, s.model or "")
+    ends = models.end_tokens(s, source, model_config, tokenizer)
     room = getattr(model_config, "max_position_embeddings", None) or s.max_prompt_tokens + s.rollout.max_tokens
     limit = min(s.max_prompt_tokens, room - s.rollout.max_tokens)
     if limit < 1:
@@ -58,7 +60,7 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
-    return Plan(config, folder, source, dtype, model_config, tokenizer, splits)
+    return Plan(config, folder, source, dtype, model_config, tokenizer, ends, splits)
 
 
 def check(config: Config, folder: Path, files: dict[str, list[Path]], world: World, resume: Resume) -> Plan:
@@ -68,11 +70,21 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
     Raises UserError of the kind of what is wrong: ConfigError, InputError, EngineError, MissingExtra, or StaleStage
     where the folder was trained under other settings.
     """
-    s, building = config.train, folder / ".model"
-    build = s.model == TINY and (resume == "never" or not (folder / "model" / "config.json").exists())
-    if build:
-        _build_tiny(building, config, files)
-    planned = plan(config, folder, files, world, str(building) if build else None)
+    if config.train.model != TINY or (resume != "never" and (folder / "model" / "config.json").exists()):
+        return _checked(config, folder, files, world, resume)
+    with model_folder.replacing(folder / "model") as building:
+        with model_folder.written(building):
+            _build_tiny(building, config, files)
+        planned = _checked(config, folder, files, world, resume, building)
+    return replace(planned, source=str(folder / "model"))
+
+
+def _checked(
+    config: Config, folder: Path, files: dict[str, list[Path]], world: World, resume: Resume, built: Path | None = None
+) -> Plan:
+    """As `check`, where the tiny model is not there yet and has been `built`, beside its place."""
+    s = config.train
+    planned = plan(config, folder, files, world, str(built) if built else None)
     if s.rollout.sampler == "vllm":
         rollout_vllm.check(s)
     shape = models.shape_of(planned.model_config, s)
@@ -85,15 +97,12 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
     if resume == "never":
         for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, "stage.json", trackers.RUN):
             shards.remove(str(folder / old))
-    if build:
-        shards.replace_folder(str(building), str(folder / "model"))
     identity.save(str(folder), now)
-    return replace(planned, source=str(folder / "model")) if build else planned
+    return planned
 
 
 def _build_tiny(folder: Path, config: Config, files: dict[str, list[Path]]) -> None:
     texts = [message["content"] for row in read.rows(files["train"]) for message in row.messages]
-    shutil.rmtree(folder, ignore_errors=True)
     tiny.build(folder, texts, seed=config.seed)
 
 

@@ -10,7 +10,7 @@ Source: decoding after a shared prefix, as Hydragen (arXiv 2402.05099); draws by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +23,6 @@ from datagen.train import parallel, policy
 from datagen.train.policy import ResponseCache
 from datagen.train.types import Response, Seed
 
-CLOSING = "</answer>"  # nothing of a response that comes after this is read
-TAIL = 24  # last tokens that are looked through for it
-
 
 @dataclass
 class _Row:
@@ -35,26 +32,12 @@ class _Row:
     finished: bool = False
 
 
-class Stop:
-    """Which tokens may end a response: those that end a turn, and those with the last character of `CLOSING`."""
-
-    def __init__(self, tokenizer: Any, ends: Sequence[int]) -> None:
-        self.tokenizer, self.ends = tokenizer, set(ends)
-        texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
-        self.closers = {i for i, text in enumerate(texts) if CLOSING[-1] in text}
-
-    def reached(self, tokens: list[int]) -> bool:
-        """Whether the last of these tokens ends the response."""
-        if tokens[-1] in self.ends:
-            return True
-        return tokens[-1] in self.closers and CLOSING in self.tokenizer.decode(tokens[-TAIL:])
-
-
 class ModelSampler:
     """The model as its own sampler (see `types.Sampler`)."""
 
-    def __init__(self, model: Any, stop: Stop, settings: RolloutConfig) -> None:
-        self.model, self.stop, self.settings = model, stop, settings
+    def __init__(self, model: Any, ends: Collection[int], settings: RolloutConfig) -> None:
+        """`ends`: the tokens that end a turn."""
+        self.model, self.ends, self.settings = model, frozenset(ends), settings
 
     def update_weights(self, model: Any) -> None:
         """The sampler is the model: there is nothing to hand over."""
@@ -67,7 +50,7 @@ class ModelSampler:
         with parallel.unshard(self.model):
             for at in range(0, len(prompts), size):
                 of = slice(at, at + size)
-                made = sample(self.model, prompts[of], seeds[of], self.stop, temperature, self.settings.max_tokens)
+                made = sample(self.model, prompts[of], seeds[of], self.ends, temperature, self.settings.max_tokens)
                 yield list(enumerate(made, at))
 
     def close(self) -> None:
@@ -79,11 +62,13 @@ def sample(
     model: Any,
     prompts: Sequence[Tensor],
     seeds: Sequence[Sequence[Seed]],
-    stop: Stop,
+    ends: Collection[int],
     temperature: float,
     max_tokens: int,
 ) -> list[list[Response]]:
-    """As many responses to each prompt (P,) as it has seeds. A temperature of 0 takes the likeliest token."""
+    """As many responses to each prompt (P,) as it has seeds, each up to one of the tokens in `ends`. A temperature of 0
+    takes the likeliest token.
+    """
     groups = [[_Row(np.random.Generator(np.random.Philox(np.random.SeedSequence(s)))) for s in of] for of in seeds]
     pasts = [policy.prefix(model, prompt[:-1]) for prompt in prompts]
     rows = [row for group in groups for row in group]
@@ -101,7 +86,7 @@ def sample(
             row = rows[i]
             row.tokens.append(token)
             row.logprobs.append(logprob)
-            row.finished = stop.reached(row.tokens)
+            row.finished = token in ends
             if not row.finished and len(row.tokens) < max_tokens:
                 stay.append(at)
         if len(stay) < len(live):

@@ -21,7 +21,6 @@ from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import vllm
 from datagen.train import lora, parallel
-from datagen.train.rollout import CLOSING
 from datagen.train.types import Response, Seed
 
 WHERE = "train.rollout.vllm"
@@ -102,8 +101,6 @@ class VllmSampler:
                 temperature=temperature,
                 seed=int(np.random.SeedSequence(of_prompt[0]).generate_state(1, np.uint64)[0] >> 1),
                 max_tokens=self.settings.rollout.max_tokens,
-                stop=[CLOSING],
-                include_stop_str_in_output=True,
                 stop_token_ids=self.ends,
                 skip_special_tokens=False,
                 logprobs=0,  # of the sampled token alone

@@ -8,27 +8,30 @@ from typing import Any
 import torch
 
 from datagen.config.model import engine_of
-from datagen.config.train import OptimizerConfig
+from datagen.config.train import OptimizerConfig, TrainConfig
+from datagen.errors import ConfigError, UserError
 from datagen.train import checkpoint, models, parallel, rollout_vllm, trackers
 from datagen.train.collect import Collector
 from datagen.train.log import Log
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
-from datagen.train.rollout import ModelSampler, Stop
+from datagen.train.rollout import ModelSampler
 from datagen.train.scoring import Scorer
+from datagen.train.stored_state import Stored
 from datagen.train.trainer import Trainer
 from datagen.train.types import Sampler, State
 
 
-def trainer(plan: Plan, world: World, last: Path | None, stored: dict[str, Any] | None) -> Trainer:
+def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) -> Trainer:
     """The trainer as it was at its last checkpoint (`stored` is what that holds), or before any step.
 
     Raises ConfigError where the model can't be trained, and EngineError where the sampler or the verifier won't start.
     """
     s = plan.config.train
-    model = models.load(str(last) if last and not s.lora else plan.source, s, world)
-    if stored and s.lora:
-        model.load_state_dict(stored["lora"], strict=False)
+    model = _own(last, s, world) if last and not s.lora else models.load(plan.source, s, world)
+    model.generation_config.eos_token_id = plan.ends  # so that whatever loads a checkpoint ends where training does
+    if stored:
+        model.load_state_dict(stored.weights, strict=False)
     parallel.shard(model, world, plan.dtype)
     optimizer = adamw(model, s.optimizer)
     state = checkpoint.load(stored, model, optimizer) if stored else State()
@@ -47,6 +50,7 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: dict[str, Any] 
         reference=None,
         optimizer=optimizer,
         tokenizer=plan.tokenizer,
+        end=plan.ends[0],
         collector=Collector(_sampler(plan, model, world), scorer, plan.tokenizer, world),
         splits=plan.splits,
         world=world,
@@ -68,18 +72,30 @@ def reference(trainer: Trainer, plan: Plan, fresh: bool) -> Any:
     s, folder = trainer.settings, trainer.folder / "reference"
     if s.sft.steps and fresh:
         checkpoint.save_model(folder, trainer.model, trainer.tokenizer, trainer.world, s)
-    model = models.load(str(folder) if s.sft.steps else plan.source, s, trainer.world, frozen=True)
+    if s.sft.steps:
+        model = _own(folder, s, trainer.world, frozen=True)
+    else:
+        model = models.load(plan.source, s, trainer.world, frozen=True)
     parallel.shard(model, trainer.world, plan.dtype)
     return model
 
 
+def _own(folder: Path, settings: TrainConfig, world: World, frozen: bool = False) -> Any:
+    """A model that the trainer wrote. Raises UserError where it can't be loaded any more."""
+    try:
+        return models.load(str(folder), settings, world, frozen)
+    except ConfigError as e:
+        reason = models.reason(e.__cause__ or e)
+        before = "to go on from the one before, or" if folder.parent.name == checkpoint.FOLDER else "and"
+        raise UserError(f"{folder} cannot be loaded ({reason}): remove it {before} start over (--resume never)") from e
+
+
 def _sampler(plan: Plan, model: Any, world: World) -> Sampler:
     s = plan.config.train
-    ends = models.end_tokens(plan.model_config, plan.tokenizer, plan.source)
     if s.rollout.sampler == "own":
-        return ModelSampler(model, Stop(plan.tokenizer, ends), s.rollout)
+        return ModelSampler(model, plan.ends, s.rollout)
     longest = max(split.longest for split in plan.splits.values())
-    return rollout_vllm.VllmSampler(s, plan.source, longest, plan.dtype, ends, world.size)
+    return rollout_vllm.VllmSampler(s, plan.source, longest, plan.dtype, plan.ends, world.size)
 
 
 def _first_line(plan: Plan, model: Any, world: World) -> str:

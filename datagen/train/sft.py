@@ -20,10 +20,12 @@ from datagen.train.parallel import World
 from datagen.train.types import Example
 
 
-def gold(example: Example, tokenizer: Any) -> list[int]:
-    """What the model should have written: the evidence and the answer in their tags, without any reasoning."""
+def gold(example: Example, tokenizer: Any, end: int) -> list[int]:
+    """What the model should have written: the evidence and the answer in their tags, without any reasoning, and the
+    token that ends its turn.
+    """
     text = tags.render_response(example.ref_chunks, example.answer)
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return [*tokenizer(text, add_special_tokens=False)["input_ids"], end]
 
 
 def step(

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from datagen.train import model_folder
+
 END, PAD = "<|im_end|>", "<|endoftext|>"
 SPECIAL = [PAD, "<|im_start|>", END]
 TEMPLATE = (
@@ -54,6 +56,7 @@ def build(
         torch.manual_seed(seed)
         model = Qwen2ForCausalLM(config)
     model.save_pretrained(folder)
+    model_folder.write_config(folder, config, torch.float32)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -25,18 +27,34 @@ def asked_for(settings: TrainConfig, folder: Path) -> list[Tracker]:
 
 
 def tensorboard(folder: Path) -> Tracker:
-    """A tracker that writes to `folder`/tensorboard. Raises MissingExtra."""
+    """A tracker that writes to `folder`/tensorboard, a row at a time. Raises MissingExtra, and UserError where the disk
+    refuses. (The writer of torch writes from a thread of its own, in which that would be a traceback.)
+    """
     require("train.tensorboard", "train", "tensorboard")
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+    from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
-    writer = SummaryWriter(str(folder / "tensorboard"))
+    path = folder / "tensorboard" / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+    with shards.writing(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = RecordWriter(open(path, "wb"))  # noqa: SIM115  # open as long as the run lasts
+
+    def add(**of: Any) -> None:
+        with shards.writing(str(path)):
+            file.write(Event(wall_time=time.time(), **of).SerializeToString())
+            file.flush()
 
     def write(row: Row) -> None:
-        for name, value in row.items():
-            if name != "step":
-                writer.add_scalar(name, value, int(row["step"]))
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "step"]
+        add(step=int(row["step"]), summary=Summary(value=values))
 
-    return write, lambda failed: writer.close()
+    def close(failed: bool) -> None:
+        with shards.writing(str(path)):
+            file.close()
+
+    add(file_version="brain.Event:2")
+    return write, close
 
 
 def wandb(settings: TrainConfig, folder: Path) -> Tracker:

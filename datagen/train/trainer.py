@@ -44,6 +44,7 @@ class Trainer:
     reference: Any  # for the KL term, or None
     optimizer: torch.optim.Optimizer
     tokenizer: Any
+    end: int  # the token that gold outputs end with
     collector: Collector
     splits: dict[str, Split]
     world: World
@@ -118,7 +119,7 @@ class Trainer:
         first = (step - 1) * s.sft.batch
         numbers = range(first, first + s.sft.batch)
         chosen = [collect.drawn(i, len(split), self.seed + SFT_STREAM) for i in numbers]
-        outputs = [sft.gold(split.examples[i], self.tokenizer) for i in chosen]
+        outputs = [sft.gold(split.examples[i], self.tokenizer, self.end) for i in chosen]
         return sft.step(self.model, self.optimizer, split.prompts(chosen, self.world.device), outputs, s, self.world)
 
     def _rollouts(self) -> None:

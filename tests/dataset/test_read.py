@@ -62,6 +62,23 @@ def test_no_dataset_is_an_error(tmp_path):
         (changed(ref_chunks=["0"]), "row 1.*'0'"),
         (changed(ref_chunks=pa.scalar([], pa.list_(pa.int32())).as_py()), "row 1.*ref_chunks is empty"),
         (PUBLISHED | {"reward_model": {"ground_truth": 5}}, "row 1.*the answer.*5"),
+        (
+            PUBLISHED | {"reward_model": {"ground_truth": None}},
+            r"row 1: reward_model\.ground_truth.* is not text, but None",
+        ),
+        (PUBLISHED | {"reward_model": {"ground_truth": " "}}, r"row 1: reward_model\.ground_truth.* is empty"),
+        (changed(ref_chunks=[0.0]), r"row 1: extra_info\.ref_chunks.*0\.0"),
+        (changed(ref_chunks=[True]), r"row 1: extra_info\.ref_chunks.*True"),
+        (changed(ref_chunks=[None, 1]), r"row 1: extra_info\.ref_chunks.*None"),
+        (changed(ref_chunks=[-1]), r"row 1: extra_info\.ref_chunks: -1"),
+        (changed(ref_chunks="0"), r"row 1: extra_info\.ref_chunks.*'0'"),
+        (changed(ref_chunks=0), r"row 1: extra_info\.ref_chunks.*got 0"),
+        (changed(question=7), r"row 1: extra_info\.question is not text, but 7"),
+        (changed(question=b"raw"), r"row 1: extra_info\.question is not text, but b'raw'"),
+        (PUBLISHED | {"prompt": "What tree?"}, "row 1: prompt is not a list of messages, but 'What tree"),
+        (PUBLISHED | {"prompt": [{"role": "user", "content": None}]}, r"row 1: prompt\[\]\.content is not text"),
+        (PUBLISHED | {"prompt": [{"content": "What tree?"}]}, r"row 1: prompt\[\]\.role is not text, but None"),
+        (PUBLISHED | {"prompt": ["What tree?"]}, "row 1: prompt is not an object"),
         ({name: value for name, value in PUBLISHED.items() if name != "reward_model"}, "reward_model"),
     ],
 )
@@ -75,3 +92,17 @@ def test_a_damaged_file_is_an_error(tmp_path):
     (tmp_path / "train.parquet").write_bytes(b"half")
     with pytest.raises(InputError, match=r"train\.parquet"):
         list(read.rows([tmp_path / "train.parquet"]))
+
+
+@pytest.mark.parametrize("column", ["extra_info", "reward_model", "prompt", "ref_chunks"])
+def test_a_row_with_nothing_in_a_column_is_named(column, tmp_path):
+    """The other rows have all of it, so that the file's schema is right."""
+    empty = changed(ref_chunks=None) if column == "ref_chunks" else PUBLISHED | {column: None}
+    write(tmp_path / "train.parquet", PUBLISHED, empty)
+    with pytest.raises(InputError, match=rf"train\.parquet, row 2: .*{column}.*None"):
+        list(read.rows([tmp_path / "train.parquet"]))
+
+
+def test_a_name_may_be_a_number(tmp_path):
+    write(tmp_path / "train.parquet", changed(qa_id=0), changed(qa_id=12))
+    assert [row.qa_id for row in read.rows([tmp_path / "train.parquet"])] == ["0", "12"]

@@ -18,11 +18,6 @@ if importlib.util.find_spec("vllm") is None:
 pytestmark = pytest.mark.vllm
 
 
-class Never:
-    def reached(self, tokens: list[int]) -> bool:
-        return False
-
-
 def test_vllm_says_the_same(tmp_path, monkeypatch):
     for name, value in tiny_model.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -38,8 +33,7 @@ def test_vllm_says_the_same(tmp_path, monkeypatch):
     checkpoint.save_model(tmp_path / "saved", model, tokenizer, world, settings)
 
     prompt = torch.arange(20, 60)
-    stop: Any = Never()
-    [[ours]] = rollout.sample(model, [prompt], [[(0,)]], stop, 0.0, 24)
+    [[ours]] = rollout.sample(model, [prompt], [[(0,)]], (), 0.0, 24)
     llm = LLM(str(tmp_path / "saved"), dtype="float32", enforce_eager=True, max_model_len=256)
     sampling = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True)
     [theirs] = llm.generate([{"prompt_token_ids": prompt.tolist()}], sampling)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from tests.train.train_worlds import dataset
@@ -172,6 +174,23 @@ def test_an_interrupted_run_saves_and_goes_on(after, ranks, whole, data, tmp_pat
     if ranks == 1:
         train(data, settings, tmp_path)
         same(tmp_path, whole)
+
+
+@pytest.mark.slow
+def test_ranks_end_with_the_process_that_started_them(data, tmp_path):
+    """Killed in the way that can't be passed on: the ranks let go of the run, which goes on from its checkpoint."""
+    settings = config(tmp_path, steps=100_000)
+    process = start(data, settings, tmp_path, "--processes", "2")
+    try:
+        while process.poll() is None and not any("reward" in row for row in rows(tmp_path)):
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=60)  # returns when the ranks, too, have closed what they write to
+        with FileLock(tmp_path / ".lock", timeout=0):
+            assert (tmp_path / "checkpoints").exists()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_lora_resumes_and_merges(data, tmp_path):

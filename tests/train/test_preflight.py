@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from transformers import LlamaConfig, Qwen2Config
+from transformers import LlamaConfig, MistralConfig, Qwen2Config
 from typer.testing import CliRunner
 
 from datagen.cli import app
@@ -192,3 +192,13 @@ def test_a_setting_of_0_1_0_counts_under_its_new_name(data, model, tmp_path):
     refused(*given, code=0)
     told = refused(*given[:-4], "-c", config(tmp_path, loss={"kl_coef": 0.2}, steps=0, **SMALL), "--device", "cpu")
     assert "loss.kl_coef: 0.1 there, 0.2 now" in told
+
+
+def test_a_model_with_a_sliding_window_is_refused_before_anything_is_written(data, model, tmp_path):
+    shape = json.loads((model / "config.json").read_text())
+    sizes = {name: shape[name] for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")}
+    MistralConfig(**sizes, sliding_window=64, max_position_embeddings=512).save_pretrained(model)
+    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL))
+    assert "sliding_window: 64" in told
+    assert "Choose a model with full attention" in told
+    assert not (tmp_path / "out" / "stage.json").exists()

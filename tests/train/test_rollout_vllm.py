@@ -100,18 +100,17 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
 
 
 def test_responses_end_where_the_trainers_own_do(tmp_path):
-    """At the token that closes the answer or ends a turn, which belongs to them; else they are cut."""
+    """At a token that ends a turn, which belongs to them; else they are cut."""
     settings = TrainConfig.model_validate(HOW)
     source = built(tmp_path / "model", True)
-    tokenizer = models.tokenizer_of(settings, source)
-    closing = tokenizer.convert_tokens_to_ids("\n</answer>")
-    sampler = rollout_vllm.VllmSampler(settings, source, 65, torch.float32, [END], 1)
+    also = 7
+    sampler = rollout_vllm.VllmSampler(settings, source, 65, torch.float32, [END, also], 1)
     responses = [r for run in range(20) for group in sampled(sampler, run, 2.0) for r in group]
     sampler.close()
     lasts = {r.tokens[-1] for r in responses if r.finished}
-    assert lasts == {closing, END}
+    assert lasts == {also, END}
     for r in responses:
-        assert not {closing, END} & set(r.tokens[:-1])
+        assert not {also, END} & set(r.tokens[:-1])
         assert len(r.tokens) == len(r.logprobs)
         assert r.finished or len(r.tokens) == 24
 

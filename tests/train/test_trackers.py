@@ -18,7 +18,8 @@ SETTINGS = {
     "batch": 2,
     "mini_batch": 2,
     "max_redraws": 0,
-    "rollout": {"n": 2, "max_tokens": 8},
+    "rollout": {"n": 8, "max_tokens": 40},
+    "reward": {"overlong_buffer": 39},  # rewards differ by length, if by nothing else
     "wandb": "trees",
     "sft": {"steps": 1, "batch": 2},
 }
