@@ -79,6 +79,7 @@ class EndpointState:
     lacks: set[str] = field(default_factory=set)  # what of the API it does not take, as it turned out
     proven: set[str] = field(default_factory=set)  # what it does take
     retired: str = ""  # why nothing is sent there any more
+    unusable: int = 0  # replies of no use in a row, while there is another endpoint
 
     @classmethod
     def to(cls, endpoint: EndpointConfig, model: str) -> EndpointState:
@@ -94,7 +95,7 @@ class EndpointState:
     @property
     def works(self) -> bool:
         """Whether requests are sent there as usual."""
-        return self.breaker.state == CLOSED and not self.retired
+        return self.breaker.state == CLOSED and not self.retired and self.unusable < TRIPS_AT
 
     @property
     def rate(self) -> float:
@@ -116,13 +117,23 @@ class EndpointState:
         else:
             self.latency, self.deviation = seconds, seconds / 2
 
+    def judged(self, usable: bool, now: float, alone: bool = False) -> None:
+        """Note whether a reply was of use. After enough in a row that were not, one at a time is asked for, after a
+        while that doubles; not where there is no other endpoint (`alone`).
+        """
+        self.unusable = 0 if usable or alone else self.unusable + 1
+        if self.unusable >= TRIPS_AT:
+            cool_down = COOL_DOWN * 2 ** min(self.unusable - TRIPS_AT, 5)
+            self.pause = max(self.pause, now + min(cool_down, LONGEST_COOL_DOWN))
+
     def load(self) -> float:
         """Requests in flight and waiting, as a multiple of those it may have in flight."""
         return (self.in_flight + len(self.queue)) / self.concurrency.limit
 
     def wait(self, now: float) -> float | None:
         """Seconds until it can take a request; None: not before something else happens."""
-        if self.retired or self.in_flight >= int(self.concurrency.limit):
+        most = 1 if self.unusable >= TRIPS_AT else int(self.concurrency.limit)
+        if self.retired or self.in_flight >= most:
             return None
         tried = self.breaker.wait(now)
         if tried is None:
