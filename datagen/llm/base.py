@@ -101,7 +101,10 @@ class Backend(Protocol):
         ...
 
     def report(self, completion: Completion, problem: str = "") -> None:
-        """As `LLM.report`."""
+        """As `LLM.report`, of a reply that this backend gave. Raises UserError when going on makes no sense."""
+
+    def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        """As `LLM.disown`, of replies that this backend gave. Raises UserError when going on makes no sense."""
 
     def expect(self, n: int) -> None:
         """Told, as conversations are begun: how many more are still to come, besides those that ask already."""

@@ -63,12 +63,16 @@ class ChatBackend(Backend):
         return completion
 
     def report(self, completion: Completion, problem: str = "") -> None:
-        """Count a reply that could not be read as a failed request, and against its server."""
+        """Count a reply that could not be read against its server. Raises EngineError when none can be any more."""
         for endpoint in self.pool.endpoints:
             if endpoint.name == completion.endpoint:
-                self.pool.judge(endpoint, usable=not problem)
-        if problem and "" in self.recent:
-            self.recent.remove("")  # the reply's own
+                self.pool.judge(endpoint, problem)
+
+    def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        """Count replies that led to nothing as failed requests. Raises EngineError when most of the last failed."""
+        for _ in completions:
+            if "" in self.recent:
+                self.recent.remove("")  # the reply's own
             self._count(problem, "")
 
     def expect(self, n: int) -> None:

@@ -173,25 +173,25 @@ class _Open(LLM):
     journal: Journal
     conversations: list[Conversation[Any]] = field(default_factory=list)
     left: int = 0  # conversations that have not ended
-    unread: set[str] = field(default_factory=set)  # keys of new replies: nobody has said yet whether they can be read
+    new: set[str] = field(default_factory=set)  # keys of requests that were sent by this run
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
         known = self.journal.answers.get(request.key)
         if known is None:
-            self.unread.add(request.key)
+            self.new.add(request.key)
             return await self.run.ask(request, self.journal, stream)
         if stream and known.text:
             stream(known.text)
         return known
 
     def report(self, completion: Completion, problem: str = "") -> None:
-        if completion.key in self.unread:
-            self.unread.discard(completion.key)
+        if completion.key in self.new:
             self.run.backend.report(completion, problem)
 
     async def disown(self, completions: Sequence[Completion], problem: str) -> None:
         for completion in completions:
             await self.run.disk.append(self.journal, Completion(completion.key, error=problem, check=completion.check))
+        self.run.backend.disown([completion for completion in completions if completion.key in self.new], problem)
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Unusable(ValueError):
     finish, or one that is empty. `reason` is one of a few; `completion` has what it took, where the server says so.
     """
 
-    def __init__(self, reason: str, detail: str, completion: Completion | None = None) -> None:
+    def __init__(self, detail: str, reason: str = GARBLED, completion: Completion | None = None) -> None:
         super().__init__(detail)
         self.reason, self.completion = reason, completion
 
@@ -109,7 +109,7 @@ def _lacking(words: str) -> str:
 def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1, seconds: float = 0.0) -> Completion:
     """The first choice of a chat completion. Raises Unusable when the body is no reply of the model."""
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
-        raise Unusable(GARBLED, f"the reply is no chat completion: {clipped(str(body))}")
+        raise Unusable(f"the reply is no chat completion: {clipped(str(body))}")
     choice = _dict(body["choices"][0]) if body["choices"] else {}
     message, finish = _dict(choice.get("message")), _text(choice.get("finish_reason")) or ""
     text, refusal = _text(message.get("content")), _text(message.get("refusal")) or ""
@@ -129,7 +129,8 @@ def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1,
         **took,
     )
     if problem := _problem(found, finish, message):
-        raise Unusable(*problem, found)
+        reason, detail = problem
+        raise Unusable(detail, reason, found)
     return found
 
 

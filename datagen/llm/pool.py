@@ -25,7 +25,7 @@ from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
 from datagen.llm.endpoint import client_arguments, key_cleaner
 from datagen.llm.http import httpx
-from datagen.llm.http_errors import FOR_GOOD, GARBLED, TOO_MANY, UNUSABLE, Failure
+from datagen.llm.http_errors import FOR_GOOD, GARBLED, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
 
 T = TypeVar("T")
 MOST_BYTES = 64 << 20  # of a reply: far more than any reply or batch of vectors has
@@ -33,6 +33,7 @@ LONG = 20.0  # seconds of waiting that a person is told of
 PATIENCE_AT_FIRST = 30.0  # seconds, with endpoints that never answered: more likely a wrong address than a restart
 REFUSALS_PER_ATTEMPT = 8  # "too many requests" says nothing against the request
 CHARS_PER_TOKEN = 4  # an estimate for the tokens-per-minute limit until the reply tells
+USELESS = 20  # replies of no use, in a row, after which there is no point in going on
 UNUSABLE_COUNTS = 2.0  # attempts: the next reply to the same prompt is likely no better
 UNREACHABLE, TIMED_OUT = "connection failed", "timed out"
 SHORT = 2.0  # seconds that a request waits where a server asks for it; for longer ones the server's place is closed
@@ -230,7 +231,8 @@ class Pool:
         failure, now = failed.failure, time.monotonic()
         if self._retires(endpoint, failure):
             endpoint.retired = failure.detail
-            if not endpoint.breaker.ever or all(other.retired for other in self._beside(endpoint)):
+            hopeless = failure.reason != NO_QUOTA and not endpoint.breaker.ever  # a key, a model or an address is wrong
+            if hopeless or all(other.retired for other in self._beside(endpoint)):
                 raise EngineError(self.clean(f"{endpoint.name} refuses every request: {failure.detail}")) from None
             failed.failure = replace(failure, retryable=True, about_endpoint=False)  # elsewhere
         elif failure.reason == TOO_MANY:
@@ -243,9 +245,10 @@ class Pool:
         elif failure.reason in UNUSABLE:
             failed.counts = UNUSABLE_COUNTS
             endpoint.breaker.succeeded()
-            self.judge(endpoint, usable=False)
+            endpoint.empty += 1
+            self._judge(endpoint, f"{failure.reason}: {self.clean(failure.detail)}")
         elif failure.about_endpoint and endpoint.breaker.ever:  # it had answered: a key that expired, a model that went
-            failed.failure = replace(failure, retryable=True)
+            failed.failure, failed.counts = replace(failure, retryable=True), UNUSABLE_COUNTS
             endpoint.breaker.failed(now)
         elif failure.retryable and not failure.lacks:
             if failure.reason == TIMED_OUT or failed.wait is not None:
@@ -263,10 +266,24 @@ class Pool:
         """Whether nothing is to be sent there any more."""
         return failure.about_endpoint and (failure.reason in FOR_GOOD or not endpoint.breaker.ever)
 
-    def judge(self, endpoint: EndpointState, usable: bool) -> None:
-        """A reply could be read, or not: one server that gives nothing of use is left alone while there is another."""
-        others = [other for other in self._beside(endpoint) if other is not endpoint and other.works]
-        endpoint.judged(usable, time.monotonic(), alone=not others)
+    def judge(self, endpoint: EndpointState, problem: str = "") -> None:
+        """A reply could be read, or had a problem: a server that gives nothing of use is left alone while others do.
+
+        Raises EngineError when no server of the model gives anything of use any more.
+        """
+        endpoint.unread = endpoint.unread + 1 if problem else 0
+        self._judge(endpoint, problem)
+
+    def _judge(self, endpoint: EndpointState, problem: str) -> None:
+        beside = self._beside(endpoint)
+        endpoint.judged(time.monotonic(), not any(other.works for other in beside if other is not endpoint))
+        if problem and min(other.useless for other in beside if not other.retired) >= USELESS:
+            self.dispatcher.stop()
+            raise EngineError(
+                f"{endpoint.name}: the last {endpoint.useless} replies were of no use: {problem}. Is it the right "
+                "model, and is sampling.max_tokens large enough?\n"
+                "What was answered is kept: put it right and run the same command again."
+            )
 
     def _pause(self, endpoint: EndpointState, seconds: float, now: float) -> None:
         """The server is left alone for as long as it asks for."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datagen.errors import UserError
 from datagen.llm import http_errors as replies
 from datagen.llm import journal
-from datagen.llm.base import Completion
+from datagen.llm.base import Completion, Request
 from datagen.llm.journal import Journal
 
 FIRST = Completion("a", text="Ägypten 🐫\u2028\n\r\x00“?”", reasoning="so", finish="stop", prompt_tokens=7, seconds=0.5)
@@ -149,11 +149,17 @@ def test_a_megabyte_comes_back(path):
 def test_any_reply_comes_back(tmp_path_factory, text, said):
     """Even one with half an emoji in it, as it comes out of the readers of replies."""
     path = tmp_path_factory.mktemp("journal") / "x.jsonl"
-    body = {"choices": [{"message": {"content": said, "refusal": said}, "finish_reason": said}]}
+    body = {"choices": [{"message": {"content": said, "refusal": said}}]}
     failure = replies.failure(500, {"error": {"message": said, "code": said}})
+    asked = Request("m", [{"role": "user", "content": "Who?"}], {"max_tokens": 10})
+    body["choices"][0]["finish_reason"] = "stop"
+    try:
+        reply = replies.completion(asked, body, endpoint="http://there")
+    except replies.Unusable as e:
+        reply = Completion("b", error=e.reason, detail=replies.clipped(str(e)))
     found = [
         Completion("a", text=text),
-        replies.completion("b", body, endpoint="http://there"),
+        reply,
         Completion("c", error=failure.reason, detail=failure.detail),
     ]
     written(path, *found)
