@@ -54,6 +54,7 @@ class ChatBackend(Backend):
                 chars=sum(len(message["content"]) for message in request.messages),
                 max_attempts=lambda: self.settings.max_attempts,
                 group=request.group,
+                first=any(message["role"] == "assistant" for message in request.messages),  # begun conversations end
                 before_another=charged.before_another,
             )
         except Failed as e:
@@ -63,7 +64,7 @@ class ChatBackend(Backend):
         return completion
 
     def report(self, completion: Completion, problem: str = "") -> None:
-        """Count a reply that could not be read against its server. Raises EngineError when none can be any more."""
+        """Count a reply that could not be read against its server."""
         for endpoint in self.pool.endpoints:
             if endpoint.name == completion.endpoint:
                 self.pool.judge(endpoint, problem)

@@ -11,7 +11,7 @@ import random
 import socket
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
@@ -19,16 +19,14 @@ from typing import Any, Literal, TypeVar
 import openai
 
 from datagen.config.llm import EndpointConfig
-from datagen.errors import EngineError
-from datagen.llm import http_errors
+from datagen.errors import EngineError, ServerWarning
 from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
 from datagen.llm.endpoint import client_arguments, key_cleaner
-from datagen.llm.http import httpx
+from datagen.llm.http import TooLarge, bounded, httpx
 from datagen.llm.http_errors import FOR_GOOD, GARBLED, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
 
 T = TypeVar("T")
-MOST_BYTES = 64 << 20  # of a reply: far more than any reply or batch of vectors has
 LONG = 20.0  # seconds of waiting that a person is told of
 PATIENCE_AT_FIRST = 30.0  # seconds, with endpoints that never answered: more likely a wrong address than a restart
 REFUSALS_PER_ATTEMPT = 8  # "too many requests" says nothing against the request
@@ -95,14 +93,16 @@ class Pool:
         chars: int,
         max_attempts: Callable[[], int],
         group: str = "",
+        first: bool = False,
         before_another: Callable[[Failed], Awaitable[None]] | None = None,
     ) -> tuple[T, int]:
         """(what an attempt brought, how many it took). Retried, elsewhere if there is another place.
 
         attempt: of an endpoint and the attempt's number; returns a value and the tokens that it took, if known.
-        chars: of the request, for the rate limit of tokens. before_another: awaited between two attempts, with what
-        became of the first. Raises Failed when the attempts are used up or the failure
-        is final, EngineError when there is no point in going on, and whatever else an attempt raises.
+        chars: of the request, for the rate limit of tokens. first: before the requests that wait already.
+        before_another: awaited between two attempts, with what became of the first.
+        Raises Failed when the attempts are used up or the failure is final, EngineError when there is no point in
+        going on, and whatever else an attempt raises.
         """
         if not self.clients:  # all at once: it takes a while, which would count as a server's latency
             self.clients = {endpoint: self._client(endpoint) for endpoint in self.endpoints}
@@ -110,7 +110,7 @@ class Pool:
             self.answered_at = dict.fromkeys((endpoint.model for endpoint in self.endpoints), time.monotonic())
         self.calls += 1
         try:
-            return await self._call(attempt, model, chars, max_attempts, group, before_another)
+            return await self._call(attempt, model, chars, max_attempts, group, first, before_another)
         finally:
             self.calls -= 1
 
@@ -121,6 +121,7 @@ class Pool:
         chars: int,
         max_attempts: Callable[[], int],
         group: str,
+        first: bool,
         before_another: Callable[[Failed], Awaitable[None]] | None,
     ) -> tuple[T, int]:
         spent, attempts = 0.0, 0
@@ -128,7 +129,9 @@ class Pool:
         while True:
             attempts += 1
             try:
-                return await self._try(attempt, model, group, chars / CHARS_PER_TOKEN, attempts, failed_at), attempts
+                return await self._try(
+                    attempt, model, group, chars / CHARS_PER_TOKEN, attempts, first, failed_at
+                ), attempts
             except Failed as e:
                 spent += e.counts
                 if not e.failure.retryable or spent > max_attempts() - 0.01:  # a sum of fractions
@@ -149,10 +152,11 @@ class Pool:
         group: str,
         estimate: float,
         number: int,
+        first: bool,
         failed_at: set[EndpointState],
     ) -> T:
         """One attempt, wherever there is a place first; best where it did not fail before."""
-        endpoint = await self.dispatcher.acquire(model, group, estimate, number > 1, failed_at)
+        endpoint = await self.dispatcher.acquire(model, group, estimate, first or number > 1, failed_at)
         probing = endpoint.breaker.state == HALF_OPEN
         sent_at = time.monotonic()
         try:
@@ -245,8 +249,7 @@ class Pool:
         elif failure.reason in UNUSABLE:
             failed.counts = UNUSABLE_COUNTS
             endpoint.breaker.succeeded()
-            endpoint.empty += 1
-            self._judge(endpoint, f"{failure.reason}: {self.clean(failure.detail)}")
+            self._check_empty(endpoint, failure)
         elif failure.about_endpoint and endpoint.breaker.ever:  # it had answered: a key that expired, a model that went
             failed.failure, failed.counts = replace(failure, retryable=True), UNUSABLE_COUNTS
             endpoint.breaker.failed(now)
@@ -267,23 +270,23 @@ class Pool:
         return failure.about_endpoint and (failure.reason in FOR_GOOD or not endpoint.breaker.ever)
 
     def judge(self, endpoint: EndpointState, problem: str = "") -> None:
-        """A reply could be read, or had a problem: a server that gives nothing of use is left alone while others do.
-
-        Raises EngineError when no server of the model gives anything of use any more.
-        """
+        """A reply could be read, or had a problem: a server that gives nothing of use is left alone while others do."""
         endpoint.unread = endpoint.unread + 1 if problem else 0
-        self._judge(endpoint, problem)
+        self._shun(endpoint)
 
-    def _judge(self, endpoint: EndpointState, problem: str) -> None:
-        beside = self._beside(endpoint)
-        endpoint.judged(time.monotonic(), not any(other.works for other in beside if other is not endpoint))
-        if problem and min(other.useless for other in beside if not other.retired) >= USELESS:
-            self.dispatcher.stop()
+    def _shun(self, endpoint: EndpointState) -> None:
+        others = [other for other in self._beside(endpoint) if other is not endpoint]
+        endpoint.judged(time.monotonic(), alone=not any(other.works for other in others))
+
+    def _check_empty(self, endpoint: EndpointState, last: Failure) -> None:
+        """Raise EngineError when no server of the model gives anything but empty replies any more."""
+        endpoint.empty += 1
+        self._shun(endpoint)
+        if min(other.empty for other in self._beside(endpoint) if not other.retired) >= USELESS:
             raise EngineError(
-                f"{endpoint.name}: the last {endpoint.useless} replies were of no use: {problem}. Is it the right "
-                "model, and is sampling.max_tokens large enough?\n"
-                "What was answered is kept: put it right and run the same command again."
-            )
+                f"{endpoint.name}: the last {endpoint.empty} replies were of no use: {last.reason}, "
+                f"{self.clean(last.detail)}\nWhat was answered is kept: put it right and run the same command again."
+            ) from None
 
     def _pause(self, endpoint: EndpointState, seconds: float, now: float) -> None:
         """The server is left alone for as long as it asks for."""
@@ -326,39 +329,6 @@ class Pool:
 def say(message: str) -> None:
     """Tell a person something about servers that they should know while they wait."""
     warnings.warn(message, ServerWarning, stacklevel=2)
-
-
-class ServerWarning(UserWarning):
-    """A server makes everybody wait, or is not what it was taken for."""
-
-
-class TooLarge(httpx.HTTPError):
-    """A reply over any size that one can have."""
-
-
-async def bounded(response: httpx.Response) -> None:
-    """Refuse a reply that may grow in memory beyond all bounds: one that is compressed, which nobody asked for, or that
-    does not end. Raises TooLarge.
-    """
-    if (encoding := response.headers.get("content-encoding", "identity")) != "identity":
-        raise TooLarge(f"the reply is compressed ({http_errors.clipped(encoding, 40)}), which was not asked for")
-    response.stream = _Bounded(response.stream)
-
-
-class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for part in self.stream:
-            size += len(part)
-            if size > MOST_BYTES:
-                raise TooLarge(f"the reply is longer than {MOST_BYTES >> 20} MiB")
-            yield part
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
 
 
 def back_off(attempts: int) -> float:
