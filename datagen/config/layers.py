@@ -193,6 +193,6 @@ def _sentence(err: Any, model: type[BaseModel]) -> str:
     if err["type"] == "model_type":
         section = reduce(_within, err["loc"], model)
         message = f"a section holds settings, such as '{next(iter(section.model_fields))}:'"
-    if name and not isinstance(got, (dict, list, tuple)) and err["type"] != SECRET:
+    if name and "{" not in repr(got) and err["type"] != SECRET:  # settings in it may be anything, a key among them
         message += f", got {'nothing' if got is None else clipped(repr(got))}"
     return f"{name}: {message[0].lower()}{message[1:]}" if name else message

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
-from datagen.errors import EngineError, ServerWarning
-from datagen.llm import http
+from datagen.errors import EngineError, ServerWarning, UserError
+from datagen.llm import cost, http, journal
 from datagen.llm.base import LLM, Completion, Conversation, Request
 from datagen.llm.chat import ChatBackend
 from datagen.llm.cost import Budget
@@ -25,6 +25,7 @@ from tests.servers.openai_server import Server, Settings, payload_hash, serve
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
 FREE = Budget(PriceConfig())
+NAMES = ("prompt_tokens", "completion_tokens", "cached_tokens", "lost_prompt_tokens", "lost_completion_tokens")
 REFUSED, OVERLOADED = "request refused by the server", "too many requests"
 PASSING = {
     "reset": "connection failed",
@@ -486,6 +487,58 @@ def test_a_reply_that_does_not_end_is_given_up(monkeypatch):
             (found,) = answers(backend_for(server.url, max_attempts=1, timeout=1), numbered(1))
         assert (fault, found.error) == (fault, error)
         assert found.lost_completion_tokens == 9
+
+
+PRICE = PriceConfig(prompt=1000.0, completion=10_000.0)
+
+
+@pytest.mark.parametrize("fault", ["no usage", "odd usage", "hang", "cut", "garbage", "502 html body"])
+def test_what_is_not_known_to_be_free_is_paid_for(tmp_path, fault):
+    """The server is thought to bill every request at the most that it can take; that is never over the budget."""
+    worst = cost.of(PRICE, dict(zip(NAMES, (*cost.most_tokens(numbered(1)[0]), 0, 0, 0), strict=True)))
+    budget, requests = Budget(PRICE, most=10.5 * worst), numbered(40)
+    job = ShardJob("x", tmp_path / "x.jsonl", lambda llm: [llm.complete(request) for request in requests])
+    with serve(Settings(faults=lambda body, asked: fault)) as server:
+        backend = backend_for(server.url, timeout=0.3, max_attempts=3, max_error_rate=1.0)
+        with pytest.raises(UserError):
+            list(drive(iter([job]), backend, budget, len(requests)))
+        assert 0 < server.stats.requests <= 10
+    assert server.stats.requests * worst == pytest.approx(budget.spent)
+    assert cost.of(PRICE, journal.usage([job.journal])) == pytest.approx(budget.spent)
+
+
+def test_a_journal_says_what_a_budget_counted(tmp_path):
+    """So a run that is gone on with has as much left."""
+    budget, requests = Budget(PRICE, most=1e6), numbered(12)
+    job = ShardJob("x", tmp_path / "x.jsonl", lambda llm: [llm.complete(request) for request in requests])
+    kinds = ["no usage", "cut", "500", "429", None, "garbage"]
+    settings = Settings(faults=lambda body, asked: kinds[body["seed"] % 6] if not asked else None, retry_after=0)
+    with serve(settings) as server:
+        list(drive(iter([job]), backend_for(server.url), budget, len(requests)))
+    assert cost.of(PRICE, journal.usage([job.journal])) == pytest.approx(budget.spent)
+    assert journal.usage([job.journal])["estimated"] == 2
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_server_that_asks_for_a_long_wait_does_not_keep_requests_from_another(seconds):
+    busy = Settings(faults=lambda body, asked: "429", retry_after=seconds)
+    said = pytest.warns(ServerWarning, match=f"asks to be left alone for {seconds:,} s")
+    with serve(busy) as full, serve(Settings(reply=number)) as idle, said:
+        found = answers(backend_for(full.url, idle.url, max_concurrency=4), numbered(40))
+    assert texts(found) == [f"It is {i}." for i in range(40)]
+
+
+def test_a_wait_longer_than_patience_ends_the_run():
+    ends = pytest.raises(EngineError, match=r"left alone, for 3,\d+ s at least")
+    full = Settings(faults=lambda body, asked: "429", retry_after=3600)
+    with serve(full) as server, pytest.warns(ServerWarning), ends:
+        answers(backend_for(server.url, patience=600), numbered(4))
+
+
+def test_too_many_requests_for_ever_end_the_run():
+    full = Settings(faults=lambda body, asked: "429", retry_after=0.05)
+    with serve(full) as server, pytest.raises(EngineError, match="no endpoint has answered"):
+        answers(backend_for(server.url, patience=0.5, max_attempts=1000), numbered(4))
 
 
 def test_prompts_do_not_follow_a_redirect():
