@@ -64,3 +64,7 @@ class EngineError(UserError):
 
 class LedgerError(RuntimeError):
     """Rows appeared or vanished without a reason: a bug in a stage, never a user's mistake."""
+
+
+class ServerWarning(UserWarning):
+    """A server makes everybody wait, or is not what it was taken for. The command line prints it."""

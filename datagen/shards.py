@@ -75,6 +75,8 @@ def remove(path: str) -> None:
     try:
         os.replace(name, doomed)
         _delete(doomed)
+    except FileNotFoundError:
+        return  # another process removed it first
     except OSError as e:
         raise UserError(f"{path}: cannot be removed: {e.strerror or e}") from e
 

@@ -39,7 +39,7 @@ def faults(body: dict, asked: int) -> str | None:
     """Replies to be asked for again, whatever instant the client is killed at, and requests to be sent again."""
     text = body["messages"][0]["content"]
     if len(body["messages"]) == 1 and len(text) % 7 == 0:
-        return "null content"
+        return "length"
     return "500" if asked == 0 and len(text) % 5 == 0 else None
 
 

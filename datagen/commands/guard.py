@@ -16,7 +16,7 @@ import typer
 
 from datagen.config.renamed import RenamedSetting
 from datagen.console import Reporter
-from datagen.errors import UserError
+from datagen.errors import ServerWarning, UserError
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
 
@@ -26,7 +26,7 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
     signal.signal(signal.SIGTERM, _interrupt)
     reporter = Reporter()
     try:
-        with _renamed_settings_said(reporter):
+        with _warnings_said(reporter):
             return typer.Exit(work(reporter))
     except KeyboardInterrupt:
         reporter.error("interrupted; what is finished is kept: run the same command again to go on")
@@ -41,19 +41,20 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
 
 
 @contextmanager
-def _renamed_settings_said(reporter: Reporter) -> Iterator[None]:
-    """Print the warnings about renamed settings as messages, each once."""
+def _warnings_said(reporter: Reporter) -> Iterator[None]:
+    """Print this program's own warnings as messages: renamed settings once each, those about servers as they come."""
     said: set[str] = set()
 
     def show(message: Any, category: type[Warning], *place: Any) -> None:
-        if category is not RenamedSetting:
+        if category not in (RenamedSetting, ServerWarning):
             shown(message, category, *place)
-        elif str(message) not in said:
+        elif category is ServerWarning or str(message) not in said:
             said.add(str(message))
             reporter.say(str(message))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", RenamedSetting)
+        for category in (RenamedSetting, ServerWarning):
+            warnings.simplefilter("always", category)
         shown, warnings.showwarning = warnings.showwarning, show
         yield
 

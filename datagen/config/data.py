@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from datagen.config.llm import EndpointConfig
-from datagen.config.section import RUNTIME, Fraction, Section
+from datagen.config.section import RUNTIME, Address, Fraction, Section
 
 
 class InputConfig(Section):
     """Where the documents are, and which columns hold them."""
 
-    path: str | None = Field(
+    path: Address | None = Field(
         default=None,
         description="The documents: a file, a folder, '-' for standard input, or hf://owner/name.",
         json_schema_extra=RUNTIME,
@@ -152,7 +152,7 @@ class SelectConfig(Section):
         default=0.95,
         description="The cosine similarity above which a question counts as a near-duplicate of a better one.",
     )
-    decontaminate: tuple[str, ...] = Field(
+    decontaminate: tuple[Address, ...] = Field(
         default=(),
         description="Benchmark files. Questions and documents that share text with them are dropped. The files' "
         "contents count for the stage's identity, their paths do not.",

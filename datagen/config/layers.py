@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from datagen.config import renamed, strict_yaml
-from datagen.config.section import Section
+from datagen.config.section import SECRET, Section
 from datagen.config.strict_yaml import clipped
 from datagen.errors import ConfigError
 
@@ -54,7 +54,9 @@ def combined(model: type[M], layers: Sequence[Layer], overrides: dict[str, Any])
     try:
         return model.model_validate(data)
     except ValidationError as e:
-        found = [f"{_place(err['loc'], layers, overrides)}: {_sentence(err, model)}" for err in e.errors()]
+        inner = {err["loc"][:n] for err in e.errors() for n in range(1, len(err["loc"]))}
+        errors = [err for err in e.errors() if err["loc"] not in inner]  # a list is too short without its wrong items
+        found = [f"{_place(err['loc'], layers, overrides)}: {_sentence(err, model)}" for err in errors]
         raise ConfigError("\n".join(found)) from e
 
 
@@ -191,6 +193,6 @@ def _sentence(err: Any, model: type[BaseModel]) -> str:
     if err["type"] == "model_type":
         section = reduce(_within, err["loc"], model)
         message = f"a section holds settings, such as '{next(iter(section.model_fields))}:'"
-    if name and not isinstance(got, dict):
+    if name and "{" not in repr(got) and err["type"] != SECRET:  # settings in it may be anything, a key among them
         message += f", got {'nothing' if got is None else clipped(repr(got))}"
     return f"{name}: {message[0].lower()}{message[1:]}" if name else message

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from datagen.config.section import RUNTIME, Fraction, Section
+from datagen.config.section import RUNTIME, SECRET, Address, Fraction, Section
 
 
 class EndpointConfig(Section):
     """A server with an OpenAI-compatible API."""
 
-    base_url: str | None = Field(
+    base_url: Address | None = Field(
         default=None, description="The server's address, such as http://localhost:8000/v1. Default: OpenAI's own."
     )
     api_key_env: str | None = Field(
@@ -27,6 +29,21 @@ class EndpointConfig(Section):
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="The account's token rate limit, prompt and reply together."
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_a_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("an address begins with http:// or https://, such as http://localhost:8000/v1")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_no_key(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
+            what = "this is the name of an environment variable, such as MY_API_KEY, never the key itself"
+            raise PydanticCustomError(SECRET, what)
+        return value
 
 
 class PriceConfig(Section):

@@ -6,13 +6,29 @@ identity. One marked LLM counts only where the section's method asks a language 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 RUNTIME: dict[str, Any] = {"runtime": True}
 LLM: dict[str, Any] = {"llm": True}
 Fraction = Annotated[float, Field(ge=0, le=1)]
+_SECRET = re.compile(r"(?i)(^|[_-])(key|token|secret|password|sig|signature|credential)s?$")
+
+
+def _without_credentials(address: str) -> str:
+    """An address is written to files, and shown: what it holds must not be a secret."""
+    parts = urlsplit(address)
+    if "://" in address and ("@" in parts.netloc or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query))):
+        raise PydanticCustomError(SECRET, "an address with a key or a password in it would be written to files")
+    return address
+
+
+SECRET = "secret"  # the type of an error whose value must not be shown
+Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
 class Section(BaseModel):

@@ -20,8 +20,8 @@ from datagen.errors import ConfigError, EngineError, UserError
 from datagen.llm import http_errors
 from datagen.llm.dispatch import EndpointState
 from datagen.llm.http import httpx
-from datagen.llm.http_errors import Failure
-from datagen.llm.pool import GARBLED, Failed, Pool, json_or_text, retry_after
+from datagen.llm.http_errors import GARBLED, Failure
+from datagen.llm.pool import Failed, Pool, json_or_text, retry_after
 
 TEXTS, CHARS = 16, 200_000  # in a request, at most: few enough for any server, and for a shard to keep several busy
 ATTEMPTS, ATTEMPTS_AT_FIRST = 8, 5  # fewer where no server has ever answered: more likely a wrong address
@@ -76,7 +76,7 @@ class _Session:
             response = await self.pool.post(
                 endpoint, "/embeddings", body if plain else body | {"encoding_format": "base64"}
             )
-            if response.status_code >= 400:
+            if response.status_code >= 300:
                 raise self._refusal(endpoint, response, plain)
             return self._read(endpoint, response, len(texts))
 

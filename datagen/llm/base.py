@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -47,6 +47,9 @@ class Completion:
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of the prompt tokens, those that the server had in its cache
     completion_tokens: int = 0  # with the reasoning
+    estimated: bool = False  # the server did not say, or nothing credible: the tokens are the most it can have been
+    lost_prompt_tokens: int = 0  # of attempts that brought no reply and may be billed: the most it can have been
+    lost_completion_tokens: int = 0
     endpoint: str = ""
     attempts: int = 1
     seconds: float = 0.0  # the attempt that succeeded, from sending to the last byte
@@ -57,7 +60,7 @@ Stream = Callable[[str], None]  # is given the text of a reply, piece by piece, 
 
 
 class LLM(Protocol):
-    """Whoever can be asked: what a conversation is given, and each backend."""
+    """Whoever can be asked: what a conversation is given."""
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
         """The completion of a request. It has an `error` where no reply could be had.
@@ -66,14 +69,42 @@ class LLM(Protocol):
         """
         ...
 
+    def report(self, completion: Completion, problem: str = "") -> None:
+        """Say that a reply could be read, or what was the problem with it: that counts against who gave it."""
 
-class Backend(LLM, Protocol):
+    async def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        """Say that these replies, together, led to nothing: the next run asks for them again."""
+
+
+class Account(Protocol):
+    """Who pays for a request."""
+
+    def lost(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """An attempt brought no reply of any use and may be billed: for so many tokens, at most."""
+
+    async def renew(self) -> None:
+        """Wait until one more attempt can be paid for. Raises UserError if it can't."""
+
+
+class Backend(Protocol):
     """Where requests are answered. Everything is called from one event loop, which may not be the same next time.
 
-    `room`: how many requests it makes good use of at once. All other methods may stay as they are.
+    `room`: how many requests it makes good use of at once. All methods but `complete` may stay as they are.
     """
 
     room: int
+
+    async def complete(
+        self, request: Request, stream: Stream | None = None, account: Account | None = None
+    ) -> Completion:
+        """As `LLM.complete`. `account` is told of attempts that were lost, and asked before another is made."""
+        ...
+
+    def report(self, completion: Completion, problem: str = "") -> None:
+        """As `LLM.report`, of a reply that this backend gave. Raises UserError when going on makes no sense."""
+
+    def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        """As `LLM.disown`, of replies that this backend gave. Raises UserError when going on makes no sense."""
 
     def expect(self, n: int) -> None:
         """Told, as conversations are begun: how many more are still to come, besides those that ask already."""

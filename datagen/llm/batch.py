@@ -24,7 +24,7 @@ from datagen import shards
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import http_errors
-from datagen.llm.base import Backend, Completion, Request, Stream
+from datagen.llm.base import Account, Backend, Completion, Request, Stream
 from datagen.llm.batch_api import BatchAPI
 from datagen.llm.batch_job import BatchJob, Draft
 from datagen.llm.endpoint import payload
@@ -74,7 +74,9 @@ class BatchBackend(Backend):
         self._thread: ThreadPoolExecutor | None = None
         self._session: _Session | None = None
 
-    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+    async def complete(
+        self, request: Request, stream: Stream | None = None, account: Account | None = None
+    ) -> Completion:
         """The reply, some time within a day. Raises ConfigError for a `stream`, EngineError as `BatchAPI` does, when a
         batch is unknown, or when most requests fail.
         """
@@ -250,7 +252,7 @@ class _Session:
                 key = str(row.get("custom_id"))
                 if key not in wanted:
                     continue
-                outcome = self._read(key, row, batch, job.attempts[key], seconds)
+                outcome = self._read(wanted[key], row, batch, job.attempts[key], seconds)
                 if isinstance(outcome, Completion):
                     done[key] = outcome
                     if wanted[key].schema and "json_schema" not in job.lacks:
@@ -258,7 +260,7 @@ class _Session:
                 else:
                     failures[key] = outcome
         self.opened.append((job, set(wanted)))
-        self.outcomes[""] += len(done)
+        self.outcomes.update(completion.error for completion in done.values())
         if batch.status == "failed":
             self._refuse(batch)
         left = [(wanted[key], failure) for key, failure in failures.items() if key not in done]
@@ -266,7 +268,9 @@ class _Session:
         self.outcomes.update(completion.error for completion in failed)
         return [*done.values(), *failed]
 
-    def _read(self, key: str, row: dict[str, Any], batch: Batch, attempts: int, seconds: float) -> Completion | Failure:
+    def _read(
+        self, request: Request, row: dict[str, Any], batch: Batch, attempts: int, seconds: float
+    ) -> Completion | Failure:
         response, error = row.get("response"), row.get("error")
         if not isinstance(response, dict):
             code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", error)
@@ -283,9 +287,17 @@ class _Session:
                     failure.about_endpoint,
                     failure.lacks,
                 )
-            return http_errors.completion(key, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)
+            return http_errors.completion(request, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)
         except http_errors.Unusable as e:
-            return Failure("garbled reply", self.api.clean(str(e)), retryable=True)
+            if e.completion is None:
+                return Failure(e.reason, self.api.clean(str(e)), retryable=True)
+            lost = e.completion.prompt_tokens, e.completion.completion_tokens  # billed; a batch has no elsewhere
+            known: dict[str, Any] = {
+                "lost_prompt_tokens": lost[0],
+                "lost_completion_tokens": lost[1],
+                "attempts": attempts,
+            }
+            return Completion(request.key, error=e.reason, detail=self.api.clean(str(e)), **known)
 
     def _fail(self, job: BatchJob, request: Request, failure: Failure) -> Completion | None:
         """A request that got no reply: it is sent again, or this is its completion, or none will fare better."""

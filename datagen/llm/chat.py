@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import openai
@@ -13,12 +14,12 @@ from openai.types.chat import ChatCompletionChunk
 
 from datagen.config.llm import EngineConfig
 from datagen.errors import EngineError
-from datagen.llm import http_errors
-from datagen.llm.base import Backend, Completion, Request, Stream
+from datagen.llm import cost, http_errors
+from datagen.llm.base import Account, Backend, Completion, Request, Stream
 from datagen.llm.dispatch import EndpointState
 from datagen.llm.endpoint import payload
-from datagen.llm.http_errors import Failure
-from datagen.llm.pool import GARBLED, Failed, Pool, json_or_text, retry_after
+from datagen.llm.http_errors import GARBLED, Failure
+from datagen.llm.pool import Failed, Pool, json_or_text, retry_after, say
 
 RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
 
@@ -35,28 +36,45 @@ class ChatBackend(Backend):
         self.pool = Pool(models, settings.timeout, settings.patience)
         self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
+        self.models: set[tuple[str, str]] = set()  # an endpoint, and the model that it says it is
 
-    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+    async def complete(
+        self, request: Request, stream: Stream | None = None, account: Account | None = None
+    ) -> Completion:
         """The reply of a server. Raises EngineError when most requests fail, or nobody answers for long.
 
         With a `stream`, an attempt that breaks off when text was heard already is the last.
         """
         send = (lambda *where: self._send(request, *where)) if stream is None else _Streamed(self, request, stream)
+        charged = _Charged(request, send, account)
         try:
             completion, _ = await self.pool.call(
-                send,
+                charged.attempt,
                 model=request.model,
                 chars=sum(len(message["content"]) for message in request.messages),
                 max_attempts=lambda: self.settings.max_attempts,
                 group=request.group,
+                first=any(message["role"] == "assistant" for message in request.messages),  # begun conversations end
+                before_another=charged.before_another,
             )
         except Failed as e:
             failure = e.failure
             completion = Completion(request.key, error=failure.reason, detail=failure.detail, attempts=e.attempts)
-        self.recent.append(completion.error)
-        if completion.error:
-            self._check_error_rate(completion)
+        self._count(completion.error, completion.detail)
         return completion
+
+    def report(self, completion: Completion, problem: str = "") -> None:
+        """Count a reply that could not be read against its server."""
+        for endpoint in self.pool.endpoints:
+            if endpoint.name == completion.endpoint:
+                self.pool.judge(endpoint, problem)
+
+    def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        """Count replies that led to nothing as failed requests. Raises EngineError when most of the last failed."""
+        for _ in completions:
+            if "" in self.recent:
+                self.recent.remove("")  # the reply's own
+            self._count(problem, "")
 
     def expect(self, n: int) -> None:
         """Told how many requests will follow those that wait."""
@@ -70,7 +88,7 @@ class ChatBackend(Backend):
         lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
         response = await self.pool.post(endpoint, "/chat/completions", payload(request, lacks))
         seconds = time.monotonic() - sent_at
-        if response.status_code >= 400:
+        if response.status_code >= 300:
             raise self.refusal(endpoint, response, lacks)
         return self.read(request, endpoint, json_or_text(response.content), lacks, attempt, seconds)
 
@@ -78,33 +96,84 @@ class ChatBackend(Backend):
         """What an error status means. What the endpoint turns out to lack is left out from then on."""
         body = json_or_text(self.pool.clean(response.text))  # before it is clipped, maybe within a key
         failure = http_errors.failure(response.status_code, body)
+        if response.status_code == 404 and not endpoint.name.endswith("/v1"):
+            failure = replace(
+                failure, detail=f"{failure.detail}. Most servers' addresses end in /v1: {endpoint.name}/v1?"
+            )
         if failure.lacks and failure.lacks not in lacks | endpoint.proven:
             endpoint.lacks.add(failure.lacks)
             return Failed(replace(failure, retryable=True), counts=0, wait=0.0)
-        return Failed(failure, wait=retry_after(response.headers, time.time()))
+        billed = "maybe" if response.status_code in http_errors.MAY_BE_BILLED else None
+        return Failed(failure, wait=retry_after(response.headers, time.time()), billed=billed)
 
     def read(
         self, request: Request, endpoint: EndpointState, body: Any, lacks: frozenset[str], attempt: int, seconds: float
     ) -> tuple[Completion, int]:
         """(completion, the tokens it took) of a reply's body. Raises Failed."""
         try:
-            found = http_errors.completion(request.key, body, endpoint=endpoint.name, attempts=attempt, seconds=seconds)
+            found = http_errors.completion(request, body, endpoint=endpoint.name, attempts=attempt, seconds=seconds)
         except http_errors.Unusable as e:
-            raise Failed(Failure(GARBLED, str(e), retryable=True)) from e
+            raise Failed(Failure(e.reason, str(e), retryable=True), billed=e.completion or "maybe") from e
+        self._check_model(request.model, endpoint, body)
         if request.schema and "json_schema" not in lacks:
             endpoint.proven.add("json_schema")
         return found, found.prompt_tokens + found.completion_tokens
 
-    def _check_error_rate(self, last: Completion) -> None:
+    def _check_model(self, asked: str, endpoint: EndpointState, body: dict[str, Any]) -> None:
+        """Say, once, that another model answers than was asked: a dated name of the same is none."""
+        replied = body.get("model")
+        if not isinstance(replied, str) or (endpoint.name, replied) in self.models:
+            return
+        self.models.add((endpoint.name, replied))
+        short = asked.rpartition("/")[2].casefold()
+        if short not in replied.casefold() and replied.rpartition("/")[2].casefold() not in short:
+            shown = self.pool.clean(http_errors.clipped(replied, 100))
+            say(f"{endpoint.name} answers as {shown!r}, though {asked!r} is asked")
+
+    def _count(self, error: str, detail: str) -> None:
+        """Note a request's error, or "". Raises EngineError when most of the last requests failed."""
+        self.recent.append(error)
+        if not error:
+            return
         errors = Counter(error for error in self.recent if error)
         if len(self.recent) >= ENOUGH and errors.total() > self.settings.max_error_rate * len(self.recent):
             self.pool.dispatcher.stop()
             reason, n = errors.most_common(1)[0]
+            last = f"The last: {detail}\n" if detail else ""
             raise EngineError(
                 f"{errors.total()} of the last {len(self.recent)} requests failed (engine.max_error_rate is "
-                f"{self.settings.max_error_rate}), {n} of them: {reason}. The last: {last.detail}\n"
+                f"{self.settings.max_error_rate}), {n} of them: {reason}. {last}"
                 "What was answered is kept: put it right and run the same command again."
             )
+
+
+@dataclass
+class _Charged:
+    """The attempts at a request, and what those that bring nothing may cost."""
+
+    request: Request
+    send: Callable[[EndpointState, int], Awaitable[tuple[Completion, int]]]
+    account: Account | None
+
+    async def attempt(self, endpoint: EndpointState, number: int) -> tuple[Completion, int]:
+        try:
+            return await self.send(endpoint, number)
+        except Failed as e:
+            if e.billed:
+                self._lose(e.billed if isinstance(e.billed, Completion) else None)
+            raise
+        except asyncio.CancelledError:  # by a deadline, or the run has ended: it is on its way all the same
+            self._lose(None)
+            raise
+
+    async def before_another(self, failed: Failed) -> None:
+        if failed.billed and self.account:
+            await self.account.renew()
+
+    def _lose(self, took: Completion | None) -> None:
+        if self.account:
+            known = (took.prompt_tokens, took.completion_tokens) if took else cost.most_tokens(self.request)
+            self.account.lost(*known)
 
 
 class _Streamed:
@@ -151,9 +220,9 @@ class _Streamed:
             except (openai.APIError, ValueError) as e:
                 if isinstance(e, openai.APIConnectionError):
                     raise
-                raise Failed(Failure(GARBLED, f"{endpoint.name}: {e}", retryable=True)) from e
+                raise Failed(Failure(GARBLED, f"{endpoint.name}: {e}", retryable=True), billed="maybe") from e
         if choice["finish_reason"] is None:
-            raise Failed(Failure(GARBLED, f"{endpoint.name}: the reply broke off", retryable=True))
+            raise Failed(Failure(GARBLED, f"{endpoint.name}: the reply broke off", retryable=True), billed="maybe")
         whole = {"choices": [choice], "usage": usage}
         return self.backend.read(self.request, endpoint, whole, lacks, attempt, time.monotonic() - sent_at)
 

@@ -79,6 +79,9 @@ class EndpointState:
     lacks: set[str] = field(default_factory=set)  # what of the API it does not take, as it turned out
     proven: set[str] = field(default_factory=set)  # what it does take
     retired: str = ""  # why nothing is sent there any more
+    empty: int = 0  # replies in a row that were no replies of the model
+    unread: int = 0  # replies in a row that nobody could read
+    shunned: bool = False  # there were too many, and there are better endpoints
 
     @classmethod
     def to(cls, endpoint: EndpointConfig, model: str) -> EndpointState:
@@ -94,7 +97,7 @@ class EndpointState:
     @property
     def works(self) -> bool:
         """Whether requests are sent there as usual."""
-        return self.breaker.state == CLOSED and not self.retired
+        return self.breaker.state == CLOSED and not self.retired and not self.shunned
 
     @property
     def rate(self) -> float:
@@ -109,6 +112,7 @@ class EndpointState:
     def answered(self, seconds: float) -> None:
         """Note an answer and how long it took; the means weigh the latest by a tenth."""
         self.breaker.succeeded()
+        self.empty, self.shunned = 0, self.unread >= TRIPS_AT and self.shunned
         self.concurrency.answered(seconds, self.in_flight)
         if self.latency:
             self.deviation += 0.1 * (abs(seconds - self.latency) - self.deviation)
@@ -116,13 +120,28 @@ class EndpointState:
         else:
             self.latency, self.deviation = seconds, seconds / 2
 
+    @property
+    def useless(self) -> int:
+        """Replies of no use, in a row."""
+        return max(self.empty, self.unread)
+
+    def judged(self, now: float, alone: bool = False) -> None:
+        """After enough replies of no use, one at a time is asked for, after a while that doubles; not where there is no
+        better endpoint (`alone`).
+        """
+        self.shunned = self.useless >= TRIPS_AT and not alone
+        if self.shunned:
+            cool_down = COOL_DOWN * 2 ** min(self.useless - TRIPS_AT, 5)
+            self.pause = max(self.pause, now + min(cool_down, LONGEST_COOL_DOWN))
+
     def load(self) -> float:
         """Requests in flight and waiting, as a multiple of those it may have in flight."""
         return (self.in_flight + len(self.queue)) / self.concurrency.limit
 
     def wait(self, now: float) -> float | None:
         """Seconds until it can take a request; None: not before something else happens."""
-        if self.retired or self.in_flight >= int(self.concurrency.limit):
+        most = 1 if self.shunned else int(self.concurrency.limit)
+        if self.retired or self.in_flight >= most:
             return None
         tried = self.breaker.wait(now)
         if tried is None:

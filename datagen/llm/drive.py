@@ -11,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
-from datagen.llm.base import LLM, Backend, Completion, Conversation, Request, Stream
+from datagen.llm.base import LLM, Account, Backend, Completion, Conversation, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.journal import GroupCommit, Journal
+
+GIVEN_UP = "given up"  # the error of a request that was on its way as the run ended
+MOST_FILES = 65_536  # that are asked of the system: a connection for each request in flight, a journal for each shard
 
 
 @dataclass
@@ -49,6 +52,7 @@ def drive(
     expected: how many conversations there will be in all. on_end: told as conversations end, in another thread.
     Raises EngineError, OverBudget, and whatever a conversation or the making of jobs raised.
     """
+    _allow_many_files()
     done: queue.SimpleQueue[ShardJob | BaseException | None] = queue.SimpleQueue()
     loop = asyncio.new_event_loop()
     run = _Run(backend, budget, expected, on_end, done.put)
@@ -76,10 +80,21 @@ def drive(
         loop.close()
 
 
+def _allow_many_files() -> None:
+    """Raise this process's limit of open files as far as it may be raised by anyone."""
+    try:
+        import resource
+    except ImportError:  # not on this system, which then has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def replay(job: ShardJob) -> ShardJob:
     """Fill in a job's results from its journal alone; what failed fails again. Raises UserError if it holds less."""
-    known = Journal(job.journal)
-    conversations = job.begin(_Replayed(known.errors | known.answers))
+    conversations = job.begin(_Replayed(Journal(job.journal).recorded()))
     missing = asyncio.run(_collect(conversations, job.results))
     if missing:
         raise UserError(
@@ -111,7 +126,7 @@ class _Unanswered(Exception):
 
 
 @dataclass
-class _Replayed:
+class _Replayed(LLM):
     known: dict[str, Completion]
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
@@ -121,7 +136,7 @@ class _Replayed:
 
 
 @dataclass
-class _Asked:
+class _Asked(LLM):
     request: Request | None = None
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
@@ -150,7 +165,7 @@ async def _collect(conversations: list[Conversation[Any]], results: list[Any]) -
 
 
 @dataclass
-class _Open:
+class _Open(LLM):
     """A shard that was opened: the LLM of its conversations."""
 
     job: ShardJob
@@ -158,14 +173,25 @@ class _Open:
     journal: Journal
     conversations: list[Conversation[Any]] = field(default_factory=list)
     left: int = 0  # conversations that have not ended
+    new: set[str] = field(default_factory=set)  # keys of requests that were sent by this run
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
         known = self.journal.answers.get(request.key)
         if known is None:
+            self.new.add(request.key)
             return await self.run.ask(request, self.journal, stream)
         if stream and known.text:
             stream(known.text)
         return known
+
+    def report(self, completion: Completion, problem: str = "") -> None:
+        if completion.key in self.new:
+            self.run.backend.report(completion, problem)
+
+    async def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        for completion in completions:
+            await self.run.disk.append(self.journal, Completion(completion.key, error=problem, check=completion.check))
+        self.run.backend.disown([completion for completion in completions if completion.key in self.new], problem)
 
 
 @dataclass
@@ -174,6 +200,34 @@ class _Shared:
 
     journals: set[Journal]
     completion: asyncio.Future[Completion]
+
+
+@dataclass
+class _Account(Account):
+    """What the attempts at a request took that brought nothing."""
+
+    run: _Run
+    request: Request
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def lost(self, prompt_tokens: int, completion_tokens: int) -> None:
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        self.run.budget.lost(self.request, prompt_tokens, completion_tokens)
+
+    async def renew(self) -> None:
+        self.run._settle(self.request, None)
+        await self.run._reserve(self.request)
+
+    def noted(self, completion: Completion) -> Completion:
+        """A completion of the request, with what was lost besides."""
+        return replace(
+            completion,
+            check=self.request.check,
+            lost_prompt_tokens=completion.lost_prompt_tokens + self.prompt_tokens,
+            lost_completion_tokens=completion.lost_completion_tokens + self.completion_tokens,
+        )
 
 
 @dataclass
@@ -230,12 +284,13 @@ class _Run:
 
     async def _answer(self, request: Request, journals: set[Journal], stream: Stream | None) -> Completion:
         """The completion, sent for and in all journals, to which others may be added meanwhile."""
-        completion: Completion | None = None
+        account = _Account(self, request)
+        reply: Completion | None = None
         try:
             with self._waiting():
                 await self._reserve(request)
-                completion = await self.backend.complete(request, stream)
-            completion = replace(completion, check=request.check)
+                reply = await self.backend.complete(request, stream, account)
+            completion = account.noted(reply)
             written: set[Journal] = set()
             while new := journals - written:
                 for journal in new:
@@ -243,7 +298,9 @@ class _Run:
                 written |= new
             return completion
         finally:
-            self._settle(request, completion)
+            self._settle(request, reply)
+            if reply is None and account.prompt_tokens:  # the run has ended, and this may be billed
+                self.disk.put(next(iter(journals)), account.noted(Completion(request.key, error=GIVEN_UP)))
 
     async def _reserve(self, request: Request) -> None:
         """Wait until the budget covers a request. Raises OverBudget when nothing on its way will give anything back."""
@@ -312,6 +369,7 @@ class _Run:
         if job is None:
             return None
         shard = self.shards[job.name] = _Open(job, self, Journal(job.journal))
+        shard.journal.open()  # before anything is paid for
         shard.conversations = job.begin(shard)
         return shard
 

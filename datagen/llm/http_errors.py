@@ -6,25 +6,50 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from datagen.llm.base import Completion
+from datagen.llm import cost
+from datagen.llm.base import Completion, Request
 
 RETRIED = {408, 409, 425, 429}
-ABOUT_THE_ENDPOINT = {401, 403, 404}  # a wrong key, address or model: no request will fare better
+ABOUT_THE_ENDPOINT = {403, 404}  # a wrong key, address or model: no request will fare better
+MAY_BE_BILLED = {502, 504, 520, 522, 524}  # of a gateway: the server behind it may have done the work
 TOO_LONG = "prompt over the context window"
+NO_ROOM = "max_tokens over the context window"
+GARBLED, UNFINISHED, EMPTY, FILTERED = (
+    "garbled reply",
+    "unfinished reply",
+    "empty reply",
+    "stopped by a content filter",
+)
+UNUSABLE = {UNFINISHED, EMPTY, FILTERED}
+# How a model ends a reply, by the names that servers have for it. All else ("abort", "error") is not its doing.
+_FINISHES: dict[str, str] = dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop")
+_FINISHES |= dict.fromkeys(("length", "max_tokens", "max_length"), "length")
+_FINISHES |= {name: name for name in ("tool_calls", "function_call", "content_filter")}
 TOO_MANY = "too many requests"
-NO_QUOTA = "no quota left"
+NO_QUOTA, NO_KEY = "no quota left", "key refused"
+FOR_GOOD = {NO_QUOTA, NO_KEY}  # that do not pass
 _OVER_THE_WINDOW = re.compile(
     r"context_length_exceeded|maximum (context|model) length|max_model_len|context (length|window|size)|"
     r"prompt is too long|longer than the (maximum|model)|too many tokens|input.{0,40}too long",
     re.IGNORECASE,
 )
+# "maximum context length is 4096 tokens. However, you requested 5000 tokens (1000 in the messages, 4000 in the …)"
+_NUMBERS = re.compile(r"(?:length|window)\D{1,20}(\d+).*?(\d+) (?:tokens )?(?:in|from) the (?:messages|prompt|input)")
+_TOO_MANY_TOKENS = re.compile(r"max_(?:completion_|new_)?tokens\W.{0,60}(?:too large|at most|greater|exceed|less than)")
 _NO_SCHEMA = re.compile(r"response_format|json_schema|structured.?output|guided|grammar", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 _THINK = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)(?:</\1>|\Z)(.*)", re.DOTALL)
 _END_OF_THINKING = re.compile(r"</(?:think|thinking|thought|reasoning)>")
 
 
 class Unusable(ValueError):
-    """A body that is no chat completion at all, as proxies send: not a reply of the model."""
+    """A body that is no reply of the model: no chat completion at all, as proxies send, one that the model did not
+    finish, or one that is empty. `reason` is one of a few; `completion` has what it took, where the server says so.
+    """
+
+    def __init__(self, detail: str, reason: str = GARBLED, completion: Completion | None = None) -> None:
+        super().__init__(detail)
+        self.reason, self.completion = reason, completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +64,7 @@ class Failure:
 
 
 def failure(status: int, body: Any) -> Failure:
-    """Of an HTTP status from 400 on, with the body as read from JSON, or as text."""
+    """Of an HTTP status from 300 on, with the body as read from JSON, or as text."""
     error = body.get("error", body) if isinstance(body, dict) else body
     code, message = "", error
     if isinstance(error, dict):
@@ -47,9 +72,16 @@ def failure(status: int, body: Any) -> Failure:
     words = " ".join(f"{code}: {message}".split()) if code else " ".join(str(message or "").split())
     detail = f"HTTP {status}" + (f", {clipped(words)}" if words else "")
     if status == 413 or (status in (400, 422) and _OVER_THE_WINDOW.search(words)):
-        return Failure(TOO_LONG, detail)
+        return Failure(NO_ROOM if _prompt_fits(words) else TOO_LONG, detail)
+    if status in (400, 422) and _TOO_MANY_TOKENS.search(words) and "max_completion_tokens' instead" not in words:
+        return Failure(NO_ROOM, f"{detail}. Lower sampling.max_tokens of the stage")
     if "insufficient_quota" in words or status == 402:
         return Failure(NO_QUOTA, detail, about_endpoint=True)
+    if status == 401:
+        return Failure(NO_KEY, detail, about_endpoint=True)
+    if 300 <= status < 400:
+        what = f"{detail}: redirects are not followed, so that no prompt goes elsewhere"
+        return Failure("redirected", f"{what}. Set base_url to the address itself", about_endpoint=True)
     if status in RETRIED or status >= 500:
         return Failure(TOO_MANY if status == 429 else "server error", detail, retryable=True)
     return Failure(
@@ -60,6 +92,12 @@ def failure(status: int, body: Any) -> Failure:
     )
 
 
+def _prompt_fits(words: str) -> bool:
+    """Whether the window is said to hold the prompt, and only not what max_tokens asks for besides."""
+    found = _NUMBERS.search(words)
+    return bool(found) and int(found[2]) < int(found[1])
+
+
 def _lacking(words: str) -> str:
     if "max_completion_tokens" in words:  # OpenAI's reasoning models know the reply's limit by this name only
         return "max_tokens"
@@ -68,30 +106,59 @@ def _lacking(words: str) -> str:
     return "json_schema" if _NO_SCHEMA.search(words) else ""
 
 
-def completion(key: str, body: Any, *, endpoint: str, attempts: int = 1, seconds: float = 0.0) -> Completion:
-    """The first choice of a chat completion. Raises Unusable when the body is none."""
+def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1, seconds: float = 0.0) -> Completion:
+    """The first choice of a chat completion. Raises Unusable when the body is no reply of the model."""
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
         raise Unusable(f"the reply is no chat completion: {clipped(str(body))}")
     choice = _dict(body["choices"][0]) if body["choices"] else {}
-    message, usage = _dict(choice.get("message")), _dict(body.get("usage"))
-    cached = _dict(usage.get("prompt_tokens_details")).get("cached_tokens")
-    text = _text(message.get("content"))
+    message, finish = _dict(choice.get("message")), _text(choice.get("finish_reason")) or ""
+    text, refusal = _text(message.get("content")), _text(message.get("refusal")) or ""
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or ""
+    took = _usage(request, _dict(body.get("usage")), bool(text or reasoning or refusal))
     if text and not reasoning:
         reasoning, text = split_reasoning(text)
-    return Completion(
-        key,
+    found = Completion(
+        request.key,
         text=text or None,
         reasoning=reasoning,
-        refusal=_text(message.get("refusal")) or "",
-        finish=_text(choice.get("finish_reason")) or "",
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        cached_tokens=_count(cached),
-        completion_tokens=_count(usage.get("completion_tokens")),
+        refusal=refusal,
+        finish=_FINISHES.get(finish.casefold(), ""),
         endpoint=endpoint,
         attempts=attempts,
         seconds=round(seconds, 3),
+        **took,
     )
+    if problem := _problem(found, finish, message):
+        reason, detail = problem
+        raise Unusable(detail, reason, found)
+    return found
+
+
+def _problem(found: Completion, finish: str, message: dict[str, Any]) -> tuple[str, str] | None:
+    """(reason, detail) of a reply that is of no use, whatever was asked."""
+    if not found.finish:
+        return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model"
+    if found.finish == "content_filter":
+        return FILTERED, "finish_reason 'content_filter'"
+    if found.refusal or (found.text and found.text.strip()):
+        return None
+    if found.reasoning:
+        what = f"all of its {found.completion_tokens:,} tokens are reasoning"
+        return EMPTY, f"{what}: raise sampling.max_tokens" if found.finish == "length" else what
+    return EMPTY, "tool calls instead of a text" if message.get("tool_calls") else "no text"
+
+
+def _usage(request: Request, usage: dict[str, Any], replied: bool) -> dict[str, Any]:
+    """What a request took, as far as what the server says can be: no text of some length takes no tokens. Else the most
+    that it can have been.
+    """
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if not prompt or completion is None or (replied and not completion):
+        most = cost.most_tokens(request)
+        return {"prompt_tokens": most[0], "completion_tokens": most[1], "estimated": True}
+    cached = _count(_dict(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    known = {"prompt_tokens": prompt, "completion_tokens": completion}
+    return known | {"cached_tokens": cached if cached <= prompt else 0}
 
 
 def split_reasoning(text: str) -> tuple[str, str]:
@@ -106,8 +173,8 @@ def split_reasoning(text: str) -> tuple[str, str]:
 
 
 def clipped(text: str, length: int = 300) -> str:
-    """At most `length` characters of a text, for a message, fit to be written to a file."""
-    text = _whole(text)
+    """At most `length` characters of a text, for a message, fit to be written to a file and to a terminal."""
+    text = _CONTROL.sub("\ufffd", _whole(text))
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
@@ -129,5 +196,8 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+def _count(value: Any) -> int | None:
+    """A number of tokens; None for what is none. Some servers send whole numbers as floats."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

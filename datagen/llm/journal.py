@@ -1,7 +1,8 @@
 """The journal of a shard's paid work: every reply, on disk before it is used, under its request's key.
 
-A line is a completion as JSON. A last line that a kill cut short is dropped: it was not acknowledged. Requests that got
-no reply are noted too, but only a rebuild without any engine reads those: for all else they were never answered.
+A line is a completion as JSON, and ends with a checksum of itself. A last line that a kill cut short is dropped: it was
+not acknowledged. Requests that got no reply are noted too, but only a rebuild without any engine reads those: for all
+else they were never answered. So is a reply that an error of the same key follows: it led to nothing.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +27,21 @@ SUFFIX = ".jsonl"
 GATHER = 0.005  # seconds: replies that come meanwhile are written and fsynced together
 DISK_THREADS = 8  # journals that are fsynced at once: eight take hardly longer than two
 _COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
+_LOST = ("lost_prompt_tokens", "lost_completion_tokens")
 _DEFAULTS = {f.name: f.default for f in fields(Completion)}
+_TYPES = {name: (type(default),) for name, default in _DEFAULTS.items() if default is not MISSING}
+_TYPES |= {"key": (str,), "text": (str, type(None)), "seconds": (float, int)}
+_SEAL = b', "crc32": "%08x"}\n'  # ends a line: of all before it
+_SEAL_LENGTH = len(_SEAL % 0)
 
 
 class Journal:
-    """`answers` and `errors` by request key. Opened for one process at a time (the run is locked)."""
+    """`answers`, `disowned` ones and `errors` by request key. Opened for one process at a time (the run is locked)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answers: dict[str, Completion] = {}
+        self.disowned: dict[str, Completion] = {}
         self.errors: dict[str, Completion] = {}
         self._file: Any = None
         for completion in read(path):
@@ -41,13 +50,21 @@ class Journal:
     def append(self, completions: list[Completion]) -> None:
         """Write and fsync; they are answers from here on. Raises UserError when the disk is full."""
         with shards.writing(str(self.path)):
-            if self._file is None:
-                self._file = _opened(self.path)
-            self._file.write(b"".join(map(_line, completions)))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            file = self._opened()
+            file.write(b"".join(map(_line, completions)))
+            file.flush()
+            os.fsync(file.fileno())
         for completion in completions:
             self._note(completion)
+
+    def open(self) -> None:
+        """Open the file for appending, so that nothing is paid for that cannot be written. Raises as `append` does."""
+        with shards.writing(str(self.path)):
+            self._opened()
+
+    def recorded(self) -> dict[str, Completion]:
+        """What came of each request, in the end: what a rebuild without any engine goes by."""
+        return self.errors | self.disowned | self.answers
 
     def close(self) -> None:
         """Close the file; `append` would open it again."""
@@ -55,11 +72,18 @@ class Journal:
             self._file.close()
             self._file = None
 
+    def _opened(self) -> Any:
+        if self._file is None:
+            self._file = _appendable(self.path)
+        return self._file
+
     def _note(self, completion: Completion) -> None:
-        if completion.error:
-            self.errors[completion.key] = completion
-        else:
+        if not completion.error:
             self.answers.setdefault(completion.key, completion)
+            return
+        self.errors[completion.key] = completion
+        if answer := self.answers.pop(completion.key, None):
+            self.disowned[completion.key] = answer
 
 
 class GroupCommit:
@@ -76,12 +100,17 @@ class GroupCommit:
 
     async def append(self, journal: Journal, completion: Completion) -> None:
         """Return once a completion is on disk. Raises UserError when the disk is full."""
+        await self.put(journal, completion)
+
+    def put(self, journal: Journal, completion: Completion) -> asyncio.Future[None]:
+        """See to it that a completion is written, before `close` returns at the latest; done once it is on disk."""
         loop = asyncio.get_running_loop()
         written = loop.create_future()
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())  # `close` raises it, too
         self._waiting.append((journal, completion, written))
         if self._writer is None:
             self._writer = loop.create_task(self._write())
-        await written
+        return written
 
     async def close(self) -> None:
         """Write what is waiting, for callers that are gone, too: it is paid for. Raises as `append` does."""
@@ -125,24 +154,31 @@ def read(path: Path) -> Iterator[Completion]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield Completion(**json.loads(line))
-            except (ValueError, TypeError) as e:
+                yield _completion(line)
+            except (ValueError, TypeError, RecursionError) as e:
                 raise UserError(
-                    f"{path}:{number} is damaged: delete that line, and its request is asked for again"
+                    f"{path}:{number} is damaged: delete that line, and its request is asked for again:\n"
+                    f"  sed -i {number}d {shlex.quote(str(path))}"
                 ) from e
 
 
 def usage(journals: Iterable[Path]) -> dict[str, Any]:
-    """What all replies took: requests, tokens, seconds, the requests each endpoint answered; the same by check."""
+    """What all replies took: requests, tokens, seconds, the requests each endpoint answered; the same by check.
+
+    Lost tokens are those of attempts that brought no reply, too.
+    """
     sums: dict[str, Counter[str]] = {}
     endpoints: Counter[str] = Counter()
     for path in journals:
         for completion in read(path):
+            of_check = sums.setdefault(completion.check, Counter())
+            for name in _LOST:
+                of_check[name] += getattr(completion, name)
             if completion.error:
                 continue
             endpoints[completion.endpoint] += 1
-            of_check = sums.setdefault(completion.check, Counter())
             of_check["requests"] += 1
+            of_check["estimated"] += completion.estimated
             for name in (*_COUNTED, "seconds"):
                 of_check[name] += getattr(completion, name)
     total = _totals(sum(sums.values(), Counter()))
@@ -151,17 +187,31 @@ def usage(journals: Iterable[Path]) -> dict[str, Any]:
 
 
 def _totals(sums: Counter[str]) -> dict[str, Any]:
-    totals: dict[str, Any] = {name: int(sums[name]) for name in ("requests", *_COUNTED)}
+    totals: dict[str, Any] = {name: int(sums[name]) for name in ("requests", *_COUNTED, "estimated", *_LOST)}
     return totals | {"mean_seconds": round(sums["seconds"] / sums["requests"], 3) if sums["requests"] else 0.0}
 
 
 def _line(completion: Completion) -> bytes:
     values = ((name, getattr(completion, name), default) for name, default in _DEFAULTS.items())
     value = {name: value for name, value, default in values if name == "key" or value != default}
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    text = json.dumps(value, ensure_ascii=False).encode().removesuffix(b"}")
+    return text + _SEAL % zlib.crc32(text)
 
 
-def _opened(path: Path) -> Any:
+def _completion(line: bytes) -> Completion:
+    """The completion in a line, which has no checksum if an earlier version wrote it. Raises ValueError, TypeError."""
+    text, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
+    sealed = b"crc32" in seal
+    if sealed and seal != _SEAL % zlib.crc32(text):
+        raise ValueError("the checksum is wrong")
+    value = json.loads(text + b"}" if sealed else line)
+    for name, kind in _TYPES.items():
+        if name in value and (type(value[name]) not in kind):
+            raise TypeError(f"{name} is no {kind[0].__name__}")
+    return Completion(**value)
+
+
+def _appendable(path: Path) -> Any:
     """Open for appending, after what a kill left of a last line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "a+b")  # noqa: SIM115  # kept open: it is appended to as answers come

@@ -37,19 +37,28 @@ class NoReply(Exception):
 
 
 async def ask(llm: LLM, request: Request, read: Callable[[str], T], max_parse_retries: int) -> T:
-    """Send a request until its reply can be read: `read` gets the text and raises ParseError. Raises NoReply."""
+    """Send a request until its reply can be read: `read` gets the text and raises ParseError. Raises NoReply, and then
+    the next run asks again from the start.
+    """
+    replies: list[Completion] = []
     for left in range(max_parse_retries, -1, -1):
         completion = await llm.complete(request)
         if completion.error:
             raise NoReply(completion.error, completion.detail)
+        replies.append(completion)
         try:
-            return read(reply_text(completion))
+            found = read(reply_text(completion))
         except ParseError as e:
+            llm.report(completion, e.reason)
             if not left:
+                await llm.disown(replies, e.reason)
                 raise NoReply(e.reason, f"{e}. The reply: {_shown(completion, KEPT)}") from e
             turn = [{"role": "assistant", "content": _shown(completion, SHOWN_AGAIN)}] if completion.text else []
             problem = {"role": "user", "content": prompts.render(prompts.load("again"), problem=str(e))}
             request = replace(request, messages=[*request.messages, *turn, problem])
+        else:
+            llm.report(completion)
+            return found
     raise AssertionError("the last reading returns or raises")
 
 

@@ -10,25 +10,31 @@ import json
 import random
 import socket
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import openai
 
 from datagen.config.llm import EndpointConfig
-from datagen.errors import EngineError
+from datagen.errors import EngineError, ServerWarning
+from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
 from datagen.llm.endpoint import client_arguments, key_cleaner
-from datagen.llm.http import httpx
-from datagen.llm.http_errors import NO_QUOTA, TOO_MANY, Failure
+from datagen.llm.http import TooLarge, bounded, httpx
+from datagen.llm.http_errors import FOR_GOOD, GARBLED, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
 
 T = TypeVar("T")
+LONG = 20.0  # seconds of waiting that a person is told of
 PATIENCE_AT_FIRST = 30.0  # seconds, with endpoints that never answered: more likely a wrong address than a restart
 REFUSALS_PER_ATTEMPT = 8  # "too many requests" says nothing against the request
 CHARS_PER_TOKEN = 4  # an estimate for the tokens-per-minute limit until the reply tells
-UNREACHABLE, TIMED_OUT, GARBLED = "connection failed", "timed out", "garbled reply"
+USELESS = 20  # replies of no use, in a row, after which there is no point in going on
+UNUSABLE_COUNTS = 2.0  # attempts: the next reply to the same prompt is likely no better
+UNREACHABLE, TIMED_OUT = "connection failed", "timed out"
+SHORT = 2.0  # seconds that a request waits where a server asks for it; for longer ones the server's place is closed
 BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds before the second attempt; it doubles, with up to a second of jitter
 
 
@@ -36,13 +42,19 @@ class Failed(Exception):
     """One attempt that brought no reply."""
 
     def __init__(
-        self, failure: Failure, counts: float = 1.0, wait: float | None = None, nobody_there: bool = False
+        self,
+        failure: Failure,
+        counts: float = 1.0,
+        wait: float | None = None,
+        nobody_there: bool = False,
+        billed: Completion | Literal["maybe"] | None = None,
     ) -> None:
         super().__init__(failure.detail)
         self.failure = failure
         self.counts = counts  # against the request's attempts
         self.wait = wait  # seconds, as the server asked for
         self.nobody_there = nobody_there  # so nobody saw the request
+        self.billed = billed  # what it took; "maybe": the server may have done the work, nobody knows
         self.attempts = 1  # that were made in all, by the last of them
 
 
@@ -60,6 +72,8 @@ class Pool:
         self.clean = key_cleaner([endpoint.config for endpoint in self.endpoints])
         self.timeout, self.patience = timeout, patience
         self.answered_at: dict[str, float] = {}
+        self.said_at = -LONG
+        self.calls = 0  # that wait for an answer
         self.clients: dict[EndpointState, openai.AsyncOpenAI] = {}
         self.dispatcher = Dispatcher(self.endpoints, time.monotonic)
 
@@ -79,32 +93,57 @@ class Pool:
         chars: int,
         max_attempts: Callable[[], int],
         group: str = "",
+        first: bool = False,
+        before_another: Callable[[Failed], Awaitable[None]] | None = None,
     ) -> tuple[T, int]:
         """(what an attempt brought, how many it took). Retried, elsewhere if there is another place.
 
         attempt: of an endpoint and the attempt's number; returns a value and the tokens that it took, if known.
-        chars: of the request, for the rate limit of tokens. Raises Failed when the attempts are used up or the failure
-        is final, EngineError when there is no point in going on, and whatever else an attempt raises.
+        chars: of the request, for the rate limit of tokens. first: before the requests that wait already.
+        before_another: awaited between two attempts, with what became of the first.
+        Raises Failed when the attempts are used up or the failure is final, EngineError when there is no point in
+        going on, and whatever else an attempt raises.
         """
-        spent, attempts = 0.0, 0
-        failed_at: set[EndpointState] = set()
         if not self.clients:  # all at once: it takes a while, which would count as a server's latency
             self.clients = {endpoint: self._client(endpoint) for endpoint in self.endpoints}
+        if not self.calls:  # nobody had anything to answer
             self.answered_at = dict.fromkeys((endpoint.model for endpoint in self.endpoints), time.monotonic())
+        self.calls += 1
+        try:
+            return await self._call(attempt, model, chars, max_attempts, group, first, before_another)
+        finally:
+            self.calls -= 1
+
+    async def _call(
+        self,
+        attempt: Callable[[EndpointState, int], Awaitable[tuple[T, int]]],
+        model: str,
+        chars: int,
+        max_attempts: Callable[[], int],
+        group: str,
+        first: bool,
+        before_another: Callable[[Failed], Awaitable[None]] | None,
+    ) -> tuple[T, int]:
+        spent, attempts = 0.0, 0
+        failed_at: set[EndpointState] = set()
         while True:
             attempts += 1
             try:
-                return await self._try(attempt, model, group, chars / CHARS_PER_TOKEN, attempts, failed_at), attempts
+                return await self._try(
+                    attempt, model, group, chars / CHARS_PER_TOKEN, attempts, first, failed_at
+                ), attempts
             except Failed as e:
                 spent += e.counts
                 if not e.failure.retryable or spent > max_attempts() - 0.01:  # a sum of fractions
                     e.attempts = attempts
                     raise
-                wait = back_off(attempts) if e.wait is None else e.wait
+                failed = e
             except Exception:  # it ends the run: nothing more is sent
                 self.dispatcher.stop()
                 raise
-            await asyncio.sleep(wait)
+            if before_another:
+                await before_another(failed)
+            await asyncio.sleep(back_off(attempts) if failed.wait is None else min(failed.wait, SHORT))
 
     async def _try(
         self,
@@ -113,15 +152,20 @@ class Pool:
         group: str,
         estimate: float,
         number: int,
+        first: bool,
         failed_at: set[EndpointState],
     ) -> T:
         """One attempt, wherever there is a place first; best where it did not fail before."""
-        endpoint = await self.dispatcher.acquire(model, group, estimate, number > 1, failed_at)
+        endpoint = await self.dispatcher.acquire(model, group, estimate, first or number > 1, failed_at)
         probing = endpoint.breaker.state == HALF_OPEN
         sent_at = time.monotonic()
         try:
-            found, tokens = await attempt(endpoint, number)
-        except Failed as e:
+            async with asyncio.timeout(self.timeout) as deadline:
+                found, tokens = await attempt(endpoint, number)
+        except (Failed, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and not deadline.expired():
+                raise
+            e = error if isinstance(error, Failed) else self._timed_out(endpoint)
             self._learn(endpoint, e, sent_at, probing)
             if e.failure.retryable and not e.failure.lacks and e.failure.reason != TOO_MANY:
                 failed_at.add(endpoint)
@@ -150,8 +194,18 @@ class Pool:
         return openai.AsyncOpenAI(
             **client_arguments(endpoint.config),
             timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
+            http_client=openai.DefaultAioHttpClient(
+                limits=limits,
+                timeout=timeout,
+                follow_redirects=False,  # to wherever a server says, prompts and all
+                headers={"Accept-Encoding": "identity"},
+                event_hooks={"response": [bounded]},
+            ),
         )
+
+    def _timed_out(self, endpoint: EndpointState) -> Failed:
+        detail = f"{endpoint.name}: no whole reply in {self.timeout:g} s"
+        return Failed(Failure(TIMED_OUT, detail, retryable=True), billed="maybe")
 
     @contextmanager
     def reaching(self, endpoint: EndpointState) -> Iterator[None]:
@@ -163,12 +217,15 @@ class Pool:
             while cause.__cause__:
                 cause = cause.__cause__
             if isinstance(cause, TimeoutError):  # the client's own classes call a closed connection a time-out, too
-                detail = f"{endpoint.name}: no reply in {self.timeout:g} s"
-                raise Failed(Failure(TIMED_OUT, detail, retryable=True)) from e
+                raise self._timed_out(endpoint) from e
+            if isinstance(cause, TooLarge):
+                failure = Failure(GARBLED, f"{endpoint.name}: {cause}", retryable=True)
+                raise Failed(failure, counts=UNUSABLE_COUNTS, billed="maybe") from e
             nobody_there = isinstance(cause, (ConnectionRefusedError, socket.gaierror))
             failure = Failure(UNREACHABLE, f"{endpoint.name}: {str(cause) or type(cause).__name__}", retryable=True)
             counts = 0 if nobody_there and self.patience is not None else 1
-            raise Failed(failure, counts, nobody_there=nobody_there) from e
+            billed = None if nobody_there else "maybe"
+            raise Failed(failure, counts, nobody_there=nobody_there, billed=billed) from e
 
     def _learn(self, endpoint: EndpointState, failed: Failed, sent_at: float, probing: bool) -> None:
         """Slow down at a server that is asked too much, leave one alone that fails.
@@ -176,40 +233,102 @@ class Pool:
         Raises EngineError when there is no point in going on.
         """
         failure, now = failed.failure, time.monotonic()
-        if failure.about_endpoint and (failure.reason == NO_QUOTA or not endpoint.breaker.ever):
+        if self._retires(endpoint, failure):
             endpoint.retired = failure.detail
-            if failure.reason != NO_QUOTA or all(other.retired for other in self._beside(endpoint)):
+            hopeless = failure.reason != NO_QUOTA and not endpoint.breaker.ever  # a key, a model or an address is wrong
+            if hopeless or all(other.retired for other in self._beside(endpoint)):
                 raise EngineError(self.clean(f"{endpoint.name} refuses every request: {failure.detail}")) from None
             failed.failure = replace(failure, retryable=True, about_endpoint=False)  # elsewhere
         elif failure.reason == TOO_MANY:
-            if endpoint.concurrency.refused(now, sent_at):
-                endpoint.pause = max(endpoint.pause, now + (failed.wait or 0.0))
+            congested = endpoint.concurrency.refused(now, sent_at)
+            if failed.wait and (congested or failed.wait > SHORT):
+                self._pause(endpoint, failed.wait, now)
             endpoint.breaker.succeeded()  # it is there
             failed.counts = 1 / REFUSALS_PER_ATTEMPT
+            self._check_patience(endpoint, failure, now)
+        elif failure.reason in UNUSABLE:
+            failed.counts = UNUSABLE_COUNTS
+            endpoint.breaker.succeeded()
+            self._check_empty(endpoint, failure)
+        elif failure.about_endpoint and endpoint.breaker.ever:  # it had answered: a key that expired, a model that went
+            failed.failure, failed.counts = replace(failure, retryable=True), UNUSABLE_COUNTS
+            endpoint.breaker.failed(now)
         elif failure.retryable and not failure.lacks:
             if failure.reason == TIMED_OUT or failed.wait is not None:
                 endpoint.concurrency.refused(now, sent_at)
+            if failed.wait and failed.wait > SHORT:
+                self._pause(endpoint, failed.wait, now)
             endpoint.breaker.failed(now, failed.nobody_there)
-            if self.patience is not None:
-                if probing:
-                    failed.counts = 0  # it was sent to see whether anyone is there
-                self._check_patience(endpoint, failure, now, self.patience)
+            if self.patience is not None and probing:
+                failed.counts = 0  # it was sent to see whether anyone is there
+            self._check_patience(endpoint, failure, now)
         else:
             endpoint.breaker.succeeded()
+
+    def _retires(self, endpoint: EndpointState, failure: Failure) -> bool:
+        """Whether nothing is to be sent there any more."""
+        return failure.about_endpoint and (failure.reason in FOR_GOOD or not endpoint.breaker.ever)
+
+    def judge(self, endpoint: EndpointState, problem: str = "") -> None:
+        """A reply could be read, or had a problem: a server that gives nothing of use is left alone while others do."""
+        endpoint.unread = endpoint.unread + 1 if problem else 0
+        self._shun(endpoint)
+
+    def _shun(self, endpoint: EndpointState) -> None:
+        others = [other for other in self._beside(endpoint) if other is not endpoint]
+        endpoint.judged(time.monotonic(), alone=not any(other.works for other in others))
+
+    def _check_empty(self, endpoint: EndpointState, last: Failure) -> None:
+        """Raise EngineError when no server of the model gives anything but empty replies any more."""
+        endpoint.empty += 1
+        self._shun(endpoint)
+        if min(other.empty for other in self._beside(endpoint) if not other.retired) >= USELESS:
+            raise EngineError(
+                f"{endpoint.name}: the last {endpoint.empty} replies were of no use: {last.reason}, "
+                f"{self.clean(last.detail)}\nWhat was answered is kept: put it right and run the same command again."
+            ) from None
+
+    def _pause(self, endpoint: EndpointState, seconds: float, now: float) -> None:
+        """The server is left alone for as long as it asks for."""
+        if seconds > LONG and endpoint.pause < now + seconds - LONG:
+            say(f"{endpoint.name} asks to be left alone for {seconds:,.0f} s")
+        endpoint.pause = max(endpoint.pause, now + seconds)
 
     def _beside(self, endpoint: EndpointState) -> list[EndpointState]:
         return [other for other in self.endpoints if other.model == endpoint.model]
 
-    def _check_patience(self, failed_at: EndpointState, last: Failure, now: float, patience: float) -> None:
+    def _check_patience(self, failed_at: EndpointState, last: Failure, now: float) -> None:
+        """Raise EngineError where nobody has answered for too long, or has asked to be left alone for longer."""
+        if self.patience is None:
+            return
+        patience = self.patience
         endpoints = [endpoint for endpoint in self._beside(failed_at) if not endpoint.retired]
-        silent = now - self.answered_at[failed_at.model]
         if not any(endpoint.breaker.ever for endpoint in endpoints):
             patience = min(patience, PATIENCE_AT_FIRST)
-        if silent > patience and all(endpoint.breaker.state != CLOSED for endpoint in endpoints):
-            raise EngineError(
-                self.clean(f"no endpoint has answered for {silent:.0f} s. The last: {last.reason}: {last.detail}\n")
-                + "What was answered is kept: run the same command again once it does."
-            ) from None
+        silent = now - self.answered_at[failed_at.model]
+        paused = min((endpoint.pause - now for endpoint in endpoints), default=0.0)
+        busy = last.reason == TOO_MANY
+        failing = all(e.breaker.state != CLOSED or e.pause > now or (e is failed_at and busy) for e in endpoints)
+        if paused > self.patience:
+            what = (
+                f"every endpoint asks to be left alone, for {paused:,.0f} s at least (engine.patience is {patience:g})"
+            )
+        elif silent > patience and failing:
+            what = f"no endpoint has answered for {silent:.0f} s"
+        else:
+            if silent > min(LONG, patience / 2) and failing and now > self.said_at + LONG:
+                self.said_at = now
+                say(self.clean(f"{failed_at.name}: {last.reason}, for {silent:.0f} s; it is tried again"))
+            return
+        raise EngineError(
+            self.clean(f"{what}. The last: {last.reason}: {last.detail}\n")
+            + "What was answered is kept: run the same command again once it does."
+        ) from None
+
+
+def say(message: str) -> None:
+    """Tell a person something about servers that they should know while they wait."""
+    warnings.warn(message, ServerWarning, stacklevel=2)
 
 
 def back_off(attempts: int) -> float:

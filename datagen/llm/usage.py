@@ -57,6 +57,10 @@ def sentence(usage: dict[str, Any]) -> str:
     if usage["cached_tokens"]:
         words[-1] += f" ({usage['cached_tokens'] / usage['prompt_tokens']:.0%} cached)"
     words += [f"{usage['completion_tokens']:,} completion tokens", f"{usage['mean_seconds']:.1f} s each"]
+    if usage["estimated"]:
+        words.append(f"{usage['estimated']:,} of them at the most they can have had (the server did not say)")
+    if lost := usage["lost_prompt_tokens"] + usage["lost_completion_tokens"]:
+        words.append(f"at most {lost:,} tokens of attempts without a reply")
     if usage["dollars"] is not None:
         words.append(f"${usage['dollars']:,.2f}")
     return ", ".join(words)

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError, MissingExtra
 from datagen.llm import http_errors
-from datagen.llm.base import Backend, Completion, Request, Stream
+from datagen.llm.base import Account, Backend, Completion, Request, Stream
 from datagen.llm.endpoint import payload
 
 AHEAD = 2  # times as many requests are taken as the model works on at once: the next ones wait inside, tokenized
@@ -62,7 +62,9 @@ class VLLMBackend(Backend):
         self._running: dict[str, tuple[_Task, _Waiting]] = {}
         self._names = count()
 
-    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+    async def complete(
+        self, request: Request, stream: Stream | None = None, account: Account | None = None
+    ) -> Completion:
         """The model's reply. Raises ConfigError for sampling that vLLM does not know and for a `stream`, EngineError
         when the model cannot be loaded or fails.
         """

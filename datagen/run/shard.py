@@ -11,6 +11,7 @@ from datagen import records, shards
 from datagen.config.model import Config
 from datagen.records import Chunk, Dropped
 from datagen.run.paths import RunPaths
+from datagen.run.tables import Table, after
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Shard:
     def texts(self) -> dict[str, list[str]]:
         """The chunk texts of each of its documents, in order."""
         return records.texts_by_document(self.rows("chunk", Chunk))
+
+    def discard_after(self, table: Table) -> None:
+        """Remove what was made of this shard of a table, for the table's rows are about to change."""
+        for other in after(table):
+            shards.remove(RunPaths(self.run).folder(other.name) if other.whole else self.path(other.name))
 
     def table(self, stage: str, columns: list[str]) -> pa.Table:
         """Some columns of what a stage wrote."""

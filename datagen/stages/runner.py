@@ -27,6 +27,7 @@ from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.run.status import stage_status
+from datagen.run.tables import Table
 from datagen.stages import conversing
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
@@ -85,6 +86,10 @@ def run(
         found = resuming.check(here, stored, wanted, resume)
         wanted = replace(wanted, mixed=[*stored.mixed, _earlier(stored)]) if found else stored
     layout = task.run.layout
+    again = set() if offline or resume == "never" else _failed(task, done)
+    if again:
+        progress.say(f"{stage.name}: rows that failed in {len(again):,} shards are asked for again")
+        done -= again
     complete = layout is not None and done >= set(layout)
     if found:
         progress.say(f"{stage.name}: kept as it is, although " + "; ".join(map(str, found)))
@@ -140,6 +145,22 @@ def _done(stage: Stage, run: Run) -> set[str]:
     return set.intersection(*(set(run.names(stage.name, table)) for table in ("", "dropped", *stage.table.side)))
 
 
+def _failed(task: _Task, done: set[str]) -> set[str]:
+    """The finished shards with rows to which a language model gave no reply of use. The others' are in the journal."""
+    if not task.stage.models(task.config):
+        return set()
+    ledgers_of = ((name, shards.read_ledger(task.run.shard(task.stage.name, name))[1]) for name in done)
+    return {name for name, ledger in ledgers_of if ledgers.failures(ledger)}
+
+
+def _rows_in(task: _Task, name: str) -> int:
+    """The rows that a shard took, if it is there already."""
+    table = task.stage.table
+    if not shards.exists(task.run.shard(table.name, name)):
+        return 0
+    return shards.read_ledger(task.run.shard(table.name, name))[1][table.input_unit]["in"]
+
+
 def _layout(stage: Stage) -> frozenset[str]:
     return stage.work.layout if isinstance(stage.work, Source) else frozenset()
 
@@ -167,7 +188,9 @@ def _process(task: _Task, done: set[str]) -> None:
         return
     todo = [Shard(task.run.path, name, config) for name in task.run.layout or [] if name not in done]
     status = stage_status(task.run, table)
-    before, pending = status.ledger.get(table.input_unit, {"in": 0})["in"], status.pending or 0
+    again = sum(_rows_in(task, shard.name) for shard in todo)
+    before = status.ledger.get(table.input_unit, {"in": 0})["in"] - again
+    pending = (status.pending or 0) + again
     if isinstance(stage.work, Conversations) and stage.work.models(config):
         n = stage.work.per_row(config)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
@@ -233,11 +256,23 @@ def _process_shard(job: Job) -> int:
     except Exception as e:
         e.add_note(f"while {stage.name} processed {shard.name}")
         raise
-    shards.write_rows(shard.path(stage.name, "dropped"), Dropped, output.dropped)
-    for name, record in table.side.items():
-        shards.write_rows(shard.path(stage.name, name), record, output.tables[name])
-    shards.write_rows(shard.path(stage.name), table.record, output.rows, entry)
+    _write(stage.table, shard, output, entry)
     return entry[table.input_unit]["in"]
+
+
+def _write(table: Table, shard: Shard, output: Output, entry: Ledger) -> None:
+    """Write a shard, the rows last. What later stages made of the same shard as it was before goes first."""
+    if shards.exists(shard.path(table.name)):
+        parts = ((table.record, output.rows, ""), (Dropped, output.dropped, "dropped"))
+        if all(
+            records.to_table(of, rows).equals(shards.read_table(shard.path(table.name, t))) for of, rows, t in parts
+        ):
+            return
+        shard.discard_after(table)
+    shards.write_rows(shard.path(table.name, "dropped"), Dropped, output.dropped)
+    for name, record in table.side.items():
+        shards.write_rows(shard.path(table.name, name), record, output.tables[name])
+    shards.write_rows(shard.path(table.name), table.record, output.rows, entry)
 
 
 def _output(stage: Stage, shard: Shard, given: Any) -> Output:

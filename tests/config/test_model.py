@@ -22,6 +22,27 @@ def test_every_shipped_configuration_is_valid(name):
     assert config.load(resources.path("configs", name)) != Config()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "engine: {endpoints: [{base_url: 'https://me:hunter2@there/v1'}]}",
+        "engine: {endpoints: [{base_url: 'https://there/v1?api-key=hunter2'}]}",
+        "embed: {model: m, endpoints: [{base_url: 'https://hunter2@there/v1'}]}",
+        "engine: {endpoints: [{api_key: hunter2}]}",
+        "engine: {endpoints: [{api_key_env: sk-hunter2}]}",
+        "engine: {endpoints: [{api_key_env: 'hunter2 '}]}",
+        "input: {path: 's3://key:hunter2@bucket/documents'}",
+        "select: {decontaminate: ['https://me:hunter2@there/b.jsonl']}",
+    ],
+)
+def test_a_secret_is_neither_taken_nor_shown(text):
+    assert "hunter2" not in problem(text)
+
+
+def test_an_address_without_a_scheme_is_refused():
+    assert "begins with http:// or https://" in problem("engine: {endpoints: [{base_url: 'localhost:8000/v1'}]}")
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# nothing but a remark\n", "{}"])
 def test_an_empty_file_means_the_defaults(text):
     assert config.parse(text, "my.yaml") == config.load(None) == Config()
@@ -190,10 +211,13 @@ judge: {method: llm}
     [
         ("generate: {method: llm}", "judge.method must be llm"),
         ("max_cost: 5\njudge: {method: llm}", "set engine.price"),
-        ("engine: {endpoints: [{base_url: x, api_key: sk-1}]}", "api_key: unknown setting; did you mean 'api_key_env'"),
+        (
+            "engine: {endpoints: [{base_url: 'http://x', api_key: sk-1}]}",
+            "api_key: unknown setting; did you mean 'api_key_env'",
+        ),
         ("engine: {endpoints: []}", "engine.endpoints"),
-        ("embed: {endpoints: [{base_url: x}]}", "endpoints need embed.model"),
-        ("embed: {endpoints: [{base_url: x}], model: m, dtype: float16}", "a server chooses its own"),
+        ("embed: {endpoints: [{base_url: 'http://x'}]}", "endpoints need embed.model"),
+        ("embed: {endpoints: [{base_url: 'http://x'}], model: m, dtype: float16}", "a server chooses its own"),
         ("engine: {price: {promt: 1}}", "did you mean 'prompt'"),
         ("generate: {question_types: [riddle]}", "generate.question_types.0"),
     ],

@@ -39,7 +39,7 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "conversations"]
 
 
-class Scripted:
+class Scripted(LLM):
     """Gives these completions, one after another."""
 
     def __init__(self, *completions: Completion) -> None:

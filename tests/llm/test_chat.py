@@ -3,23 +3,29 @@
 import asyncio
 import time
 import traceback
+import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
-from datagen.errors import EngineError
-from datagen.llm.base import Completion, Request
+from datagen.errors import EngineError, ServerWarning, UserError
+from datagen.llm import cost, http, journal
+from datagen.llm.base import LLM, Completion, Conversation, Request
 from datagen.llm.chat import ChatBackend
 from datagen.llm.cost import Budget
-from datagen.llm.drive import ShardJob, drive
+from datagen.llm.drive import ShardJob, drive, replay
 from datagen.llm.endpoint import payload
-from datagen.llm.http_errors import TOO_LONG
+from datagen.llm.http_errors import NO_ROOM, TOO_LONG
+from datagen.llm.parsing import NoReply, ParseError, ask
 from tests.llm.asking import answers, threads
 from tests.servers.openai_server import Server, Settings, payload_hash, serve
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
+FREE = Budget(PriceConfig())
+NAMES = ("prompt_tokens", "completion_tokens", "cached_tokens", "lost_prompt_tokens", "lost_completion_tokens")
 REFUSED, OVERLOADED = "request refused by the server", "too many requests"
 PASSING = {
     "reset": "connection failed",
@@ -139,7 +145,7 @@ def test_as_many_attempts_as_are_allowed():
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("400", REFUSED), ("context", TOO_LONG), ("context vllm", TOO_LONG)],
+    [("400", REFUSED), ("context", TOO_LONG), ("context vllm", TOO_LONG), ("no room", NO_ROOM)],
 )
 def test_what_would_fail_again_is_not_sent_again(fault, reason):
     requests = numbered(6)
@@ -185,13 +191,25 @@ def test_a_wrong_model_is_said_at_once():
         assert server.stats.requests == 1
 
 
-@pytest.mark.parametrize("fault", ["401", "404 model"])
-def test_where_requests_were_answered_such_a_refusal_is_of_one_request(fault):
+def test_where_requests_were_answered_such_a_refusal_is_of_one_request():
     requests = numbered(6)
-    with serve(Settings(faults=lambda body, asked: fault if body["seed"] in (2, 4) else None)) as server:
+    with serve(Settings(faults=lambda body, asked: "404 model" if body["seed"] in (2, 4) else None)) as server:
         found = answers(backend_for(server.url, max_concurrency=1), requests)
     assert [c.error for c in found] == ["", "", REFUSED, "", REFUSED, ""]
-    assert set(server.stats.received.values()) == {1}
+    assert set(server.stats.received.values()) == {1, 3}
+
+
+def test_a_key_that_expires_ends_the_run_unless_another_goes_on():
+    with serve(Settings(faults=lambda body, asked: "401" if body["seed"] > 3 else None)) as server:
+        found: list[Completion] = []
+        with pytest.raises(EngineError, match=r"HTTP 401, invalid_api_key"):
+            answers(backend_for(server.url, max_concurrency=1), numbered(50), found)
+        assert server.stats.requests == 5
+    assert texts(found) == ["OK"] * 4
+    expired = Settings(reply=number, faults=lambda body, asked: "401" if body["seed"] > 3 else None)
+    with serve(expired) as poor, serve(Settings(reply=number)) as rich:
+        found = answers(backend_for(poor.url, rich.url, max_concurrency=1), numbered(50))
+    assert texts(found) == [f"It is {i}." for i in range(50)]
 
 
 def test_without_quota_there_is_no_going_on():
@@ -365,21 +383,175 @@ def test_the_limit_of_a_reply_has_two_names():
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        ("empty choices", {"text": None, "finish": ""}),
-        ("null content", {"text": None, "finish": "stop"}),
         ("refusal", {"text": None, "refusal": "I'm sorry, I can't help with that."}),
         ("length", {"text": "It i", "finish": "length"}),
         ("reasoning_content", {"text": "It is 0.", "reasoning": "Let me think about it."}),
         ("think", {"text": "It is 0.", "reasoning": "Let me think about it."}),
     ],
 )
-def test_a_reply_of_no_use_is_a_reply(fault, expected):
+def test_what_the_model_itself_says_or_leaves_out_is_a_reply(fault, expected):
     with serve(Settings(reply=number, faults=lambda body, asked: fault)) as server:
         (found,) = answers(backend_for(server.url), numbered(1))
         assert server.stats.requests == 1
     assert (found.error, found.attempts, found.endpoint) == ("", 1, server.url)
     assert found.prompt_tokens > 0
     assert {name: getattr(found, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("empty choices", "unfinished reply"),
+        ("null content", "empty reply"),
+        ("only reasoning", "empty reply"),
+        ("tool calls", "empty reply"),
+        ("filtered", "stopped by a content filter"),
+        ("abort", "unfinished reply"),
+    ],
+)
+def test_a_reply_of_no_use_is_asked_for_again_elsewhere(fault, reason):
+    with serve(Settings(reply=number, faults=lambda body, asked: fault)) as useless:
+        with serve(Settings(reply=number)) as good:
+            found = answers(backend_for(useless.url, good.url, max_concurrency=4), numbered(60))
+            assert texts(found) == [f"It is {i}." for i in range(60)]
+        assert useless.stats.requests < 20  # then it is left alone
+        (found,) = answers(backend_for(useless.url), numbered(1))
+    assert (found.error, found.text, found.attempts) == (reason, None, 3)
+    assert found.lost_prompt_tokens > 0  # all three are billed
+
+
+def test_replies_of_no_use_end_the_run():
+    with serve(Settings(faults=lambda body, asked: "null content")) as server:
+        with pytest.raises(EngineError, match=r"the last \d+ replies were of no use: empty reply"):
+            answers(backend_for(server.url, max_concurrency=8), numbered(144))
+        assert server.stats.requests < 20 + 2 * 8
+
+
+def unreadable(requests: list[Request]) -> Callable[[LLM], list[Conversation[str]]]:
+    def read(text: str) -> str:
+        if text == "junk":
+            raise ParseError("unreadable reply", "it is junk")
+        return text
+
+    return lambda llm: [ask_again(llm, request, read) for request in requests]
+
+
+async def ask_again(llm: LLM, request: Request, read: Callable[[str], str]) -> str:
+    try:
+        return await ask(llm, request, read, 2)
+    except NoReply as e:
+        return e.reason
+
+
+def test_a_server_whose_replies_cannot_be_read_is_left_alone(tmp_path):
+    requests = numbered(200)
+    with serve(Settings(reply=lambda body: "junk")) as useless, serve(Settings(reply=number, latency=0.01)) as good:
+        job = ShardJob("x", tmp_path / "x.jsonl", unreadable(requests))
+        (done,) = drive(iter([job]), backend_for(useless.url, good.url, max_concurrency=4), FREE, len(requests))
+        assert done.results == [f"It is {i}." for i in range(200)]
+        assert useless.stats.requests < 30
+
+
+def test_replies_that_cannot_be_read_end_the_run_and_are_asked_for_again(tmp_path):
+    requests = numbered(60)
+    job = ShardJob("x", tmp_path / "x.jsonl", unreadable(requests))
+    with serve(Settings(reply=lambda body: "junk")) as server:
+        with pytest.raises(EngineError, match=r"requests failed .*: unreadable reply"):
+            list(drive(iter([job]), backend_for(server.url, max_concurrency=8), FREE, len(requests)))
+        assert server.stats.requests < 180  # three for each question
+    few = ShardJob("y", tmp_path / "y.jsonl", unreadable(requests[:3]))
+    with serve(Settings(reply=lambda body: "junk")) as server:
+        list(drive(iter([few]), backend_for(server.url), FREE, 3))
+    assert few.results == ["unreadable reply"] * 3
+    assert replay(replace(few, results=[])).results == few.results  # offline, to the byte
+    with serve(Settings(reply=number)) as server:
+        list(drive(iter([replace(few, results=[])]), backend_for(server.url), FREE, 3))
+        assert server.stats.requests == 3
+    assert replay(replace(few, results=[])).results == [f"It is {i}." for i in range(3)]
+
+
+def test_another_model_than_was_asked_is_said_once():
+    request = replace(numbered(1)[0], model="meta/Llama-3")
+    with serve(Settings(answers_as="tiny-other")) as server, pytest.warns(ServerWarning, match="'tiny-other'") as said:
+        answers(backend_for(server.url), [replace(request, sample=i) for i in range(3)])
+    assert len(said) == 1
+    with serve(Settings(answers_as="llama-3-2025-01-01")) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answers(backend_for(server.url), [request])
+
+
+def test_a_reply_that_does_not_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(http, "MOST_BYTES", 5_000_000)
+    for fault, error in [("drip", "timed out"), ("endless", "garbled reply"), ("bomb", "garbled reply")]:
+        with serve(Settings(reply=number, faults=lambda body, asked, fault=fault: fault)) as server:
+            (found,) = answers(backend_for(server.url, max_attempts=1, timeout=1), numbered(1))
+        assert (fault, found.error) == (fault, error)
+        assert found.lost_completion_tokens == 9
+
+
+PRICE = PriceConfig(prompt=1000.0, completion=10_000.0)
+
+
+@pytest.mark.parametrize("fault", ["no usage", "odd usage", "hang", "cut", "garbage", "502 html body"])
+def test_what_is_not_known_to_be_free_is_paid_for(tmp_path, fault):
+    """The server is thought to bill every request at the most that it can take; that is never over the budget."""
+    worst = cost.of(PRICE, dict(zip(NAMES, (*cost.most_tokens(numbered(1)[0]), 0, 0, 0), strict=True)))
+    budget, requests = Budget(PRICE, most=10.5 * worst), numbered(40)
+    job = ShardJob("x", tmp_path / "x.jsonl", lambda llm: [llm.complete(request) for request in requests])
+    with serve(Settings(faults=lambda body, asked: fault)) as server:
+        backend = backend_for(server.url, timeout=0.3, max_attempts=3, max_error_rate=1.0)
+        with pytest.raises(UserError):
+            list(drive(iter([job]), backend, budget, len(requests)))
+        assert 0 < server.stats.requests <= 10
+    assert server.stats.requests * worst == pytest.approx(budget.spent)
+    assert cost.of(PRICE, journal.usage([job.journal])) == pytest.approx(budget.spent)
+
+
+def test_a_journal_says_what_a_budget_counted(tmp_path):
+    """So a run that is gone on with has as much left."""
+    budget, requests = Budget(PRICE, most=1e6), numbered(12)
+    job = ShardJob("x", tmp_path / "x.jsonl", lambda llm: [llm.complete(request) for request in requests])
+    kinds = ["no usage", "cut", "500", "429", None, "garbage"]
+    settings = Settings(faults=lambda body, asked: kinds[body["seed"] % 6] if not asked else None, retry_after=0)
+    with serve(settings) as server:
+        list(drive(iter([job]), backend_for(server.url), budget, len(requests)))
+    assert cost.of(PRICE, journal.usage([job.journal])) == pytest.approx(budget.spent)
+    assert journal.usage([job.journal])["estimated"] == 2
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_server_that_asks_for_a_long_wait_does_not_keep_requests_from_another(seconds):
+    busy = Settings(faults=lambda body, asked: "429", retry_after=seconds)
+    said = pytest.warns(ServerWarning, match=f"asks to be left alone for {seconds:,} s")
+    with serve(busy) as full, serve(Settings(reply=number)) as idle, said:
+        found = answers(backend_for(full.url, idle.url, max_concurrency=4), numbered(40))
+    assert texts(found) == [f"It is {i}." for i in range(40)]
+
+
+def test_a_wait_longer_than_patience_ends_the_run():
+    ends = pytest.raises(EngineError, match=r"left alone, for 3,\d+ s at least")
+    full = Settings(faults=lambda body, asked: "429", retry_after=3600)
+    with serve(full) as server, pytest.warns(ServerWarning), ends:
+        answers(backend_for(server.url, patience=600), numbered(4))
+
+
+def test_too_many_requests_for_ever_end_the_run():
+    full = Settings(faults=lambda body, asked: "429", retry_after=0.05)
+    with serve(full) as server, pytest.raises(EngineError, match="no endpoint has answered"):
+        answers(backend_for(server.url, patience=0.5, max_attempts=1000), numbered(4))
+
+
+def test_prompts_do_not_follow_a_redirect():
+    with serve() as stranger:
+        home = Settings(faults=lambda body, asked: "redirect", elsewhere=stranger.url.removesuffix("/v1"))
+        with serve(home) as server, pytest.raises(EngineError, match="redirects are not followed"):
+            answers(backend_for(server.url), numbered(1))
+        assert stranger.stats.requests == 0
+
+
+def test_a_wrong_path_is_said():
+    with serve() as server, pytest.raises(EngineError, match=r"addresses end in /v1: http.*/v1\?"):
+        answers(backend_for(server.url.removesuffix("/v1")), numbered(1))
 
 
 # Keys -----------------------------------------------------------------------------------------------------------------
@@ -413,10 +585,11 @@ def test_no_error_tells_a_key(monkeypatch, key):
         answers(backend_for(server.url, keys=("KEY_ONE",)), numbered(3))
     assert "Incorrect API key provided: …." in str(e.value)
     assert "sk-secret" not in "".join(traceback.format_exception(e.value))
-    with serve(Settings(faults=lambda body, asked: "401" if body["seed"] else None)) as server:
-        found = answers(backend_for(server.url, keys=("KEY_ONE",), max_concurrency=1), numbered(3))
-    assert [c.error for c in found] == ["", REFUSED, REFUSED]
-    assert not any("sk-secret" in repr(c) for c in found)
+    kept: list[Completion] = []
+    expires = Settings(faults=lambda body, asked: "401" if body["seed"] else None)
+    with serve(expires) as server, pytest.raises(EngineError) as e:
+        answers(backend_for(server.url, keys=("KEY_ONE",), max_concurrency=1), numbered(3), kept)
+    assert "sk-secret" not in repr(kept) + "".join(traceback.format_exception(e.value))
 
 
 # Asking and ending ----------------------------------------------------------------------------------------------------

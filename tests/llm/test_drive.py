@@ -13,7 +13,7 @@ import pytest
 from datagen.config.llm import PriceConfig
 from datagen.errors import EngineError, UserError
 from datagen.llm import cost, drive, journal
-from datagen.llm.base import LLM, Completion, Request, Stream
+from datagen.llm.base import LLM, Account, Backend, Completion, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.drive import OverBudget, ShardJob
 from datagen.llm.journal import Journal
@@ -22,7 +22,7 @@ FREE = PriceConfig()
 
 
 @dataclass
-class Scripted:
+class Scripted(Backend):
     """Answers in any order, a few at a time: the last word of what was asked, in capitals."""
 
     room: int = 5
@@ -36,7 +36,9 @@ class Scripted:
     def __post_init__(self) -> None:
         self.rng, self.slots = random.Random(self.seed), asyncio.Semaphore(self.room)
 
-    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+    async def complete(
+        self, request: Request, stream: Stream | None = None, account: Account | None = None
+    ) -> Completion:
         async with self.slots:
             if self.gives_up_after is not None and len(self.paid) >= self.gives_up_after:
                 raise EngineError("the server is gone")
@@ -213,13 +215,13 @@ def test_an_exception_in_a_conversation_reaches_the_caller(tmp_path):
 
 
 def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path):
-    """What goes to other journals in the same moment is kept."""
+    """Before anything is paid for."""
     (tmp_path / "bad").write_text("a file where a folder should be")
-    good, bad = job(tmp_path, "good", ("a", 1)), job(tmp_path, "x", ("b", 1))
+    bad, backend = job(tmp_path, "x", ("b", 1)), Scripted()
     bad.journal = tmp_path / "bad" / "x.jsonl"
     with pytest.raises(UserError, match="cannot be written"):
-        list(drive.drive(iter([good, bad]), Scripted(), Budget(FREE), 2))
-    assert len(journalled(tmp_path, "good")) == 1
+        list(drive.drive(iter([bad]), backend, Budget(FREE), 2))
+    assert not backend.asked
 
 
 def test_an_exception_while_shards_are_opened_reaches_the_caller(tmp_path):

@@ -39,7 +39,7 @@ def test_openai_needs_its_own_key_and_nobody_else_gets_it(monkeypatch):
 def test_keys_are_taken_out_of_a_text(monkeypatch):
     monkeypatch.setenv("KEY_ONE", "sk-one")
     clean = endpoint.key_cleaner(
-        [EndpointConfig(base_url="http://a", api_key_env="KEY_ONE"), EndpointConfig(base_url="b")]
+        [EndpointConfig(base_url="http://a", api_key_env="KEY_ONE"), EndpointConfig(base_url="http://b")]
     )
     assert clean("refused: sk-one; none") == "refused: …; none"
 

@@ -2,9 +2,16 @@
 
 import pytest
 
+from datagen.llm import cost
 from datagen.llm import http_errors as replies
+from datagen.llm.base import Completion, Request
 from datagen.llm.http_errors import TOO_LONG, Unusable
 
+ROOM = (
+    "maximum context length is 8192 tokens. However, you requested {0} tokens ({0} in the messages, 500 in the reply)"
+)
+LIMIT = "max_tokens is too large: 9000. This model supports at most 4096 completion tokens"
+REQUEST = Request("m", [{"role": "user", "content": "Is it?"}], {"max_tokens": 10})
 REFUSED = "request refused by the server"
 
 
@@ -12,53 +19,108 @@ def body(**message) -> dict:
     return {"choices": [{"message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
 
 
+def completed(given: object, **more) -> Completion:
+    return replies.completion(REQUEST, given, endpoint="there", **more)
+
+
 def test_a_completion_is_read_whole():
-    found = replies.completion(
-        "k",
+    found = completed(
         {
             "choices": [{"message": {"content": "Yes.", "reasoning_content": "Hm."}, "finish_reason": "length"}],
             "usage": {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}},
         },
-        endpoint="there",
         attempts=2,
         seconds=1.23456,
     )
     assert (found.text, found.reasoning, found.finish, found.error) == ("Yes.", "Hm.", "length", "")
     assert (found.prompt_tokens, found.cached_tokens, found.completion_tokens) == (9, 4, 3)
     assert (found.endpoint, found.attempts, found.seconds) == ("there", 2, 1.235)
+    assert not found.estimated
 
 
 @pytest.mark.parametrize(
     ("message", "text", "reasoning", "refusal"),
     [
-        ({"content": None}, None, "", ""),
-        ({"content": ""}, None, "", ""),
-        ({}, None, "", ""),
         ({"content": None, "refusal": "I can't."}, None, "", "I can't."),
         ({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]}, "ab", "", ""),
         ({"content": "<think>why</think>\nso"}, "so", "why", ""),
         ({"content": "\n<thinking>\nwhy\n</thinking>so"}, "so", "why", ""),
         ({"content": "why\n</think>\n\nso"}, "so", "why", ""),  # the chat template had opened it
-        ({"content": "<think>cut in the mid"}, None, "cut in the mid", ""),
         ({"content": '{"answer": "</think>"}'}, '{"answer": "</think>"}', "", ""),
         ({"content": "so", "reasoning": "why"}, "so", "why", ""),
         ({"content": "half \ud83d"}, "half ?", "", ""),  # half an emoji fits in no file
     ],
 )
 def test_reasoning_is_kept_apart(message: dict, text: str | None, reasoning: str, refusal: str):
-    found = replies.completion("k", body(**message), endpoint="e")
+    found = completed(body(**message))
     assert (found.text, found.reasoning, found.refusal) == (text, reasoning, refusal)
 
 
-@pytest.mark.parametrize("choices", [[], [None], [{}], [{"message": None}]])
-def test_a_reply_without_a_choice_is_a_reply(choices: list):
-    assert replies.completion("k", {"choices": choices, "usage": None}, endpoint="e").text is None
+def finished(finish: object, **message) -> dict:
+    return {"choices": [{"message": message, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (body(content=None), "empty reply"),
+        (body(content=" \n"), "empty reply"),
+        (body(), "empty reply"),
+        (body(content="<think>cut in the mid"), "empty reply"),
+        (body(content=None, reasoning_content="all of it"), "empty reply"),
+        (finished("tool_calls", content=None, tool_calls=[{}]), "empty reply"),
+        (finished("content_filter", content="half of"), "stopped by a content filter"),
+        (finished("abort", content="half of"), "unfinished reply"),  # as SGLang and vLLM say as they shut down
+        (finished("error", content="half of"), "unfinished reply"),
+        (finished(None, content="half of"), "unfinished reply"),
+        ({"choices": []}, "unfinished reply"),
+        ({"choices": [None]}, "unfinished reply"),
+        ({"choices": [{"message": None}], "usage": None}, "unfinished reply"),
+    ],
+)
+def test_what_the_model_did_not_finish_or_fill_is_no_reply(given: dict, reason: str):
+    with pytest.raises(Unusable) as e:
+        completed(given)
+    assert e.value.reason == reason
+    assert e.value.completion  # it may be billed
+
+
+@pytest.mark.parametrize("finish", ["stop", "STOP", "eos_token", "stop_sequence", "end_turn"])
+def test_servers_call_the_end_of_a_reply_by_several_names(finish: str):
+    assert completed(finished(finish, content="Yes.")).finish == "stop"
+    assert completed(finished("max_tokens", content="Yes")).finish == "length"
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": 0, "completion_tokens": 0},
+        {"prompt_tokens": 7.5, "completion_tokens": 3},
+        {"prompt_tokens": "7", "completion_tokens": 3},
+        {"prompt_tokens": 7, "completion_tokens": 0},  # of a reply that has a text
+        {"prompt_tokens": 7, "completion_tokens": None},
+        {"prompt_tokens": -7, "completion_tokens": 3},
+        {"prompt_tokens": True, "completion_tokens": 3},
+    ],
+)
+def test_what_is_not_known_is_the_most_that_it_can_be(usage: dict | None):
+    found = completed(body(content="Yes.") | {"usage": usage})
+    assert (found.prompt_tokens, found.completion_tokens) == cost.most_tokens(REQUEST)
+    assert found.estimated
+
+
+def test_no_more_tokens_are_cached_than_there_are():
+    usage = {"prompt_tokens": 7.0, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 900}}
+    found = completed(body(content="Yes.") | {"usage": usage})
+    assert (found.prompt_tokens, found.cached_tokens, found.completion_tokens) == (7, 0, 3)
 
 
 @pytest.mark.parametrize("given", ["<html>", None, [], {}, {"choices": None}, {"error": {"message": "x"}}])
 def test_what_is_no_completion_is_no_reply(given: object):
     with pytest.raises(Unusable):
-        replies.completion("k", given, endpoint="e")
+        completed(given)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +131,14 @@ def test_what_is_no_completion_is_no_reply(given: object):
         (500, "<html>oops</html>", "server error", True, False, ""),
         (408, "", "server error", True, False, ""),
         (425, "", "server error", True, False, ""),
-        (401, {"error": {"message": "bad key"}}, REFUSED, False, True, ""),
+        (401, {"error": {"message": "bad key"}}, "key refused", False, True, ""),
+        (302, "<html>", "redirected", False, True, ""),
         (404, {"message": "The model `x` does not exist."}, REFUSED, False, True, ""),
         (400, {"error": {"code": "context_length_exceeded", "message": "long"}}, TOO_LONG, False, False, ""),
         (400, {"object": "error", "message": "maximum context length is 4096 tokens"}, TOO_LONG, False, False, ""),
+        (400, {"error": {"message": ROOM.format(8000)}}, "max_tokens over the context window", False, False, ""),
+        (400, {"error": {"message": ROOM.format(9000)}}, TOO_LONG, False, False, ""),
+        (400, {"error": {"message": LIMIT}}, "max_tokens over the context window", False, False, ""),
         (413, "", TOO_LONG, False, False, ""),
         (400, {"error": {"message": "response_format json_schema: no"}}, REFUSED, False, False, "json_schema"),
         (400, {"error": {"message": "Use 'max_completion_tokens' instead."}}, REFUSED, False, False, "max_tokens"),
@@ -95,3 +161,7 @@ def test_errors_are_told_apart(
 
 def test_a_long_error_page_is_clipped():
     assert len(replies.failure(502, "x" * 100_000).detail) < 400
+
+
+def test_a_server_cannot_write_to_the_terminal():
+    assert replies.failure(500, {"error": {"message": "\x1b[2J\x1b]0;owned\x07 so\x9b2J"}}).detail.isprintable()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datagen.errors import UserError
 from datagen.llm import http_errors as replies
 from datagen.llm import journal
-from datagen.llm.base import Completion
+from datagen.llm.base import Completion, Request
 from datagen.llm.journal import Journal
 
 FIRST = Completion("a", text="Ägypten 🐫\u2028\n\r\x00“?”", reasoning="so", finish="stop", prompt_tokens=7, seconds=0.5)
@@ -59,8 +59,51 @@ def test_a_failure_is_no_answer(path):
     written(path, FAILED, Completion("c", text="at last"))
     kept = Journal(path)
     assert kept.answers["c"].text == "at last"
-    written(path, Completion("c", error="server error"))
-    assert Journal(path).answers["c"].text == "at last"
+
+
+def test_an_answer_that_led_to_nothing_is_asked_for_again(path):
+    """A rebuild without an engine goes by it all the same, until there is another."""
+    written(path, FIRST, SECOND, Completion("a", error="unreadable reply"))
+    kept = Journal(path)
+    assert kept.answers == {"b": SECOND}
+    assert kept.recorded() == {"a": FIRST, "b": SECOND}
+    another = replace(FIRST, text="another")
+    written(path, another)
+    assert Journal(path).recorded() == Journal(path).answers == {"a": another, "b": SECOND}
+    assert journal.usage([path])["requests"] == 3  # all were paid for
+
+
+def test_every_flipped_bit_is_noticed(path):
+    """Or the last reply is asked for again, where it is the end of the file that is gone."""
+    whole = written(path, FIRST, SECOND)
+    wrong = []
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            found = list(journal.read(path))
+        except UserError:
+            continue
+        if found != [FIRST] or bit // 8 < len(whole) - 1:
+            wrong.append((bit, found))
+    assert not wrong
+
+
+def test_a_line_of_the_version_before_has_no_checksum(path):
+    path.parent.mkdir()
+    path.write_text('{"key": "a", "text": "so", "prompt_tokens": 7}\n')
+    assert list(journal.read(path)) == [Completion("a", text="so", prompt_tokens=7)]
+    written(path, SECOND)
+    assert list(journal.read(path)) == [Completion("a", text="so", prompt_tokens=7), SECOND]
+
+
+@pytest.mark.parametrize("line", ['{"key": 1}', '{"key": "a", "text": 5}', '{"key": "a", "attempts": "many"}'])
+def test_values_of_other_types_are_damage(path, line):
+    path.parent.mkdir()
+    path.write_text(line + "\n")
+    with pytest.raises(UserError, match="damaged"):
+        list(journal.read(path))
 
 
 def test_of_two_answers_the_first_counts(path):
@@ -106,11 +149,17 @@ def test_a_megabyte_comes_back(path):
 def test_any_reply_comes_back(tmp_path_factory, text, said):
     """Even one with half an emoji in it, as it comes out of the readers of replies."""
     path = tmp_path_factory.mktemp("journal") / "x.jsonl"
-    body = {"choices": [{"message": {"content": said, "refusal": said}, "finish_reason": said}]}
+    body = {"choices": [{"message": {"content": said, "refusal": said}}]}
     failure = replies.failure(500, {"error": {"message": said, "code": said}})
+    asked = Request("m", [{"role": "user", "content": "Who?"}], {"max_tokens": 10})
+    body["choices"][0]["finish_reason"] = "stop"
+    try:
+        reply = replies.completion(asked, body, endpoint="http://there")
+    except replies.Unusable as e:
+        reply = Completion("b", error=e.reason, detail=replies.clipped(str(e)))
     found = [
         Completion("a", text=text),
-        replies.completion("b", body, endpoint="http://there"),
+        reply,
         Completion("c", error=failure.reason, detail=failure.detail),
     ]
     written(path, *found)
@@ -136,7 +185,8 @@ def test_a_damaged_line_is_named(path, line):
     path.write_bytes(first + line + b"\n" + second)
     with pytest.raises(UserError) as e:
         Journal(path)
-    assert str(e.value) == f"{path}:2 is damaged: delete that line, and its request is asked for again"
+    assert f"{path}:2 is damaged" in str(e.value)
+    assert f"sed -i 2d {path}" in str(e.value)
     path.write_bytes(first + second)
     assert Journal(path).answers.keys() == {"a", "b"}
 
@@ -146,13 +196,16 @@ def test_what_replies_took(path, tmp_path):
     written(path, replace(one, endpoint="http://there"))
     other = tmp_path / "other.jsonl"
     two = Completion("b", "x", prompt_tokens=10, completion_tokens=1, seconds=2.0, endpoint="http://elsewhere")
-    written(other, two, FAILED)
+    written(other, two, replace(FAILED, lost_prompt_tokens=30, lost_completion_tokens=9))
     assert journal.usage([path, other, tmp_path / "none.jsonl"]) == {
         "requests": 2,
         "attempts": 3,
         "prompt_tokens": 110,
         "cached_tokens": 60,
         "completion_tokens": 8,
+        "estimated": 0,
+        "lost_prompt_tokens": 30,
+        "lost_completion_tokens": 9,
         "mean_seconds": 1.5,
         "endpoints": {"http://elsewhere": 1, "http://there": 1},
     }

@@ -38,13 +38,14 @@ ERRORS: dict[str, tuple[int, Any]] = {
         400,
         {
             "object": "error",
-            "message": f"{_TOO_LONG}you requested 9000 tokens (8000 in the messages, 1000 in the completion). Please "
+            "message": f"{_TOO_LONG}you requested 9500 tokens (8500 in the messages, 1000 in the completion). Please "
             "reduce the length of the messages or completion.",
             "type": "BadRequestError",
             "param": None,
             "code": 400,
         },
     ),
+    "no room": (400, _error(f"{_TOO_LONG}you requested 9000 tokens (8000 in the messages, 1000 in the completion).")),
     "schema unsupported": (400, _error("Invalid parameter: 'response_format' of type 'json_schema' is not supported.")),
     "base64 unsupported": (400, _error("encoding_format: base64 is not supported, only float.")),
     "max_tokens unsupported": (
@@ -55,8 +56,10 @@ ERRORS: dict[str, tuple[int, Any]] = {
         ),
     ),
 }
-BROKEN = {"reset", "cut", "hang", "garbage"}  # no HTTP reply, half of one, none ever, or one that is no JSON
+# No HTTP reply, half of one, none ever, one that is no JSON, one that sends elsewhere, and some that do not end
+BROKEN = {"reset", "cut", "hang", "garbage", "redirect", "drip", "endless", "bomb"}
 MARRED = {"empty choices", "null content", "refusal", "length", "reasoning_content", "think"}  # 200, but
+MARRED |= {"only reasoning", "tool calls", "filtered", "abort", "no usage", "odd usage"}
 FAULTS = ERRORS.keys() | BROKEN | MARRED
 
 _ABOUT = {
@@ -85,6 +88,28 @@ def marred(fault: str | None, text: str) -> list[dict[str, Any]]:
         message["content"], finish = text[: len(text) // 2], "length"
     elif fault == "reasoning_content":
         message["reasoning_content"] = "Let me think about it."
+    elif fault == "only reasoning":
+        message |= {"content": None, "reasoning_content": text}
+    elif fault == "tool calls":
+        message |= {"content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+        finish = "tool_calls"
+    elif fault in ("filtered", "abort"):
+        message["content"] = text[: len(text) // 2]
+        finish = "content_filter" if fault == "filtered" else "abort"
     elif fault == "think":
         message["content"] = f"<think>\nLet me think about it.\n</think>\n\n{text}"
     return [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}]
+
+
+def usage(fault: str | None, prompt: float, cached: float, completion: float) -> dict[str, Any] | None:
+    """What a completion says that it took."""
+    if fault == "no usage":
+        return None
+    if fault == "odd usage":  # floats, and more cached than there is
+        prompt, cached, completion = prompt + 0.5, 10 * prompt, 0
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }

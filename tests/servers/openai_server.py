@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from aiohttp import web
 
 from . import embeddings
 from .batches import Batches
-from .faults import ERRORS, FAULTS, MARRED, applies, marred
+from .faults import ERRORS, FAULTS, MARRED, applies, marred, usage
 from .model import reply
 
 CHARS_PER_TOKEN = 4
@@ -41,6 +42,8 @@ Make = Callable[[Body, str, int, str | None], Body]  # of a body, its hash, how 
 class Settings:
     reply: str | Callable[[Body], str] = reply
     model: str = "scripted"  # as /v1/models lists it; requests may name any
+    answers_as: str | None = None  # the model that replies say they are of; None: the one that was asked
+    elsewhere: str = ""  # where "redirect" sends requests
     latency: float = 0.0  # seconds, the mean
     spread: float = 0.0  # uniform within the mean * (1 ± spread)
     slots: int = 1_000_000  # requests answered at once
@@ -187,6 +190,10 @@ class Server:
             return _hung_up(request)
         if fault == "garbage":
             return _garbage()
+        if fault == "redirect":
+            return web.Response(status=307, headers={"Location": self.settings.elsewhere + request.path})
+        if fault in ("drip", "endless", "bomb"):
+            return await _without_end(request, fault)
         made = make(body, key, asked, fault)
         if body.get("stream"):
             return await self._stream(request, key, made, breaks_off=fault == "cut")
@@ -273,14 +280,9 @@ class Server:
             "id": f"chatcmpl-{key[:16]}{asked}",
             "object": "chat.completion",
             "created": int(time.time()),
-            "model": body.get("model", self.settings.model),
+            "model": self.settings.answers_as or body.get("model", self.settings.model),
             "choices": choices,
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-                "prompt_tokens_details": {"cached_tokens": cached},
-            },
+            "usage": usage(fault, prompt, cached, completion),
         }
 
     def _embeddings(self, body: Body, key: str, asked: int, fault: str | None) -> Body:
@@ -368,6 +370,17 @@ def _hung_up(request: web.Request) -> web.Response:
     if request.transport:
         request.transport.abort()
     return web.Response()
+
+
+async def _without_end(request: web.Request, fault: str) -> web.StreamResponse:
+    """A reply byte by byte, or as fast as it can, or compressed a thousandfold; until the client has enough."""
+    headers = {"Content-Type": "application/json"} | ({"Content-Encoding": "gzip"} if fault == "bomb" else {})
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    part = {"drip": b" ", "endless": b" " * 1_000_000, "bomb": gzip.compress(b" " * 50_000_000)}[fault]
+    while True:
+        await response.write(part)
+        await asyncio.sleep(0.05 if fault == "drip" else 0)
 
 
 async def _cut(request: web.Request, payload: bytes) -> web.StreamResponse:

@@ -174,7 +174,7 @@ def test_what_is_too_long_is_rejected_unasked(run, name):
     ],
 )
 def test_a_rating_is_not_guessed_but_asked_for_again(run, text, reason):
-    ledger = run.go(Settings(reply=text))
+    ledger = run.go(Settings(reply=text), engine__max_error_rate=1.0)
     n = len(run.rows("generate", Candidate))
     asked = requests_of(run)
     assert 3 * different(asked) <= run.requests <= 3 * len(asked)
@@ -207,6 +207,29 @@ def test_faults_have_reasons(run, fault, reason):
     n = len(run.rows("generate", Candidate))
     assert ledger["candidate"] == {"in": n, "kept": 0, "rejected": {}, "failed": {reason: n}}
     assert balanced(ledger)
+
+
+@pytest.mark.parametrize("fault", ["context", "null content", "length"])
+def test_a_plain_rerun_asks_for_the_rows_that_failed_and_for_no_others(run, fault):
+    """What was selected from the rows as they were is gone: it would no longer be what select makes of them."""
+    first = run.rows("generate", Candidate)[0].question
+    faulty = Settings(reply=rated, faults=lambda body, asked: fault if first in str(body) else None)
+    before = run.go(faulty, engine__max_error_rate=1.0)
+    n = before["candidate"]["in"]
+    assert before["candidate"]["kept"] == n - 1
+    shards.write_json(f"{run.folder}/select/stage.json", {})
+    run.go(faulty)
+    assert 1 <= run.requests <= 3
+    assert shards.exists(f"{run.folder}/select/stage.json")  # for nothing has changed
+    offline = run.data()
+    run.offline()
+    assert run.data() == offline
+    after = run.go(Settings(reply=rated))
+    assert after["candidate"]["kept"] == n
+    assert run.requests == 1
+    assert not shards.exists(f"{run.folder}/select/stage.json")
+    run.go(Settings(reply=rated))
+    assert run.requests == 0
 
 
 ORDERS = [
