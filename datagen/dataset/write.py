@@ -104,7 +104,7 @@ def _row(
     first = selected.first_chunk
     shown = texts[first : selected.last_chunk + 1]
     context = tags.render_context(shown)
-    content = prompts.render(task, context=context, question=tags.neutralise(candidate.question))
+    content = prompts.render(task, context=context, question=candidate.question)
     return {
         "data_source": name,
         "prompt": [{"role": "user", "content": content}],

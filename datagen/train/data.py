@@ -9,6 +9,7 @@ import numpy as np
 
 from datagen.dataset import read
 from datagen.errors import ConfigError, InputError
+from datagen.grounding import fences
 from datagen.train.types import Example, Split
 
 
@@ -37,8 +38,10 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
 
 
 def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """A prompt in tokens, up to where the response begins."""
-    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    """A prompt in tokens, up to where the response begins. What it says holds none of the tokenizer's special ones."""
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    said = [message | {"content": fences.escape_tokens(message["content"], special)} for message in messages]
+    text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 

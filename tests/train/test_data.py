@@ -29,3 +29,16 @@ def test_the_published_layout_is_trained_on(tmp_path):
     labels = [[(e.answer, e.ref_chunks, e.start, e.end) for e in split.examples] for split in (found, wanted)]
     assert labels[0] == labels[1]
     assert [e.qa_id for e in found.examples] == ["train/1", "train/2"]
+
+
+def test_special_tokens_in_a_document_are_text_to_the_model(tmp_path):
+    model = tiny.build(tmp_path / "model", ["some text to learn from, and <odd> ends"], 300, max_position_embeddings=512)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    assert special
+
+    def counts(content: str) -> int:
+        ids = data.encode(tokenizer, [{"role": "user", "content": content}])
+        return sum(i in tokenizer.all_special_ids for i in ids)
+
+    assert counts(" and ".join(special)) == counts("and")
