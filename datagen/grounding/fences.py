@@ -1,4 +1,4 @@
-"""What could be taken for a tag, a fence or a control token, wherever it stands: written with a backslash, and restored.
+"""What could be taken for a tag, a fence or a control token: written with a backslash, and restored.
 
 A prompt puts whatever comes from a document, a question or a model between tags, and a chat template puts the prompt
 between control tokens. `neutralise` is what keeps the text from closing either. It sees through what a reader does not:
@@ -33,8 +33,8 @@ _CLOSING = re.compile(r"</\s*([^\W\d][\w.-]*)\s*>")
 _AS_IT_IS = re.compile(r"[\t\n\v\f\r -~]*")
 _UNSEEN = "\0"  # what a reader does not see, or sees as an accent
 _ALIKE = str.maketrans(
-    "АВСЕНІЈКМОРЅТХУԚԜаеорсухіјѕԛԝһкмтԁոս" "ΑΒΕΗΙΚΜΝΟΡΤΥΧΖικορτυχν" "ᴀᴄᴇꜰʜɪᴋʟᴍɴᴏᴘꜱᴛᴜᴠᴡʀɑɡı" "‹〈⟨˂❮❰∣ǀ⁄∕⧵−",
-    "ABCEHIJKMOPSTXYQWaeopcyxijsqwhkmtdnu" "ABEHIKMNOPTYXZikoptuxv" "ACEFHIKLMNOPSTUVWRagi" "<<<<<<||//\\-",
+    "АВСЕНІЈКМОРЅТХУԚԜаеорсухіјѕԛԝһкмтԁոսΑΒΕΗΙΚΜΝΟΡΤΥΧΖικορτυχνᴀᴄᴇꜰʜɪᴋʟᴍɴᴏᴘꜱᴛᴜᴠᴡʀɑɡı‹〈⟨˂❮❰∣ǀ⁄∕⧵−",
+    "ABCEHIJKMOPSTXYQWaeopcyxijsqwhkmtdnuABEHIKMNOPTYXZikoptuxvACEFHIKLMNOPSTUVWRagi<<<<<<||//\\-",
 )
 
 
@@ -75,7 +75,7 @@ def escape_tokens(text: str, tokens: Iterable[str]) -> str:
 
 
 def _edited(text: str, opening: re.Pattern[str], added: str) -> str:
-    """The text with `added` after each opening character that is found, or without the backslash there if it is empty."""
+    """The text with `added` after each opening character that is found, else without the backslash there."""
     seen, places = _seen(text)
     parts, at = [], 0
     for match in opening.finditer(seen):

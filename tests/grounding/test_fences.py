@@ -21,8 +21,10 @@ DISGUISED = [
     *("<\ufe0fanswer>", "<\U000e0061answer>", "<ᴀɴsᴡᴇʀ>", "［INST］", "[/INST]".replace("I", "І")),
 ]
 ORDINARY = [
-    *("", "a < b and c > d", "<b>bold</b>", "<p class='answers'>", "List<String> s", "a[INST_LEN]", "[inst]", "[[1, 2]]"),
-    *("<chunk_size>", "if x <answering:", "<https://example.org>", "x <|> y", "a |> f |> g", "f <| x", "<-", "〈序〉", "［1］"),
+    *("", "a < b and c > d", "<b>bold</b>", "<p class='answers'>", "List<String> s", "a[INST_LEN]", "[inst]"),
+    *("[[1, 2]]", "a[SEP", "]"),
+    *("<chunk_size>", "if x <answering:", "<https://example.org>", "x <|> y", "a |> f |> g", "f <| x", "<-"),
+    *("〈序〉", "［1］"),
     *("<questions>", "ответ <вопрос>", "l’été «là»", "<think_tank>", "[/etc/hosts]", "हिन्दी <पाठ>"),
 ]
 

@@ -32,7 +32,7 @@ def test_the_published_layout_is_trained_on(tmp_path):
 
 
 def test_special_tokens_in_a_document_are_text_to_the_model(tmp_path):
-    model = tiny.build(tmp_path / "model", ["some text to learn from, and <odd> ends"], 300, max_position_embeddings=512)
+    model = tiny.build(tmp_path / "model", ["some text to learn from"], 300, max_position_embeddings=512)
     tokenizer = AutoTokenizer.from_pretrained(model)
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     assert special
