@@ -23,6 +23,7 @@ from datagen.run import ledger as ledgers
 from datagen.run import resume as resuming
 from datagen.run.identity import Identity
 from datagen.run.ledger import Ledger
+from datagen.run.paths import RunPaths
 from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
@@ -79,7 +80,7 @@ def run(
     if resume == "never":
         shards.remove(here)
     stored = ids.load(here)
-    done = _done(stage, task.run) if stored else set()
+    done = _done(stage, task.run) if stored else _fitting(stage, task.run, wanted)
     found: list[ids.Change] = []
     if stored and done:  # without a finished shard there is nothing to keep
         found = resuming.check(here, stored, wanted, resume)
@@ -140,6 +141,12 @@ def _done(stage: Stage, run: Run) -> set[str]:
     return set.intersection(*(set(run.names(stage.name, table)) for table in ("", "dropped", *stage.table.side)))
 
 
+def _fitting(stage: Stage, run: Run, wanted: Identity) -> set[str]:
+    """The finished shards that say themselves that they were written under this identity; their folder does not."""
+    origins = {name: shards.read_footer(run.shard(stage.name, name)).origin for name in _done(stage, run)}
+    return {name for name, origin in origins.items() if origin.get("identity") == wanted.digest}
+
+
 def _layout(stage: Stage) -> frozenset[str]:
     return stage.work.layout if isinstance(stage.work, Source) else frozenset()
 
@@ -155,7 +162,8 @@ def _identity(stage: Stage, run: Run, config: Config) -> Identity:
 
 
 def _earlier(identity: Identity) -> dict[str, Any]:
-    return {k: v for k, v in identity.parts.items() if k not in ("stage", "mixed")}
+    parts = {k: v for k, v in identity.parts.items() if k not in ("stage", "mixed")}
+    return parts | {"identity": identity.digest}
 
 
 def _process(task: _Task, done: set[str]) -> None:
@@ -233,10 +241,16 @@ def _process_shard(job: Job) -> int:
     except Exception as e:
         e.add_note(f"while {stage.name} processed {shard.name}")
         raise
-    shards.write_rows(shard.path(stage.name, "dropped"), Dropped, output.dropped)
+    stored = ids.load(RunPaths(shard.run).folder(stage.name))
+    assert stored is not None, "it is saved before any shard is processed"
+
+    def origin(*place: str) -> dict[str, str]:
+        return {"identity": stored.digest, "place": "/".join((stage.name, *place, shard.name))}
+
+    shards.write_rows(shard.path(stage.name, "dropped"), Dropped, output.dropped, origin=origin("dropped"))
     for name, record in table.side.items():
-        shards.write_rows(shard.path(stage.name, name), record, output.tables[name])
-    shards.write_rows(shard.path(stage.name), table.record, output.rows, entry)
+        shards.write_rows(shard.path(stage.name, name), record, output.tables[name], origin=origin(name))
+    shards.write_rows(shard.path(stage.name), table.record, output.rows, entry, origin())
     return entry[table.input_unit]["in"]
 
 
