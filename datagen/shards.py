@@ -119,6 +119,14 @@ def read_json(path: str) -> Any | None:
         raise _unreadable(path, e) from e
 
 
+def read_object(path: str) -> dict[str, Any] | None:
+    """The JSON object in a file, or None if there is no such file. Raises DamagedFile where anything else is in it."""
+    found = read_json(path)
+    if found is not None and not isinstance(found, dict):
+        raise DamagedFile(path, "it holds no JSON object")
+    return found
+
+
 def write_bytes(path: str, data: bytes) -> None:
     """Write a file atomically and durably. Raises UserError when the disk is full or the place not writable."""
     fs, name = _open(path)

@@ -363,9 +363,12 @@ def test_a_damaged_shard_is_named_and_can_be_made_again():
         if kept is not None:
             damaged.write_bytes(damaged.read_bytes()[:kept])
             line = error(chunk("in.jsonl"))
-            assert line.startswith(f"{damaged} cannot be read (")
-            assert line.endswith("): delete it and run its stage again")
-        damaged.unlink()
+            assert line.startswith(f"{damaged} is damaged (")
+            assert line.endswith(": `longrlvr-data doctor run --repair` removes it, and the next run makes it again")
+            said(cli("doctor", "run", "--repair"), 0)
+            assert not damaged.exists()
+        else:
+            damaged.unlink()
         said(chunk("in.jsonl"), 0)
         assert data("run") == whole
     assert {n for n in whole if Path("run", n).stat().st_mtime_ns == times[n]} == {n for n in whole if "1.p" not in n}
@@ -376,27 +379,27 @@ def test_a_damaged_shard_is_named_and_can_be_made_again():
     content[60] ^= 1
     damaged.write_bytes(content)
     settings = config("chunk: {documents_per_shard: 1, max_tokens: 64}\nembed: {device: cpu}")
-    assert error(cli("cluster", "-o", "run", "--workers", "1", "-c", settings)).startswith(
-        f"{damaged} cannot be read ("
-    )
+    assert error(cli("cluster", "-o", "run", "--workers", "1", "-c", settings)).startswith(f"{damaged} is damaged (")
     damaged.unlink()
     said(chunk("in.jsonl"), 0)
     assert data("run") == whole
 
 
-def test_a_damaged_file_of_bookkeeping_is_named_and_can_be_deleted():
+def test_a_damaged_file_of_bookkeeping_is_named_and_can_be_repaired():
     jsonl("in.jsonl", GOOD)
     said(chunk("in.jsonl"), 0)
     whole = data("run")
+    times = {name: Path("run", name).stat().st_mtime_ns for name in whole}
     for name in ("chunk/stage.json", ".fingerprints.json"):
         damaged = Path("run", name)
         damaged.write_bytes(damaged.read_bytes()[:10])
         line = error(chunk("in.jsonl"))
         assert line.startswith(f"{damaged} is damaged")
-        assert "delete it" in line
-        damaged.unlink()
+        assert line.endswith(": `longrlvr-data doctor run --repair` removes it, and the next run makes it again")
+        said(cli("doctor", "run", "--repair"), 0)
         said(chunk("in.jsonl"), 0)
         assert data("run") == whole
+        assert {name: Path("run", name).stat().st_mtime_ns for name in whole} == times
 
 
 @contextlib.contextmanager

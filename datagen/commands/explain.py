@@ -22,10 +22,12 @@ def explain(run: str, wanted: str, as_json: bool) -> int:
     from rich.console import Console
 
     from datagen.commands import guard
+    from datagen.commands.advice import repairable
     from datagen.console import print_json
     from datagen.inspect import story, story_text
 
-    told = story.tell(run, wanted)
+    with repairable(run):
+        told = story.tell(run, wanted)
     if as_json:
         print_json(story.as_json(told))
     else:

@@ -39,12 +39,14 @@ def _show(run: str, as_json: bool) -> int:
     from rich.console import Console
 
     from datagen.commands import guard
+    from datagen.commands.advice import repairable
     from datagen.console import funnel, print_json
     from datagen.llm import usage as paid
     from datagen.run.run import Run
 
     Run(run).check()
-    statuses, paid_for = Run(run).status(), _usage(run)
+    with repairable(run):
+        statuses, paid_for = Run(run).status(), _usage(run)
     if as_json:
         print_json({"run": run, "stages": [vars(s) | {"usage": paid_for.get(s.name)} for s in statuses]})
         return guard.COMPLETE

@@ -31,7 +31,7 @@ def write(folder: str, config: Config) -> dict[str, int]:
     """Write RUN/dataset unless it is there already; returns the number of rows per split. Raises UserError if none."""
     run = Run(folder)
     made_from = provenance(run, config)
-    stored = shards.read_json(run.provenance)
+    stored = shards.read_object(run.provenance)
     counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
     names = run.names("select")
     for name in names:

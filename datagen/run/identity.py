@@ -114,11 +114,13 @@ def load(folder: str) -> Identity | None:
     Names that settings and parts had in earlier versions are read as those of today, and make no change.
     Raises UserError for a file that this version cannot read.
     """
-    stored = shards.read_json(shards.join(folder, "stage.json"))
+    stored = shards.read_object(shards.join(folder, "stage.json"))
     if stored is None:
         return None
-    if not isinstance(stored, dict):
-        raise DamagedFile(shards.join(folder, "stage.json"), "it holds no JSON object")
+    kinds = {"settings": dict, "fingerprints": dict, "facts": dict, "upstream": dict, "mixed": list}
+    for name, kind in kinds.items():
+        if name in stored and not isinstance(stored[name], kind):
+            raise DamagedFile(shards.join(folder, "stage.json"), f"{name} is no {kind.__name__}")
     try:
         saved_as = stored.pop("identity")
         stored["mixed"] = [_in_new_names(earlier) for earlier in stored["mixed"]]

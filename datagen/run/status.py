@@ -61,19 +61,31 @@ def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> 
         rows=rows,
         ledger=ledger,
         pending=pending,
-        seconds=(shards.read_json(run.summary(table.name)) or {}).get("seconds"),
+        seconds=seconds_spent(run, table.name),
         mixed=bool(stored and stored.mixed),
         stale=_made_again(run, stored.upstream, stale or set()) if stored and done else [],
     )
 
 
+def seconds_spent(run: RunPaths, stage: str) -> float | None:
+    """How long a stage took, over all the times it was run; None where it never ended."""
+    place = run.summary(stage)
+    seconds = (shards.read_object(place) or {}).get("seconds")
+    if seconds is not None and not isinstance(seconds, (int, float)):
+        raise DamagedFile(place, "seconds is no number")
+    return seconds
+
+
 def _dataset_status(run: RunPaths, before: list[StageStatus]) -> StageStatus:
     """`provenance.json` names the identities that the dataset was made from."""
     selected = before[-1].ledger.get("candidate", {"kept": 0})["kept"]
-    made_from = (shards.read_json(run.provenance) or {}).get("stages", {})
-    rows = made_from["select"]["ledger"]["candidate"]["kept"] if made_from else 0
+    made_from = (shards.read_object(run.provenance) or {}).get("stages", {})
+    try:
+        rows = made_from["select"]["ledger"]["candidate"]["kept"] if made_from else 0
+        identities = {name: stage["identity"] for name, stage in made_from.items()}
+    except (KeyError, TypeError, AttributeError) as e:
+        raise DamagedFile(run.provenance, "it does not say what each stage made") from e
     ledger = ledgers.add([{"candidate": {"in": rows, "kept": rows, "rejected": {}, "failed": {}}}] if rows else [])
-    identities = {name: stage["identity"] for name, stage in made_from.items()}
     return StageStatus(
         name="dataset",
         shards_done=bool(made_from),

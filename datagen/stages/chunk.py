@@ -85,7 +85,7 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
     cache_file = run.input_hashes
-    cache = shards.read_json(cache_file) or {}
+    cache = shards.read_object(cache_file) or {}
     before = json.dumps(cache, sort_keys=True)
     content = sources.fingerprint(files, cache, config.input)
     if json.dumps(cache, sort_keys=True) != before:

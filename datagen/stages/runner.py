@@ -27,7 +27,7 @@ from datagen.run.paths import RunPaths
 from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.run.status import stage_status
+from datagen.run.status import seconds_spent, stage_status
 from datagen.stages import conversing
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
@@ -94,6 +94,8 @@ def run(
             what = f"which shard holds what depends on {', '.join(unsplittable)}"
             raise StaleStage(f"{here} is unfinished, and {what}", stage.name)
     if complete:
+        if not stored:
+            ids.save(here, wanted)
         return _summary(task, None)
     for name in stage.table.reads:
         if not task.run.is_complete(name):
@@ -122,7 +124,8 @@ def fits(stage: Stage, folder: str, config: Config) -> bool:
 
 def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
     """Refuse to build on upstream folders that are unfinished, or written under other settings (unless `resume` is
-    "always"). Content is not hashed again. Raises UnfinishedStage or StaleStage.
+    "always"), or hold shards of another run. Content is not hashed again. Raises UnfinishedStage, StaleStage or
+    DamagedFile.
     """
     run = Run(folder)
     for stage in stages:
@@ -134,6 +137,7 @@ def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resum
         resuming.check(here, stored, wanted, resume)
         if not run.is_complete(stage.name):
             raise UnfinishedStage(f"{here} is not finished", stage.name)
+        stage_status(run, stage.table)  # reads all footers
 
 
 def _done(stage: Stage, run: Run) -> set[str]:
@@ -270,9 +274,9 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
     """Check the stage's ledger against its upstream's, store it beside the shards and return it."""
     stage, place = task.stage, task.run.summary(task.stage.name)
     total = stage_status(task.run, stage.table).ledger
-    stored = shards.read_json(place)
+    stored = shards.read_object(place)
     if seconds is not None or stored is None:
-        spent = (stored or {}).get("seconds", 0) + (seconds or 0)
+        spent = (seconds_spent(task.run, stage.name) or 0) + (seconds or 0)
         usage = paid.usage(task.run, stage.name, task.config) if stage.models(task.config) else None
         summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)

@@ -157,10 +157,10 @@ def opened(file: File) -> Iterator[Stream]:
 def fingerprint(files: list[File], cache: dict[str, Any], settings: InputConfig | None = None) -> str:
     """A sha256 over each file's name, kind and content, in order.
 
-    `cache` maps a path to {size, mtime_ns, sha256} and is brought up to date in place: a file of the same size and time
-    as noted there is not read again. It takes some 350 bytes a file. An hf:// dataset needs `settings` and counts by
-    its own fingerprint, which changes with its revision, subset and split. Raises InputError for a file that cannot be
-    read, and ValueError for an hf:// dataset without `settings`.
+    `cache` maps a path to {size, mtime_ns, ctime_ns, sha256} and is brought up to date in place: a file of the same
+    size and times as noted there is not read again. It takes some 400 bytes a file. An hf:// dataset needs `settings`
+    and counts by its own fingerprint, which changes with its revision, subset and split. Raises InputError for a file
+    that cannot be read, and ValueError for an hf:// dataset without `settings`.
     """
     total = hashlib.sha256()
     for file in files:
@@ -232,9 +232,9 @@ def _size(file: File) -> int:
 def _sha256(file: File, cache: dict[str, Any]) -> str:
     with _said(file.path), open(file.path, "rb") as stream:
         now = os.fstat(stream.fileno())
-        seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns}
+        seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns, "ctime_ns": now.st_ctime_ns}
         known = cache.get(file.path)
-        if not known or {**known, **seen} != known:
+        if not isinstance(known, dict) or known != {**seen, "sha256": known.get("sha256")}:
             cache[file.path] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
     return cache[file.path]["sha256"]
 
