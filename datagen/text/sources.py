@@ -78,6 +78,8 @@ def find(path: str) -> tuple[list[File], list[str]]:
         if os.path.isdir(full):
             files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
         else:
+            if not os.path.isfile(full):
+                raise InputError(f"{path}: no file, but a device, a pipe or a socket: copy what it gives into a file")
             kind, compression = _kind(full)
             if kind is None:
                 raise InputError(f"{path}: this kind of file is not known; known are {KNOWN}")
@@ -204,7 +206,7 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) 
         kind, compression = _kind(name)
         if entry.is_dir():
             yield from _walk(entry.path, name + "/", (*above, real), ignored)
-        elif kind and (entry.is_file() or entry.is_symlink()):  # a broken link fails when its size is asked for
+        elif kind and (entry.is_file() or not os.path.exists(entry.path)):  # a broken link fails when it is opened
             yield File(entry.path, _printable(name), kind, compression)
         else:
             ignored.append(_printable(name))
@@ -233,10 +235,11 @@ def _sha256(file: File, cache: dict[str, Any]) -> str:
     with _said(file.path), open(file.path, "rb") as stream:
         now = os.fstat(stream.fileno())
         seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns, "ctime_ns": now.st_ctime_ns}
-        known = cache.get(file.path)
+        place = _printable(file.path)
+        known = cache.get(place)
         if not isinstance(known, dict) or known != {**seen, "sha256": known.get("sha256")}:
-            cache[file.path] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-    return cache[file.path]["sha256"]
+            cache[place] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    return cache[place]["sha256"]
 
 
 @contextmanager

@@ -398,7 +398,6 @@ def test_parquet_with_a_torn_page_gives_the_rows_before_it(tmp_path):
     ],
 )
 def test_unfit_parquet_columns_are_said_before_anything_is_read(tmp_path, columns, says):
-    (tmp_path / "a.jsonl").write_bytes(GOOD)
     parquet(tmp_path / "b.parquet", columns)
     files, _ = sources.find(str(tmp_path))
     with pytest.raises(InputError) as error:
@@ -407,6 +406,86 @@ def test_unfit_parquet_columns_are_said_before_anything_is_read(tmp_path, column
     assert says in str(error.value)
     with pytest.raises(InputError):
         next(documents.read(files, InputConfig()))
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+    good, (bad,) = read(tmp_path)
+    assert ([d.doc_id for d in good], bad.row_id, bad.reason) == (["first"], "b.parquet", "unusable file")
+    assert says in bad.detail
+
+
+def test_one_unusable_file_of_a_folder_is_set_aside_and_the_rest_is_read(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+    (tmp_path / "array.json").write_text('[{"text": "x"}]')
+    (tmp_path / "none.parquet").write_bytes(b"not parquet")
+    twice = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["text", "text"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    good, bad = read(tmp_path)
+    assert [d.doc_id for d in good] == ["first"]
+    assert [(d.row_id, d.reason) for d in bad] == [
+        ("array.json", "unusable file"),
+        ("none.parquet", "unusable file"),
+        ("twice.parquet", "unusable file"),
+    ]
+    assert bad[2].detail == "twice.parquet: 2 columns are called 'text': rename all but one"
+
+
+def test_other_columns_of_one_name_are_all_kept(tmp_path):
+    columns = [pa.array(["x"]), pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["text", "n", "n"]), tmp_path / "a.parquet")
+    (document,), _ = read(tmp_path)
+    assert document.metadata == '{"n":[1,2]}'
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.txt.gz", "a.txt.zst", "a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.parquet"]
+)
+def test_a_document_that_is_too_large_is_set_aside_unread(tmp_path, name):
+    large = "x" * 3_000_000
+    if name.endswith("parquet"):
+        parquet(tmp_path / name, {"text": [large, "small"]})
+    else:
+        raw = large.encode() if "txt" in name else json.dumps({"text": large}).encode() + b"\n" + LAST
+        (tmp_path / name).write_bytes({"gz": gzip.compress, "zst": zstd}.get(name[-3:].strip("."), bytes)(raw))
+    (tmp_path / "b.jsonl").write_bytes(GOOD)
+    good, (bad,) = read(tmp_path, max_document_mb=1)
+    assert len(good) == 1 + ("txt" not in name)
+    assert bad.reason == "too large"
+    assert "input.max_document_mb" in bad.detail
+
+
+def test_a_line_that_is_too_large_takes_no_more_memory_than_a_document_may(tmp_path):
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as f:
+        for _ in range(30):
+            f.write(b" " * 1_000_000)
+        f.write(b"\n" + GOOD)
+    tracemalloc.start()
+    good, (bad,) = read(tmp_path, max_document_mb=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ([d.doc_id for d in good], bad.reason) == (["first"], "too large")
+    assert peak < 12_000_000
+
+
+def test_a_parquet_file_that_unpacks_out_of_all_proportion_is_set_aside(tmp_path):
+    parquet(tmp_path / "a.parquet", {"text": ["x" * 3_000_000]}, compression="zstd", use_dictionary=False)
+    (tmp_path / "b.jsonl").write_bytes(GOOD)
+    good, (bad,) = read(tmp_path, max_document_mb=1)
+    assert ([d.doc_id for d in good], bad.reason) == (["first"], "unusable file")
+    assert "to 3,000,0" in bad.detail
+    assert len(read(tmp_path, max_document_mb=10)[0]) == 2
+
+
+def test_a_value_that_a_dictionary_repeats_is_held_a_few_times(tmp_path):
+    value = "abc " * 5_000_000
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 64, pa.int32()), pa.array([value]))
+    parquet(tmp_path / "a.parquet", {"text": column}, compression="zstd")
+    before = pa.total_allocated_bytes()
+    held = []
+    for row in documents.read(sources.find(str(tmp_path))[0], InputConfig()):
+        assert isinstance(row, Document)
+        held.append(pa.total_allocated_bytes() - before)
+        if len(held) == 15:
+            break
+    assert max(held) < 600_000_000
 
 
 @pytest.mark.parametrize("cut", [None, 100])
