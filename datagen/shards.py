@@ -279,7 +279,15 @@ def _unreadable(path: str, e: OSError) -> UserError:
 
 
 def _open(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    return fsspec.core.url_to_fs(path)
+    """Raises UserError for what is no address."""
+    try:
+        path.encode()
+        if "::" in path:
+            raise ValueError("'::' would chain file systems")
+        return fsspec.core.url_to_fs(path)
+    except (ValueError, ImportError) as e:  # UnicodeEncodeError among them: a name that is not UTF-8
+        why = "its name is not UTF-8" if isinstance(e, UnicodeEncodeError) else e
+        raise UserError(f"{path}: not an address that can be used: {why}. Choose another --output-dir") from e
 
 
 @contextmanager

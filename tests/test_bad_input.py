@@ -23,6 +23,7 @@ from datagen import shards
 from datagen.config import model as configs
 from datagen.errors import ConfigError
 from datagen.records import UNIT_COLUMNS, Chunk, Document, Dropped
+from tests.commands.calls import call
 
 MOST = 300  # characters of a message, paths aside: what is wrong with a row is said, the row is not printed
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen. "
@@ -269,6 +270,57 @@ def test_one_line_of_30_mb_is_a_document():
     whole = "".join("".join(c.text.split()) for c in chunks) == "".join(text.split())
     assert whole
     assert all(text[c.start : c.end] == c.text for c in chunks)
+
+
+# Where output goes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_standard_output_that_cannot_be_written():
+    for command in (["show", "config", "quickstart"], ["show", "prompt", "task"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([sys.executable, "-m", "datagen", *command], stdout=full, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (
+            1,
+            b"error: standard output cannot be written: No space left on device\n",
+        )
+
+
+def test_standard_output_that_is_ascii():
+    command = [sys.executable, "-m", "datagen", "show", "prompt", "judge-quality"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    done.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("place", ["a::b", "simplecache::b", "nosuch://b", os.fsdecode(b"caf\xe9")])
+def test_a_place_that_is_no_address(place):
+    jsonl("good.jsonl", GOOD)
+    before = sorted(os.listdir())
+    for result in (call("chunk", "--input", "good.jsonl", "-o", place), call("status", place), call("doctor", place)):
+        assert result.exit_code == 1
+        assert "not an address that can be used" in result.stderr
+    assert sorted(os.listdir()) == before
+
+
+def test_a_run_whose_settings_are_no_text():
+    jsonl("good.jsonl", GOOD)
+    assert call("chunk", "--input", "good.jsonl", "-o", "run", "--workers", "1").exit_code == 0
+    Path("run", "config.yaml").write_bytes(b"\xbf\x00\xff")
+    for command in (("chunk", "-o", "run"), ("status", "run"), ("doctor", "run")):
+        result = call(*command)
+        assert result.exit_code == 1
+        assert "holds no text" in result.stdout + result.stderr
+
+
+def test_a_run_over_standard_input_may_be_moved():
+    said(chunk("-", stdin=b"A document that came by standard input."), 0)
+    whole = data("run")
+    Path("run").rename("moved")
+    result = call("chunk", "-o", "moved", "--workers", "1")
+    assert result.exit_code == 0, result.stderr
+    assert data("moved") == whole
+    assert f"path: {Path.cwd() / 'moved' / 'input' / 'stdin.txt'}" in Path("moved", "config.yaml").read_text()
 
 
 # Settings -------------------------------------------------------------------------------------------------------------

@@ -71,13 +71,13 @@ def _repaired(run: str) -> tuple[list[Checked], set[str]]:
 
 
 def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from datagen.commands.advice import command_line
+    from datagen.console import screen
 
-    console = Console(highlight=False)
+    console = screen()
     table = Table("part", "files", "damaged", box=None, pad_edge=False)
     for part in dict.fromkeys(c.part for c in checked):
         of_part = [c for c in checked if c.part == part]

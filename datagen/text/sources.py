@@ -128,6 +128,13 @@ def spool(stream: BinaryIO, into: Path) -> File:
     return File(os.path.abspath(into / name), name, kinds[name], None)
 
 
+def spooled(folder: Path, path: str) -> str | None:
+    """The copy of standard input in this folder, if `path` is where one was, here or before the run was moved."""
+    was, here = Path(path), folder / Path(path).name
+    is_one = was.name in ("stdin.jsonl", "stdin.txt") and was.parent.name == folder.name and here.is_file()
+    return os.path.abspath(here) if is_one else None
+
+
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     try:
         while block := stream.read(BLOCK):
