@@ -102,6 +102,18 @@ def replace_folder(source: str, target: str) -> None:
         fs.mv(name, _open(target)[1], recursive=True)
 
 
+def copy(source: str, target: str) -> None:
+    """Copy a file or folder. Raises UserError where the disk refuses."""
+    fs, name = _open(source)
+    with writing(target):
+        if not isinstance(fs, LocalFileSystem):
+            fs.copy(name, _open(target)[1], recursive=fs.isdir(name))
+        elif fs.isdir(name):
+            shutil.copytree(name, _open(target)[1], symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy2(name, _open(target)[1], follow_symlinks=False)
+
+
 def read_bytes(path: str) -> bytes:
     """A file's content. Raises FileNotFoundError where there is none."""
     fs, name = _open(path)

@@ -5,6 +5,7 @@ The folder is written beside its place and renamed into it when whole; `provenan
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator
 from itertools import islice
@@ -24,6 +25,11 @@ from datagen.run.run import Run
 from datagen.run.status import stage_status
 from datagen.stages import STAGES
 
+# The names of the dataset's own files.
+_OWN = {
+    "": re.compile(r"README\.md|provenance\.json|data"),
+    "data": re.compile(rf"(?:{'|'.join(SPLITS)})-\d+-of-\d+\.parquet"),
+}
 GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
 
 
@@ -56,8 +62,18 @@ def write(folder: str, config: Config) -> dict[str, int]:
             shards.write_groups(shards.join(building, "data", file), SCHEMA, groups)
     shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
     shards.write_json(shards.join(building, "provenance.json"), made_from)
+    _keep_others(target, building)
     shards.replace_folder(building, target)
     return counts
+
+
+def _keep_others(before: str, building: str) -> None:
+    """Take along what a person put beside the dataset's own files, in its folder or among its data."""
+    for folder in ("", "data"):
+        there, here = (shards.join(*filter(None, (root, folder))) for root in (before, building))
+        for name in shards.listing(there):
+            if not (_OWN[folder].fullmatch(name)):
+                shards.copy(shards.join(there, name), shards.join(here, name))
 
 
 def _files(counts: dict[str, int], config: Config) -> list[str]:

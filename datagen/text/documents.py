@@ -366,6 +366,8 @@ def _damaged(file: File, e: Exception) -> BadDocument:
     """Why a stream ended early. An uncompressed file that fails in the middle is a failing disk: raises InputError."""
     if file.kind in ("text", "jsonl") and not file.compression:
         raise InputError(f"{file.path}: cannot be read to its end: {e}; check the disk") from e
+    if "too much memory" in str(e):  # of zstd, which has to hold so long a stretch of the file
+        return BadDocument("packed with a long window", "zstd --long packed it: unpack it first, by zstd -d --long=31")
     reason = f"damaged {'compression' if file.compression else 'file'}"
     return BadDocument(reason, f"what follows in this file is lost: {file.compression or file.kind}: {e}")
 

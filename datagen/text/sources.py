@@ -76,6 +76,8 @@ def find(path: str) -> tuple[list[File], list[str]]:
     with _said(path):
         os.stat(full)  # a folder that cannot be entered is no folder to isdir()
         if os.path.isdir(full):
+            if _saved_to_disk(full):
+                raise InputError(f"{path}: a dataset that save_to_disk wrote: give it as hf://{full}")
             files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
         else:
             if not os.path.isfile(full):
@@ -196,12 +198,22 @@ def _load_hf(path: str, subset: str | None, split: str, revision: str | None) ->
     require(path, "hf", "datasets")
     import datasets
 
+    folder = path.removeprefix(HF)
     try:
+        if folder.startswith("/") and _saved_to_disk(folder):
+            loaded = datasets.load_from_disk(folder)
+            return loaded[split] if isinstance(loaded, datasets.DatasetDict) else loaded
         return datasets.load_dataset(path.removeprefix(HF), name=subset, split=split, revision=revision)
     except Exception as e:  # many kinds come out of there, each with a first line that says what is wrong
         asked = f"subset {subset or 'default'}, split {split}, revision {revision or 'newest'}"
         why = (str(e).strip() or type(e).__name__).splitlines()[0][:300]
         raise InputError(f"{path}: cannot load {asked}: {why}") from e
+
+
+def _saved_to_disk(folder: str) -> bool:
+    """Whether `datasets` wrote this folder by save_to_disk, one split or several."""
+    one = all(os.path.isfile(os.path.join(folder, name)) for name in ("state.json", "dataset_info.json"))
+    return one or os.path.isfile(os.path.join(folder, "dataset_dict.json"))
 
 
 def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) -> Iterator[File]:

@@ -1,7 +1,9 @@
 import gzip
 import json
 import random
+import shutil
 import string
+import subprocess
 import tracemalloc
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -544,3 +546,26 @@ def test_real_books_are_intact():
         assert document.text == raw.replace("\r\n", "\n")
         assert "\r" not in document.text
     assert good[1].text.startswith("Au lecteur.\n")
+
+
+@pytest.mark.skipif(not shutil.which("zstd"), reason="zstd packs with a long window; arrow does not")
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_file_packed_by_zstd_with_a_long_window(tmp_path, name):
+    raw = random.Random(0).randbytes(1_000_000).hex().encode()
+    with open(tmp_path / f"{name}.zst", "wb") as packed:
+        subprocess.run(["zstd", "--long=31", "-q", "-c"], input=raw, stdout=packed, check=True)
+    (tmp_path / "b.jsonl").write_bytes(GOOD)
+    _, (bad,) = read(tmp_path)
+    assert bad.reason == "packed with a long window"
+    assert "zstd -d --long=31" in bad.detail
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_dataset_that_save_to_disk_wrote(tmp_path, several):
+    datasets = pytest.importorskip("datasets")
+    one = datasets.Dataset.from_dict({"id": ["a", "b"], "text": ["one", "two"]})
+    (datasets.DatasetDict({"train": one}) if several else one).save_to_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match=f"give it as hf://{tmp_path}/saved"):
+        sources.find(str(tmp_path / "saved"))
+    files, _ = sources.find(f"hf://{tmp_path}/saved")
+    assert [row.doc_id for row in documents.read(files, InputConfig())] == ["a", "b"]
