@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 
 from datagen.dataset import read
 from datagen.errors import ConfigError, InputError
@@ -23,7 +24,13 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
     for row in read.rows(files):
         if most is not None and len(examples) == most:
             break
-        ids = np.asarray(encode(tokenizer, row.messages), np.int32)
+        try:
+            ids = np.asarray(encode(tokenizer, row.messages), np.int32)
+        except TemplateError as e:
+            raise InputError(
+                f"{row.where}: the chat template of the model refuses the prompt ({e}): choose a model whose template "
+                "takes a conversation of one user message"
+            ) from e
         if len(ids) > limit:
             raise InputError(
                 f"{row.where}: the prompt has {len(ids):,} tokens, and {limit:,} is the most that leaves room for a "
