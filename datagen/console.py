@@ -1,17 +1,22 @@
 """What a person sees: progress and messages on standard error, results on standard output.
 
-On a terminal a bar with rate and time left; piped, plain lines. rich respects NO_COLOR by itself.
+On a terminal a bar with rate and time left; piped, plain lines. rich respects NO_COLOR by itself. Text of documents,
+models and servers reaches a terminal through `plain`, so that nothing in it steers the terminal.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -20,13 +25,40 @@ from datagen.run.status import StageStatus
 
 SCHEMA_VERSION = 1  # of what --json prints
 PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
+# What a terminal obeys instead of showing it: control characters but tabs and line ends, changes of the writing
+# direction, and what is no character.
+_STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """The text with what would steer a terminal written out, such as \\x1b."""
+    return _STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class Screen(Console):
+    """A console that shows text of any origin `plain`; the styles are its own."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich's, plain."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
+
+
+def screen() -> Screen:
+    """Standard output, for tables and text."""
+    return Screen(highlight=False)
+
+
+def put(text: str) -> None:
+    """Print a line to standard output, plain."""
+    print(plain(text))
 
 
 class Reporter:
     """Shows how a stage gets on; `quiet` keeps only warnings."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.console = Screen(stderr=True, soft_wrap=True, highlight=False)
         self.quiet = quiet
         self.bar: Progress | None = None
         self.stage, self.unit, self.total, self.ticks = "", "", 0, False
@@ -69,7 +101,8 @@ class Reporter:
             self.bar.update(self.bar.task_ids[0], completed=self.done, rate=f"{rate:,.1f} {self.unit}s/s")
         elif not self.quiet and now - self.said >= PLAIN_EVERY and self.done != self.total:
             self.said = now
-            left = f", {timedelta(seconds=round((self.total - self.done) / rate))} left" if self.total and rate else ""
+            to_do = self.total - self.done
+            left = f", {timedelta(seconds=round(to_do / rate))} left" if to_do > 0 and rate else ""
             of = f"/{self.total:,}" if self.total else ""
             self._line(f"{self.done:,}{of} {self.unit}s, {rate:,.1f}/s{left}")
 
@@ -100,7 +133,9 @@ class Reporter:
 
 def print_json(found: dict[str, Any], indent: int | None = 1) -> None:
     """Print what a command found, as its `--json` does."""
-    print(json.dumps({"schema_version": SCHEMA_VERSION} | found, indent=indent, ensure_ascii=False))
+    as_it_is = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps({"schema_version": SCHEMA_VERSION} | found, indent=indent, ensure_ascii=not as_it_is)
+    print(_STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def funnel(statuses: list[StageStatus]) -> Table:

@@ -3,6 +3,7 @@
 A message says what is wrong, where (file, row, setting) and what to do about it.
 """
 
+import shlex
 from collections.abc import Sequence
 
 
@@ -24,6 +25,20 @@ class ConfigError(UserError):
 
 class InputError(UserError):
     """The input as a whole cannot be used: missing, unreadable, or without one good row."""
+
+
+class DamagedFile(UserError):
+    """A file of a run that can be made again does not hold what was written to it. `run` is the run's directory, where
+    it is known.
+    """
+
+    def __init__(self, path: str, reason: str, run: str = "RUN") -> None:
+        super().__init__(path, reason, run)
+        self.path, self.reason, self.run = path, reason, run
+
+    def __str__(self) -> str:
+        repair = f"longrlvr-data doctor {shlex.quote(self.run)} --repair"
+        return f"{self.path} is damaged ({self.reason}): `{repair}` removes it, and the next run makes it again"
 
 
 class StaleStage(UserError):

@@ -1,6 +1,7 @@
 """Load, render and hash a prompt file: Markdown with variables written {{name}}.
 
-Values are inserted verbatim and never scanned again, so a document full of braces stays as it is.
+Values are never scanned for variables again, so a document full of braces stays as it is. They are neutralised: none
+closes a fence of the prompt, or a turn of the chat. `Fenced` text is inserted as it stands.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from datagen import resources
 from datagen.errors import ConfigError
+from datagen.grounding import fences
+from datagen.grounding.fences import Fenced
 
 _VARIABLE = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}")
 
@@ -66,12 +69,21 @@ def load_task(name_or_path: str | Path) -> Prompt:
 
 
 def render(prompt: Prompt, **values: str | int) -> str:
-    """The prompt with every variable replaced. Raises ConfigError when values and variables are not the same set."""
+    """The prompt with every variable replaced by its neutralised value, or by one that is `Fenced`, as it stands.
+
+    Raises ConfigError when values and variables are not the same set.
+    """
     if missing := prompt.variables - values.keys():
         raise ConfigError(f"prompt {prompt.name}: no value is given for its {_list(missing)}")
     if unknown := values.keys() - prompt.variables:
         raise ConfigError(f"prompt {prompt.name}: it has no {_list(unknown)}; its variables: {_list(prompt.variables)}")
-    return _VARIABLE.sub(lambda match: str(values[match[1]]), prompt.text)
+    own = fences.names(prompt.text)
+    shown = {name: fences.without(_fenced(value), own) for name, value in values.items()}
+    return _VARIABLE.sub(lambda match: shown[match[1]], prompt.text)
+
+
+def _fenced(value: str | int) -> Fenced:
+    return value if isinstance(value, Fenced) else fences.neutralise(str(value))
 
 
 def _list(names: Set[str]) -> str:

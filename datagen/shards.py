@@ -7,6 +7,7 @@ an object only once its upload is complete. So "the shard file exists" is all th
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,12 +25,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from datagen import records
-from datagen.errors import UserError
+from datagen import records, seal
+from datagen.errors import DamagedFile, UserError
 
 SUFFIX = ".parquet"
 UNFINISHED = ".longrlvr-tmp"  # ends the names of what is being written; `sweep` removes it after a kill
-_LEDGER = b"longrlvr.ledger"
+_LEDGER, _ORIGIN = "longrlvr.ledger", "longrlvr.origin"
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a shard's footer says: how many rows it has, its ledger, and its origin, the identity that it was written
+    under and its place in the run. An earlier version wrote no origin.
+    """
+
+    n_rows: int
+    ledger: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 def join(*parts: str) -> str:
@@ -91,6 +104,18 @@ def replace_folder(source: str, target: str) -> None:
         fs.mv(name, _open(target)[1], recursive=True)
 
 
+def copy(source: str, target: str) -> None:
+    """Copy a file or folder. Raises UserError where the disk refuses."""
+    fs, name = _open(source)
+    with writing(target):
+        if not isinstance(fs, LocalFileSystem):
+            fs.copy(name, _open(target)[1], recursive=fs.isdir(name))
+        elif fs.isdir(name):
+            shutil.copytree(name, _open(target)[1], symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy2(name, _open(target)[1], follow_symlinks=False)
+
+
 def read_bytes(path: str) -> bytes:
     """A file's content. Raises FileNotFoundError where there is none."""
     fs, name = _open(path)
@@ -99,11 +124,21 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_json(path: str) -> Any | None:
-    """The JSON in a file, or None if there is no such file. Raises UserError where it is damaged."""
+    """The JSON in a file, or None if there is no such file. Raises DamagedFile where there is none in it."""
     try:
         return json.loads(read_bytes(path)) if exists(path) else None
-    except ValueError as e:
-        raise UserError(f"{path} is damaged ({e}): delete it and run the same command again") from e
+    except (ValueError, RecursionError) as e:
+        raise DamagedFile(path, str(e)) from e
+    except OSError as e:
+        raise _unreadable(path, e) from e
+
+
+def read_object(path: str) -> dict[str, Any] | None:
+    """The JSON object in a file, or None if there is no such file. Raises DamagedFile where anything else is in it."""
+    found = read_json(path)
+    if found is not None and not isinstance(found, dict):
+        raise DamagedFile(path, "it holds no JSON object")
+    return found
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -136,17 +171,24 @@ def write_json(path: str, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
 
-def write_rows(path: str, record: type, rows: list[Any], ledger: dict[str, Any] | None = None) -> None:
-    """Write rows as parquet, with the shard's ledger in the footer: counts and rows are published in one rename."""
-    table = records.to_table(record, rows)
-    write_table(path, table.replace_schema_metadata({_LEDGER: json.dumps(ledger, sort_keys=True)} if ledger else None))
+def write_rows(
+    path: str,
+    record: type,
+    rows: list[Any],
+    ledger: dict[str, Any] | None = None,
+    origin: dict[str, str] | None = None,
+) -> None:
+    """Write rows as parquet, with the shard's ledger and origin in the footer: they are published in one rename."""
+    said = {_LEDGER: ledger, _ORIGIN: origin}
+    footer = {key: json.dumps(value, sort_keys=True) for key, value in said.items() if value}
+    write_table(path, records.to_table(record, rows), footer)
 
 
-def write_table(path: str, table: pa.Table) -> None:
-    """Write a table as parquet, atomically and durably. Raises UserError where the disk refuses."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, **encoding(table.schema))
-    write_bytes(path, sink.getvalue().to_pybytes())
+def write_table(path: str, table: pa.Table, footer: dict[str, str] | None = None) -> None:
+    """Write a table as parquet, sealed, atomically and durably. Raises UserError where the disk refuses."""
+    sink = io.BytesIO()
+    _write_groups(sink, table.schema, [table] if table.num_rows else [], footer or {})
+    write_bytes(path, sink.getvalue())
 
 
 def write_groups(path: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
@@ -155,19 +197,22 @@ def write_groups(path: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> No
     with writing(path):
         if isinstance(fs, LocalFileSystem):
             with _published(Path(name)) as f:
-                _write_groups(f, schema, groups)
+                _write_groups(f, schema, groups, {})
         else:
             with tempfile.TemporaryDirectory() as folder:
                 whole = Path(folder) / "groups"
-                with open(whole, "wb") as f:
-                    _write_groups(f, schema, groups)
+                with open(whole, "w+b") as f:
+                    _write_groups(f, schema, groups, {})
                 fs.put_file(str(whole), name)
 
 
-def _write_groups(f: BinaryIO, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+def _write_groups(f: BinaryIO, schema: pa.Schema, groups: Iterable[pa.Table], footer: dict[str, str]) -> None:
     with pq.ParquetWriter(f, schema, **encoding(schema)) as writer:
         for table in groups:
             writer.write_table(table, row_group_size=table.num_rows)
+        writer.add_key_value_metadata(footer | seal.UNSEALED)
+    f.flush()
+    seal.seal(f)
 
 
 def encoding(schema: pa.Schema) -> dict[str, Any]:
@@ -179,27 +224,44 @@ def encoding(schema: pa.Schema) -> dict[str, Any]:
 
 
 def read_table(path: str, columns: list[str] | None = None) -> pa.Table:
-    """A parquet file's table, or some columns of it. Raises UserError where it is damaged."""
+    """A parquet file's table, or some columns of it. Raises DamagedFile where its bytes have changed: of all of them,
+    or of the footer and those columns.
+    """
     with _opened(path) as f:
         return _table(f, columns)
 
 
 def read_rows(path: str, record: type) -> list[Any]:
-    """A parquet file's rows as records. Raises UserError where it is damaged."""
+    """A parquet file's rows as records. Raises DamagedFile where its bytes have changed."""
     with _opened(path) as f:
         return records.from_table(record, _table(f, None))
 
 
 def _table(f: Any, columns: list[str] | None) -> pa.Table:
+    seal.check(f, whole=columns is None)
     # Not pq.read_table: it reads through arrow's thread pools, and a process that exits right after it may abort.
     return pq.ParquetFile(f, pre_buffer=False, page_checksum_verification=True).read(columns, use_threads=False)
 
 
-def read_ledger(path: str) -> tuple[int, dict[str, Any]]:
-    """(number of rows, the ledger) from a shard's footer alone."""
+def read_footer(path: str) -> Footer:
+    """What the footer of a shard says. Raises DamagedFile where its bytes have changed."""
     with _opened(path) as f:
+        seal.check(f, whole=False)
         footer = pq.read_metadata(f)
-        return footer.num_rows, json.loads((footer.metadata or {}).get(_LEDGER, b"{}"))
+        said = [json.loads((footer.metadata or {}).get(key.encode(), b"{}")) for key in (_LEDGER, _ORIGIN)]
+        return Footer(footer.num_rows, *said)
+
+
+def read_ledger(path: str) -> tuple[int, dict[str, Any]]:
+    """(number of rows, the ledger) of a shard, from its footer. Raises as `read_footer`."""
+    footer = read_footer(path)
+    return footer.n_rows, footer.ledger
+
+
+def verify(path: str) -> None:
+    """Raise DamagedFile where any byte of a parquet file has changed, if it was sealed."""
+    with _opened(path) as f:
+        seal.check(f, whole=True)
 
 
 def sweep(folder: str) -> None:
@@ -220,12 +282,26 @@ def _opened(path: str) -> Iterator[Any]:
     except FileNotFoundError as e:
         raise UserError(f"{path} is missing: run its stage again") from e
     except (pa.ArrowException, OSError, ValueError, KeyError) as e:
-        reason = (str(e) or type(e).__name__).splitlines()[0][:120]
-        raise UserError(f"{path} cannot be read ({reason}): delete it and run its stage again") from e
+        if isinstance(e, OSError) and e.errno:  # the system's: the file may be as it was
+            raise _unreadable(path, e) from e
+        raise DamagedFile(path, (str(e) or type(e).__name__).splitlines()[0][:120]) from e
+
+
+def _unreadable(path: str, e: OSError) -> UserError:
+    """What the file system refuses says nothing against the file."""
+    return UserError(f"{path} cannot be read: {e.strerror or e}. Put that right, and run the same command again")
 
 
 def _open(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    return fsspec.core.url_to_fs(path)
+    """Raises UserError for what is no address."""
+    try:
+        path.encode()
+        if "::" in path:
+            raise ValueError("'::' would chain file systems")
+        return fsspec.core.url_to_fs(path)
+    except (ValueError, ImportError) as e:  # UnicodeEncodeError among them: a name that is not UTF-8
+        why = "its name is not UTF-8" if isinstance(e, UnicodeEncodeError) else e
+        raise UserError(f"{path}: not an address that can be used: {why}. Choose another --output-dir") from e
 
 
 @contextmanager
@@ -234,7 +310,7 @@ def _published(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        with open(temporary, "wb") as f:
+        with open(temporary, "w+b") as f:
             yield f
             f.flush()
             os.fsync(f.fileno())

@@ -23,6 +23,7 @@ from datagen import shards
 from datagen.config import model as configs
 from datagen.errors import ConfigError
 from datagen.records import UNIT_COLUMNS, Chunk, Document, Dropped
+from tests.commands.calls import call
 
 MOST = 300  # characters of a message, paths aside: what is wrong with a row is said, the row is not printed
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen. "
@@ -271,6 +272,57 @@ def test_one_line_of_30_mb_is_a_document():
     assert all(text[c.start : c.end] == c.text for c in chunks)
 
 
+# Where output goes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_standard_output_that_cannot_be_written():
+    for command in (["show", "config", "quickstart"], ["show", "prompt", "task"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([sys.executable, "-m", "datagen", *command], stdout=full, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (
+            1,
+            b"error: standard output cannot be written: No space left on device\n",
+        )
+
+
+def test_standard_output_that_is_ascii():
+    command = [sys.executable, "-m", "datagen", "show", "prompt", "judge-quality"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    done.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("place", ["a::b", "simplecache::b", "nosuch://b", os.fsdecode(b"caf\xe9")])
+def test_a_place_that_is_no_address(place):
+    jsonl("good.jsonl", GOOD)
+    before = sorted(os.listdir())
+    for result in (call("chunk", "--input", "good.jsonl", "-o", place), call("status", place), call("doctor", place)):
+        assert result.exit_code == 1
+        assert "not an address that can be used" in result.stderr
+    assert sorted(os.listdir()) == before
+
+
+def test_a_run_whose_settings_are_no_text():
+    jsonl("good.jsonl", GOOD)
+    assert call("chunk", "--input", "good.jsonl", "-o", "run", "--workers", "1").exit_code == 0
+    Path("run", "config.yaml").write_bytes(b"\xbf\x00\xff")
+    for command in (("chunk", "-o", "run"), ("status", "run"), ("doctor", "run")):
+        result = call(*command)
+        assert result.exit_code == 1
+        assert "holds no text" in result.stdout + result.stderr
+
+
+def test_a_run_over_standard_input_may_be_moved():
+    said(chunk("-", stdin=b"A document that came by standard input."), 0)
+    whole = data("run")
+    Path("run").rename("moved")
+    result = call("chunk", "-o", "moved", "--workers", "1")
+    assert result.exit_code == 0, result.stderr
+    assert data("moved") == whole
+    assert f"path: {Path.cwd() / 'moved' / 'input' / 'stdin.txt'}" in Path("moved", "config.yaml").read_text()
+
+
 # Settings -------------------------------------------------------------------------------------------------------------
 
 
@@ -363,9 +415,12 @@ def test_a_damaged_shard_is_named_and_can_be_made_again():
         if kept is not None:
             damaged.write_bytes(damaged.read_bytes()[:kept])
             line = error(chunk("in.jsonl"))
-            assert line.startswith(f"{damaged} cannot be read (")
-            assert line.endswith("): delete it and run its stage again")
-        damaged.unlink()
+            assert line.startswith(f"{damaged} is damaged (")
+            assert line.endswith(": `longrlvr-data doctor run --repair` removes it, and the next run makes it again")
+            said(cli("doctor", "run", "--repair"), 0)
+            assert not damaged.exists()
+        else:
+            damaged.unlink()
         said(chunk("in.jsonl"), 0)
         assert data("run") == whole
     assert {n for n in whole if Path("run", n).stat().st_mtime_ns == times[n]} == {n for n in whole if "1.p" not in n}
@@ -376,27 +431,27 @@ def test_a_damaged_shard_is_named_and_can_be_made_again():
     content[60] ^= 1
     damaged.write_bytes(content)
     settings = config("chunk: {documents_per_shard: 1, max_tokens: 64}\nembed: {device: cpu}")
-    assert error(cli("cluster", "-o", "run", "--workers", "1", "-c", settings)).startswith(
-        f"{damaged} cannot be read ("
-    )
+    assert error(cli("cluster", "-o", "run", "--workers", "1", "-c", settings)).startswith(f"{damaged} is damaged (")
     damaged.unlink()
     said(chunk("in.jsonl"), 0)
     assert data("run") == whole
 
 
-def test_a_damaged_file_of_bookkeeping_is_named_and_can_be_deleted():
+def test_a_damaged_file_of_bookkeeping_is_named_and_can_be_repaired():
     jsonl("in.jsonl", GOOD)
     said(chunk("in.jsonl"), 0)
     whole = data("run")
+    times = {name: Path("run", name).stat().st_mtime_ns for name in whole}
     for name in ("chunk/stage.json", ".fingerprints.json"):
         damaged = Path("run", name)
         damaged.write_bytes(damaged.read_bytes()[:10])
         line = error(chunk("in.jsonl"))
         assert line.startswith(f"{damaged} is damaged")
-        assert "delete it" in line
-        damaged.unlink()
+        assert line.endswith(": `longrlvr-data doctor run --repair` removes it, and the next run makes it again")
+        said(cli("doctor", "run", "--repair"), 0)
         said(chunk("in.jsonl"), 0)
         assert data("run") == whole
+        assert {name: Path("run", name).stat().st_mtime_ns for name in whole} == times
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -109,3 +110,40 @@ def test_a_narrow_funnel_cuts_no_number(width):
     for number in ("1,234,567", " 234,567", "99,999", *(f"{n:,}" for n in many.values())):
         assert number in text
     assert "…" not in text
+
+
+HOSTILE = "red \x1b[31m \x9b2J \x07\x08 \u202egnp.exe \r\udce9 [bold]as it is[/bold]"
+SAFE = r"red \x1b[31m \x9b2J \x07\x08 \u202egnp.exe \r\udce9 [bold]as it is[/bold]"
+
+
+def test_nothing_in_a_text_steers_the_terminal(capsys):
+    assert console.plain(HOSTILE) == SAFE
+    assert console.plain("a\tb\nc é 東京 👍") == "a\tb\nc é 東京 👍"
+    console.put(HOSTILE)
+    reporter = console.Reporter()
+    reporter.say(HOSTILE)
+    reporter.error(HOSTILE)
+    out, err = capsys.readouterr()
+    by_rich = SAFE.replace(r"\x07\x08", "").replace(r"\r", "")  # it leaves some of them out
+    assert (out, err) == (f"{SAFE}\n", f"{by_rich}\nerror: {by_rich}\n")
+    screen = console.Screen(file=io.StringIO(), width=400, force_terminal=True, color_system="standard")
+    ledger = {"cluster": LEDGER["cluster"] | {"rejected": {HOSTILE: 1}}}
+    screen.print(console.funnel([status("cluster", ledger, 0)]))
+    text = screen.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert r"\x1b[31m" in text
+    assert "\x1b[31m" not in text
+
+
+def test_json_steers_no_terminal_and_is_the_same_to_a_program(capsys):
+    console.print_json({"text": HOSTILE})
+    out = capsys.readouterr().out
+    assert not console._STEERS.search(out)
+    assert json.loads(out)["text"] == HOSTILE
+
+
+def test_no_time_is_left_below_zero(capsys, monkeypatch):
+    monkeypatch.setattr(console, "PLAIN_EVERY", 0.0)
+    reporter = console.Reporter()
+    reporter.start("generate", "candidate", 4, 0)
+    reporter.advance(9)
+    assert "left" not in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -12,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen import shards
-from datagen.errors import UserError
-from datagen.records import Cluster, Embedding
+from datagen.errors import DamagedFile, UserError
+from datagen.records import Cluster, Embedding, to_table
 
 ROWS = [Cluster(f"d/c{i}", "d", [i, i + 1], 0.5, 0.25, 0.5) for i in range(40)]
 LEDGER = {"cluster": {"in": 40, "kept": 40, "rejected": {}, "failed": {}}}
@@ -158,13 +159,52 @@ def test_damage_names_the_file(tmp_path):
     in_the_data[len(whole) // 4] ^= 1
     for damaged in (b"", b"PAR1", whole[:-1], whole[: len(whole) // 2], whole[:-9] + whole[-8:], bytes(in_the_data)):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=rf"^{re.escape(str(path))} cannot be read \(.+\)"):
+        with pytest.raises(UserError, match=rf"^{re.escape(str(path))} is damaged \(.+\)"):
             shards.read_rows(str(path), Embedding)
     with pytest.raises(UserError, match="is missing: run its stage again"):
         shards.read_ledger(str(tmp_path / "none.parquet"))
     path.write_text('{"half":')
     with pytest.raises(UserError, match=rf"^{re.escape(str(path))} is damaged"):
         shards.read_json(str(path))
+
+
+def test_no_flipped_bit_of_a_shard_goes_unnoticed(tmp_path):
+    path = tmp_path / "s.parquet"
+    origin = {"identity": "ab", "place": "cluster/s"}
+    shards.write_rows(str(path), Cluster, ROWS[:5], LEDGER, origin)
+    whole = path.read_bytes()
+    assert shards.read_footer(str(path)) == shards.Footer(5, LEDGER, origin)
+    noticed = 0
+    for i in range(0, len(whole), 2):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ (1 << i % 8)]) + whole[i + 1 :])
+        try:
+            assert shards.read_rows(str(path), Cluster) == ROWS[:5]
+            assert shards.read_footer(str(path)) == shards.Footer(5, LEDGER, origin)
+        except DamagedFile:
+            noticed += 1
+    assert noticed == (len(whole) + 1) // 2
+
+
+def test_a_shard_without_a_seal_is_read(tmp_path):
+    path = str(tmp_path / "s.parquet")
+    pq.write_table(to_table(Cluster, ROWS).replace_schema_metadata({"longrlvr.ledger": json.dumps(LEDGER)}), path)
+    assert shards.read_rows(path, Cluster) == ROWS
+    assert shards.read_footer(path) == shards.Footer(40, LEDGER, {})
+    shards.verify(path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    path = str(tmp_path / "s.parquet")
+    shards.write_rows(path, Cluster, ROWS)
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(shards.pa, "OSFile", refused)
+    with pytest.raises(UserError, match="cannot be read: Permission denied") as e:
+        shards.read_rows(path, Cluster)
+    assert "delete" not in str(e.value)
+    assert "repair" not in str(e.value)
 
 
 def groups(n: int) -> Iterator[pa.Table]:
@@ -217,7 +257,7 @@ def test_groups_that_end_early_leave_nothing(tmp_path, memory):
 def test_rows_of_another_kind_are_refused(tmp_path):
     path = str(tmp_path / "s.parquet")
     shards.write_table(path, pa.table({"other": [1]}))
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is damaged"):
         shards.read_rows(path, Cluster)
 
 

@@ -9,7 +9,7 @@ from datagen import prompts
 from datagen.checks.check import Case
 from datagen.config.llm import SamplingConfig
 from datagen.config.model import engine_of
-from datagen.grounding import tags
+from datagen.grounding import fences, tags
 from datagen.llm import parsing
 from datagen.llm.base import Request
 
@@ -37,7 +37,8 @@ async def is_right(case: Case, request: Request) -> bool:
 
 async def answer(case: Case, request: Request) -> str | None:
     """The answer to the question, or None: it can't be answered from what the request shows."""
-    return await parsing.ask(case.llm, request, parsing.read_answer, case.config.judge.max_parse_retries)
+    found = await parsing.ask(case.llm, request, parsing.read_answer, case.config.judge.max_parse_retries)
+    return None if found is None else fences.restore(found)
 
 
 async def grade(case: Case, given: str) -> bool:

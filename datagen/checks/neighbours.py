@@ -58,15 +58,17 @@ class Neighbours:
 
     @cached_property
     def _vectors(self) -> dict[str, np.ndarray]:
-        """(n_chunks, dim) float32 unit vectors of each document."""
-        vectors: dict[str, list[np.ndarray]] = {}
+        """(n_chunks, dim) float32 unit vectors of each document; zeros for a chunk without one."""
+        vectors: dict[str, np.ndarray] = {}
         for row in self.shard.rows("embed", Embedding):
-            vectors.setdefault(row.doc_id, []).append(row.vector)
-        return {doc_id: np.stack(rows).astype(np.float32) for doc_id, rows in vectors.items()}
+            if row.doc_id not in vectors:
+                vectors[row.doc_id] = np.zeros((len(self.texts[row.doc_id]), len(row.vector)), np.float32)
+            vectors[row.doc_id][row.chunk_index] = row.vector
+        return vectors
 
     @cached_property
     def _questions(self) -> dict[str, np.ndarray]:
-        vectors = encoder.encode([c.question for c in self.candidates], self.shard.config.embed)
+        vectors, _ = encoder.encode_usable([c.question for c in self.candidates], self.shard.config.embed)
         return {c.qa_id: v for c, v in zip(self.candidates, vectors.astype(np.float32), strict=True)}
 
 

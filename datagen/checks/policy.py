@@ -21,7 +21,7 @@ async def run(case: Case, found: Findings) -> None:
     content = prompts.render(
         task_prompt(case.config),
         context=tags.render_context(case.texts),
-        question=tags.neutralise(case.candidate.question),
+        question=case.candidate.question,
     )
     messages = [{"role": "user", "content": content}]
     sampling = sampled(settings.sampling, settings.policy_samples)

@@ -6,6 +6,7 @@ from typing import Any
 
 from datagen.checks.asking import listed, passages, plain, request
 from datagen.checks.check import Case, Check, Findings, Rejected
+from datagen.grounding import fences
 from datagen.llm import parsing
 from datagen.selection.limit import Limit
 
@@ -33,6 +34,7 @@ async def run(case: Case, found: Findings) -> None:
     found.rating, found.rating_reason = await parsing.ask(
         case.llm, wanted, parsing.read_rating, settings.max_parse_retries
     )
+    found.rating_reason = fences.restore(found.rating_reason)
     if found.rating < settings.min_rating:
         detail = f"rated {found.rating:g}, judge.min_rating is {settings.min_rating:g}"
         raise Rejected("rated too low", f"{detail}. {found.rating_reason}".strip())

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from datagen.errors import ConfigError, StaleStage, UnfinishedStage, UserError
+from datagen.errors import ConfigError, DamagedFile, StaleStage, UnfinishedStage, UserError
 
 NAME = "longrlvr-data"
 
@@ -39,7 +39,8 @@ def command_line(name: str, run: str, file: str | None, given: dict[str, Any], *
 def advised(given: Given) -> Iterator[None]:
     """Errors of the work end with the commands there are to go on."""
     try:
-        yield
+        with repairable(given.run):
+            yield
     except StaleStage as e:
         raise StaleStage(f"{e}\n{_ways_on(e.stage, given)}", e.stage) from e
     except UnfinishedStage as e:
@@ -48,6 +49,15 @@ def advised(given: Given) -> Iterator[None]:
         if not e.add:
             raise
         raise ConfigError(f"{e}:\n  {_again(given, given.command, e.add)}") from e
+
+
+@contextmanager
+def repairable(run: str) -> Iterator[None]:
+    """Errors about damaged files end with the command that repairs this run."""
+    try:
+        yield
+    except DamagedFile as e:
+        raise DamagedFile(e.path, e.reason, run) from e
 
 
 def choices(first: Sequence[tuple[str, str]]) -> str:

@@ -42,11 +42,9 @@ def cluster(options: StageOptions, seed: SeedOptions, inspect: Inspect = None) -
 
 
 def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Reporter) -> int:
-    from rich.console import Console
-
     from datagen.commands import configuration, guard
     from datagen.commands.advice import Given, advised
-    from datagen.console import print_json
+    from datagen.console import print_json, screen
     from datagen.errors import StaleStage
     from datagen.inspect import clusters
     from datagen.stages import STAGES, runner
@@ -64,5 +62,5 @@ def _inspect(wanted: str, options: StageOptions, seed: SeedOptions, reporter: Re
     if options.json:
         print_json(clusters.as_json(found))
     else:
-        clusters.show(found, Console(highlight=False))
+        clusters.show(found, screen())
     return guard.COMPLETE

@@ -48,7 +48,7 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
     found = []
     own = Run(run).settings
     if shards.exists(own):
-        found.append(layers.read(shards.read_bytes(own).decode(), own, saved=True))
+        found.append(layers.read(Run(run).settings_text, own, saved=True))
     if file:
         found.append(configs.layer(resources.path("configs", file)))
     config = layers.combined(Config, found, given)
@@ -89,6 +89,8 @@ def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
         if not shards.is_local(run):
             raise InputError(f"{run}: standard input is kept in the run directory, which must be a local one for that")
         path = sources.spool(sys.stdin.buffer, Run(run).input_folder).path
+    elif path and shards.is_local(run) and (kept := sources.spooled(Run(run).input_folder, path)):
+        path = kept  # the run may have been moved since
     if path is None or "://" in path:
         return config
     if os.path.isdir(path) and (ignored := sources.find(path)[1]):

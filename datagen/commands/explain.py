@@ -19,15 +19,15 @@ Explain = Annotated[
 
 def explain(run: str, wanted: str, as_json: bool) -> int:
     """Print the story, and return the exit code. Raises UserError where nothing of the run has that id."""
-    from rich.console import Console
-
     from datagen.commands import guard
-    from datagen.console import print_json
+    from datagen.commands.advice import repairable
+    from datagen.console import print_json, screen
     from datagen.inspect import story, story_text
 
-    told = story.tell(run, wanted)
+    with repairable(run):
+        told = story.tell(run, wanted)
     if as_json:
         print_json(story.as_json(told))
     else:
-        story_text.show(told, Console(highlight=False))
+        story_text.show(told, screen())
     return guard.COMPLETE

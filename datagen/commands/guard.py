@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import signal
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,10 +28,15 @@ COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
 def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exit:
     """Do the work, and return the exit to raise. A bug keeps its traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for one that is not UTF-8
     reporter = Reporter()
     try:
         with _warnings_said(reporter):
-            return typer.Exit(work(reporter))
+            code = work(reporter)
+        if sys.stdout:
+            sys.stdout.flush()
+        return typer.Exit(code)
     except KeyboardInterrupt:
         reporter.error("interrupted; what is finished is kept: run the same command again to go on")
         return typer.Exit(INTERRUPTED)
@@ -36,8 +45,25 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
         if verbose:
             traceback.print_exc()
         return typer.Exit(e.exit_code)
+    except OSError as e:
+        if not _stdout_fails(e):
+            raise
+        reporter.error(f"standard output cannot be written: {e.strerror}")
+        return typer.Exit(ERROR)
     finally:
         reporter.close()
+
+
+def _stdout_fails(e: OSError) -> bool:
+    """Whether it is standard output that failed. Nothing is written to it any more then, at exit either."""
+    if e.errno == errno.EPIPE or e.filename or not sys.stdout:  # of a pipe, Typer ends in silence
+        return False
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import json
 from datagen import shards
 from datagen.commands.guard import COMPLETE
 from datagen.config.model import Config
-from datagen.console import Reporter, print_json
+from datagen.console import Reporter, print_json, put
 from datagen.llm.endpoint import payload
 from datagen.records import Dropped
 from datagen.run.run import Run
@@ -44,9 +44,9 @@ def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
     for i, request in enumerate(requests, 1):
         body = payload(request)
         rest = {name: value for name, value in body.items() if name != "messages"}
-        print(f"──── {s.name}: request {i} of the first {len(requests)}, {json.dumps(rest, ensure_ascii=False)}")
+        put(f"──── {s.name}: request {i} of the first {len(requests)}, {json.dumps(rest, ensure_ascii=False)}")
         for message in request.messages:
-            print(f"──── {message['role']}\n{message['content']}\n")
+            put(f"──── {message['role']}\n{message['content']}\n")
     print("Nothing was sent.")
     return COMPLETE
 
@@ -56,8 +56,8 @@ def show_dataset(run: str, counts: dict[str, int]) -> None:
     folder = Run(run).dataset_folder
     first, *_ = [file for split in counts for file in Run(run).dataset_files(split)]  # there is at least one row
     row = shards.read_table(first, ["extra_info"])["extra_info"][0].as_py()
-    print(f"\n{folder}: " + ", ".join(f"{n:,} {split} rows" for split, n in counts.items()))
-    print(f"\nA row of it, {row['qa_id']}, from a prompt of {row['n_chunks']} chunks and {row['n_tokens']:,} tokens:\n")
-    print(f"{row['question']}\n")
-    print(f"answer    {row['answer']}")
-    print(f"evidence  chunks {', '.join(map(str, row['ref_chunks']))}")
+    put(f"\n{folder}: " + ", ".join(f"{n:,} {split} rows" for split, n in counts.items()))
+    put(f"\nA row of it, {row['qa_id']}, from a prompt of {row['n_chunks']} chunks and {row['n_tokens']:,} tokens:\n")
+    put(f"{row['question']}\n")
+    put(f"answer    {row['answer']}")
+    put(f"evidence  chunks {', '.join(map(str, row['ref_chunks']))}")

@@ -36,23 +36,23 @@ def _explain(run: str, wanted: str, as_json: bool) -> int:
 
 
 def _show(run: str, as_json: bool) -> int:
-    from rich.console import Console
-
     from datagen.commands import guard
-    from datagen.console import funnel, print_json
+    from datagen.commands.advice import repairable
+    from datagen.console import funnel, print_json, screen
     from datagen.llm import usage as paid
     from datagen.run.run import Run
 
     Run(run).check()
-    statuses, paid_for = Run(run).status(), _usage(run)
+    with repairable(run):
+        statuses, paid_for = Run(run).status(), _usage(run)
     if as_json:
         print_json({"run": run, "stages": [vars(s) | {"usage": paid_for.get(s.name)} for s in statuses]})
         return guard.COMPLETE
-    console = Console(highlight=False)
+    console = screen()
     console.print(funnel(statuses))
     for name, usage in paid_for.items():
         for line in paid.sentences(name, usage):
-            console.print(line, soft_wrap=True)
+            console.print(line, markup=False, soft_wrap=True)
     if stale := [s.name for s in statuses if s.stale]:
         console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale)}", markup=False, soft_wrap=True)
     return guard.COMPLETE

@@ -31,6 +31,11 @@ class InputConfig(Section):
         description="Stop at the first bad row instead of setting it aside.",
         json_schema_extra=RUNTIME,
     )
+    max_document_mb: int = Field(
+        default=100,
+        ge=1,
+        description="The size in megabytes, unpacked, above which a document is set aside without being read further.",
+    )
     hf_subset: str | None = Field(default=None, description="The subset of an hf:// dataset, as its card names it.")
     hf_split: str = Field(default="train", description="The split of an hf:// dataset.")
     hf_revision: str | None = Field(

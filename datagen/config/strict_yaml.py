@@ -8,12 +8,14 @@ import yaml
 
 from datagen.errors import ConfigError
 
+MOST_VALUES = 100_000  # with every alias written out: a few of them, one in the other, stand for billions
+
 
 def read(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
     """The settings, and the node they came from (for `find`). Raises ConfigError naming the source and the line."""
     try:
         node = yaml.compose(text)
-        data = {} if node is None else _plain(node, source)
+        data = {} if node is None else _plain(_bounded(node, source), source)
     except yaml.YAMLError as e:
         mark = getattr(e, "problem_mark", None)
         where = f"{source}:{mark.line + 1}" if mark else source
@@ -30,7 +32,7 @@ def value(text: str, source: str) -> Any:
     """One value, as YAML reads it: a number, a word, `[a, b]`, nothing (None). Raises ConfigError naming the source."""
     try:
         node = yaml.compose(text)
-        return None if node is None else _plain(node, source)
+        return None if node is None else _plain(_bounded(node, source), source)
     except (yaml.YAMLError, RecursionError) as e:
         problem = getattr(e, "problem", None) or str(e).splitlines()[0]
         raise ConfigError(f"{source}: not valid YAML: {clipped(problem)}") from e
@@ -55,6 +57,22 @@ def find(node: Any, loc: tuple[int | str, ...]) -> tuple[int, int | None]:
 def clipped(text: str) -> str:
     """At most 80 characters of a text, for a message."""
     return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _bounded(node: yaml.Node, source: str) -> yaml.Node:
+    """The node. Raises ConfigError where it stands for too much, before any of it is written out."""
+    if _values(node, {}) > MOST_VALUES:
+        raise ConfigError(f"{source}: its aliases stand for more than {MOST_VALUES:,} values: write out what is meant")
+    return node
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for; `known` those of the nodes that were counted."""
+    if id(node) not in known:
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        inner = sum(_values(part, known) for part in parts) if isinstance(node, yaml.CollectionNode) else 0
+        known[id(node)] = 1 + inner
+    return known[id(node)]
 
 
 def _plain(node: yaml.Node, source: str) -> Any:

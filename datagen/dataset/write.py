@@ -5,6 +5,7 @@ The folder is written beside its place and renamed into it when whole; `provenan
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator
 from itertools import islice
@@ -24,6 +25,11 @@ from datagen.run.run import Run
 from datagen.run.status import stage_status
 from datagen.stages import STAGES
 
+# The names of the dataset's own files.
+_OWN = {
+    "": re.compile(r"README\.md|provenance\.json|data"),
+    "data": re.compile(rf"(?:{'|'.join(SPLITS)})-\d+-of-\d+\.parquet"),
+}
 GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
 
 
@@ -31,7 +37,7 @@ def write(folder: str, config: Config) -> dict[str, int]:
     """Write RUN/dataset unless it is there already; returns the number of rows per split. Raises UserError if none."""
     run = Run(folder)
     made_from = provenance(run, config)
-    stored = shards.read_json(run.provenance)
+    stored = shards.read_object(run.provenance)
     counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
     names = run.names("select")
     for name in names:
@@ -56,8 +62,18 @@ def write(folder: str, config: Config) -> dict[str, int]:
             shards.write_groups(shards.join(building, "data", file), SCHEMA, groups)
     shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
     shards.write_json(shards.join(building, "provenance.json"), made_from)
+    _keep_others(target, building)
     shards.replace_folder(building, target)
     return counts
+
+
+def _keep_others(before: str, building: str) -> None:
+    """Take along what a person put beside the dataset's own files, in its folder or among its data."""
+    for folder in ("", "data"):
+        there, here = (shards.join(*filter(None, (root, folder))) for root in (before, building))
+        for name in shards.listing(there):
+            if not (_OWN[folder].fullmatch(name)):
+                shards.copy(shards.join(there, name), shards.join(here, name))
 
 
 def _files(counts: dict[str, int], config: Config) -> list[str]:
@@ -104,7 +120,7 @@ def _row(
     first = selected.first_chunk
     shown = texts[first : selected.last_chunk + 1]
     context = tags.render_context(shown)
-    content = prompts.render(task, context=context, question=tags.neutralise(candidate.question))
+    content = prompts.render(task, context=context, question=candidate.question)
     return {
         "data_source": name,
         "prompt": [{"role": "user", "content": content}],

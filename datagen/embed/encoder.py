@@ -36,8 +36,21 @@ def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[i
     The same texts in the same order give the same bytes, whatever the number of processes or GPUs of a kind.
     Raises UserError rather than return a vector that is not one.
     """
+    vectors, usable = encode_usable(texts, settings, on_progress)
+    if len(bad := np.flatnonzero(~usable)):
+        raise UserError(f"embed.model {settings.model} gave no usable vector for the text {texts[bad[0]][:60]!r}")
+    return vectors
+
+
+def encode_usable(
+    texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[int], None] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `encode`, and (n,) which of the vectors are usable: the others are zeros.
+
+    Raises UserError if none of several is.
+    """
     if not texts:
-        return np.zeros((0, 0), np.float16)
+        return np.zeros((0, 0), np.float16), np.zeros(0, bool)
     occurs = Counter(texts)
     unique = list(occurs)
 
@@ -54,8 +67,10 @@ def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[i
 
         vectors = local.vectors(unique, settings, done)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
-    if len(bad):
-        raise UserError(f"embed.model {settings.model} gave no usable vector for the text {unique[bad[0]][:60]!r}")
+    usable = np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)
+    if not usable.any() and len(unique) > 1:
+        raise UserError(f"embed.model {settings.model} gave no usable vector for the text {unique[0][:60]!r}")
     place = {text: i for i, text in enumerate(unique)}
-    return (vectors / norms).astype(np.float16)[[place[text] for text in texts]]
+    at = [place[text] for text in texts]
+    scaled = np.divide(vectors, norms, out=np.zeros_like(vectors), where=usable[:, None])
+    return scaled.astype(np.float16)[at], usable[at]

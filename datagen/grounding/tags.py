@@ -14,17 +14,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .fences import Fenced, neutralise, restore
+
 _SEPARATOR = "\n"
 _CITED = re.compile(r"<CHUNK_(\d+)>")
 _CHUNK_TAG = re.compile(r"<(/?)CHUNK_(\d+)>")
 _MAX_DIGITS = 4300  # Python turns no longer numeral into an int; the published parser raises here
-
-# What follows a "<" in anything a reader, or a model, could take for one of the tags. It holds neither "<" nor "\", so
-# the backslashes that `neutralise` adds never change what looks like a tag, and a tag never spans the seam between a
-# chunk and the tags around it. Each run of white space has one way to match: no input makes it backtrack badly.
-_LIKE_A_TAG = r"(?=\s*(?:/\s*)?(?:chunk[\s_-]*\d|useful[\s_-]*chunks?\b|answer\b))"
-_TO_ESCAPE = re.compile(r"<(\\*)" + _LIKE_A_TAG, re.IGNORECASE)
-_ESCAPED = re.compile(r"<\\(\\*)" + _LIKE_A_TAG, re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +40,14 @@ class Reading:
         return self.useful_chunks is not None and self.answer is not None
 
 
-def neutralise(text: str) -> str:
-    """The text with a backslash after the "<" of everything that looks like a tag; `restore` is its exact inverse."""
-    return _TO_ESCAPE.sub(r"<\\\1", text)
-
-
-def restore(text: str) -> str:
-    """Undo `neutralise`."""
-    return _ESCAPED.sub(r"<\1", text)
-
-
 def around_chunk(index: int) -> tuple[str, str]:
     """What `render_context` writes before and after the neutralised text of chunk `index`."""
     return ("" if index == 0 else _SEPARATOR) + f"<CHUNK_{index}>", f"</CHUNK_{index}>"
 
 
-def render_context(chunks: Sequence[str]) -> str:
+def render_context(chunks: Sequence[str]) -> Fenced:
     """The chunks in their tags, numbered from 0, neutralised."""
-    return _SEPARATOR.join(f"<CHUNK_{i}>{neutralise(text)}</CHUNK_{i}>" for i, text in enumerate(chunks))
+    return Fenced(_SEPARATOR.join(f"<CHUNK_{i}>{neutralise(text)}</CHUNK_{i}>" for i, text in enumerate(chunks)))
 
 
 def read_context(text: str) -> list[str]:

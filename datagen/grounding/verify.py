@@ -1,9 +1,9 @@
 """Whether an answer says the same as the reference: what strings alone can tell. Pure functions.
 
 Source: the usual normalisation of extractive question answering (Rajpurkar et al. 2016, SQuAD), and the two-way
-containment of LongRLVR's verifier (arXiv 2603.02146). Departures: a number keeps its decimal point and sign, and loses
-its thousands separators; containment does not count where what is added may change the answer (another number, "not",
-"or"). What is left open is for a model to decide.
+containment of LongRLVR's verifier (arXiv 2603.02146). Departures: only what cannot change the meaning is left out (see
+`answers`), so symbols, signs and units count; containment does not count where what is added may change the answer
+(another number, a symbol, "not", "or"). What is left open is for a model to decide.
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+
+from .answers import tokens
 
 Verifier = Callable[[str, str], "float | bool | None"]  # of the reference answer and the given one; None: cannot tell
 
 _WORD = re.compile(r"[-−]?\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
 _THOUSANDS = re.compile(r"[-−]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ARTICLES = {"a", "an", "the"}
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)")  # a decimal comma may be one between two numbers
+_PLAIN = re.compile(r"-?(?:0|[1-9]\d*|)(?:\.0+|\.\d*[1-9])?")  # but for zeros that add nothing to a whole number
 _TURNS = {"not", "no", "nor", "neither", "never", "none", "or", "either", "except", "but", "without", "unless"}
 
 
 def words(text: str) -> list[str]:
-    """The words and numbers of an answer, as they are compared."""
+    """The words and numbers of a text, by which it is searched; two answers are compared by their `tokens`."""
     found = []
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("’", "'")):
         if word in _ARTICLES:
@@ -37,8 +42,8 @@ def words(text: str) -> list[str]:
 
 
 def exact(expected: str, given: str) -> bool:
-    """Whether two answers are the same but for case, articles, punctuation and white space."""
-    a, b = words(expected), words(given)
+    """Whether two answers are the same but for what cannot change their meaning (see `answers`)."""
+    a, b = tokens(expected), tokens(given)
     return a == b if a or b else expected.strip() == given.strip() != ""
 
 
@@ -46,17 +51,17 @@ def contains(expected: str, given: str) -> bool:
     """Whether the answers are the same, or one stands in the other, word for word, and the rest changes nothing."""
     if exact(expected, given):
         return True
-    short, long = sorted((words(expected), words(given)), key=len)
+    short, long = sorted((tokens(expected), tokens(given)), key=len)
     starts = [i for i in range(len(long) - len(short) + 1) if long[i : i + len(short)] == short] if short else []
     if not starts:
         return False
     rest = long[: starts[0]] + long[starts[0] + len(short) :]
-    return not any(word in _TURNS or _is_number(word) for word in rest)
+    return all(word[0].isalpha() and word not in _TURNS for word in rest)
 
 
 def token_f1(expected: str, given: str) -> float:
-    """Token F1 of two answers (SQuAD), 0 to 1: case, articles and punctuation aside."""
-    a, b = Counter(words(expected)), Counter(words(given))
+    """Token F1 of two answers (SQuAD), 0 to 1, over the tokens that `exact` compares."""
+    a, b = Counter(tokens(expected)), Counter(tokens(given))
     common = (a & b).total()
     return 2 * common / (a.total() + b.total()) if common else 0.0
 
@@ -85,11 +90,9 @@ def verdict(expected: str, given: str) -> bool | None:
     """True: they say the same. False: they do not. None: strings can't tell."""
     if contains(expected, given):
         return True
-    a, b = words(expected), words(given)
-    if len(a) == len(b) == 1 and _is_number(a[0]) and _is_number(b[0]):
-        return float(a[0].replace(",", ".")) == float(b[0].replace(",", "."))
-    return None
-
-
-def _is_number(word: str) -> bool:
-    return re.fullmatch(r"-?\d+(?:[.,]\d+)?", word) is not None
+    a, b = tokens(expected), tokens(given)
+    if len(a) != 1 or len(b) != 1 or not (_NUMBER.fullmatch(a[0]) and _NUMBER.fullmatch(b[0])):
+        return None
+    if Decimal(a[0]) != Decimal(b[0]):
+        return False
+    return True if all(_PLAIN.fullmatch(n[0]) for n in (a, b)) else None  # 007 may not be 7, nor 3.10 be 3.1

@@ -99,7 +99,12 @@ def _find(run: str, wanted: str) -> tuple[Shard, str]:
 def _vectors(shard: Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: runner.Progress) -> np.ndarray:
     """(n_chunks, dim): from the run if they are there and fit the settings, else this document is embedded."""
     if shards.exists(shard.path("embed")) and runner.fits(embed.STAGE, shard.run, config):
-        return np.stack([row.vector for row in shard.rows("embed", Embedding) if row.doc_id == doc_id])
+        rows = [row for row in shard.rows("embed", Embedding) if row.doc_id == doc_id]
+        if not rows or len(rows) < len(chunks):
+            raise UserError(
+                f"{doc_id}: {len(chunks) - len(rows)} of its chunks have no vector, so it can't be inspected"
+            )
+        return np.stack([row.vector for row in rows])
     progress.start("embed", "chunk", len(chunks), 0, True)
     return encoder.encode([c.text for c in chunks], config.embed, progress.advance)
 

@@ -15,7 +15,7 @@ from typing import Any
 from datagen import shards
 from datagen.config import renamed
 from datagen.config.model import Config
-from datagen.errors import UserError
+from datagen.errors import DamagedFile, UserError
 
 RENAMED = {"facts": "fingerprints"}  # parts of an identity: old name → new name
 
@@ -114,15 +114,34 @@ def load(folder: str) -> Identity | None:
     Names that settings and parts had in earlier versions are read as those of today, and make no change.
     Raises UserError for a file that this version cannot read.
     """
-    stored = shards.read_json(shards.join(folder, "stage.json"))
+    stored = shards.read_object(shards.join(folder, "stage.json"))
     if stored is None:
         return None
+    kinds = {"settings": dict, "fingerprints": dict, "facts": dict, "upstream": dict, "mixed": list}
+    for name, kind in kinds.items():
+        if name in stored and not isinstance(stored[name], kind):
+            raise DamagedFile(shards.join(folder, "stage.json"), f"{name} is no {kind.__name__}")
     try:
         saved_as = stored.pop("identity")
         stored["mixed"] = [_in_new_names(earlier) for earlier in stored["mixed"]]
         return Identity(**_in_new_names(stored), stored=saved_as)
-    except (KeyError, TypeError) as e:
+    except (KeyError, TypeError, AttributeError) as e:
         raise UserError(f"{folder} is of another version of longrlvr-data: choose another --output-dir") from e
+
+
+def problem(stored: Identity | None, origin: dict[str, str], place: str) -> str:
+    """Why a shard with this origin is none of this folder's at `place`, such as "chunk/shard-00000"; empty if it is.
+
+    An earlier version wrote no origin, and did not note the identities of shards that were kept on request.
+    """
+    if not origin or stored is None:
+        return ""
+    if origin.get("place") != place:
+        return f"it is {origin.get('place')} under another name"
+    known = [stored.digest, *(earlier.get("identity") for earlier in stored.mixed)]
+    if None in known or origin.get("identity") in known:
+        return ""
+    return "it was written by another run, or under other settings"
 
 
 def save(folder: str, identity: Identity) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datagen import shards
-from datagen.errors import ConfigError, UserError
+from datagen.errors import ConfigError, DamagedFile, UserError
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,17 @@ class RunPaths:
 
     @property
     def layout(self) -> list[str] | None:
-        """The names of the shards of the run; None until the whole input was read."""
-        return shards.read_json(self.layout_file)
+        """The names of the shards of the run; None until the whole input was read. Raises DamagedFile where these are
+        not the names of its shards.
+        """
+        names: Any = shards.read_json(self.layout_file)
+        if names is None:
+            return None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DamagedFile(self.layout_file, "it holds no list of names")
+        if others := sorted(set(self.names("chunk")) - set(names)):
+            raise DamagedFile(self.layout_file, f"it does not name {others[0]}, which is there")
+        return names
 
     def is_complete(self, stage: str) -> bool:
         """Whether every shard of a stage is there."""

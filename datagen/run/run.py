@@ -67,7 +67,16 @@ class Run(RunPaths):
         """The run's own settings. Raises UserError if it keeps none."""
         if not shards.exists(self.settings):
             raise UserError(f"{self.path} is no run directory: there is no config.yaml in it")
-        return configs.parse(shards.read_bytes(self.settings).decode(), self.settings, saved=True)
+        return configs.parse(self.settings_text, self.settings, saved=True)
+
+    @property
+    def settings_text(self) -> str:
+        """The run's own settings as YAML. Raises UserError where they are no text."""
+        try:
+            return shards.read_bytes(self.settings).decode()
+        except UnicodeDecodeError as e:
+            again = "put it back from a copy, or give all settings again by -c after removing it"
+            raise UserError(f"{self.settings}: is damaged, it holds no text ({e}): {again}") from e
 
     def save_config(self, config: Config) -> None:
         """Keep the settings of the run, but not how one command was carried out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from datagen import shards
+from datagen.errors import DamagedFile
 from datagen.run import identity
 from datagen.run import ledger as ledgers
 from datagen.run.ledger import Ledger
@@ -39,9 +40,12 @@ def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> 
     """Read a stage's state from the footers of its shards. `stale` are stages before it that are known to be so."""
     folder, primary = run.folder(table.name), table.reads[0] if table.reads else None
     done, rows, ledger = run.names(table.name), 0, Ledger()
+    stored = identity.load(folder)
     for shard in done:
-        n, entry = shards.read_ledger(run.shard(table.name, shard))
-        rows, ledger = rows + n, ledgers.add([ledger, entry])
+        footer = shards.read_footer(run.shard(table.name, shard))
+        if wrong := identity.problem(stored, footer.origin, f"{table.name}/{shard}"):
+            raise DamagedFile(run.shard(table.name, shard), wrong)
+        rows, ledger = rows + footer.n_rows, ledgers.add([ledger, footer.ledger])
     layout = run.layout
     total = None if layout is None else len(layout)
     pending: int | None = None
@@ -49,8 +53,7 @@ def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> 
         pending = 0 if layout is not None and total == len(done) else None
     elif shards.exists(folder) or shards.exists(run.folder(primary)):
         todo = sorted(set(run.names(primary)) - set(done))
-        pending = sum(shards.read_ledger(run.shard(primary, s))[1][table.input_unit]["kept"] for s in todo)
-    stored = identity.load(folder)
+        pending = sum(shards.read_footer(run.shard(primary, s)).ledger[table.input_unit]["kept"] for s in todo)
     return StageStatus(
         name=table.name,
         shards_done=len(done),
@@ -58,19 +61,31 @@ def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> 
         rows=rows,
         ledger=ledger,
         pending=pending,
-        seconds=(shards.read_json(run.summary(table.name)) or {}).get("seconds"),
+        seconds=seconds_spent(run, table.name),
         mixed=bool(stored and stored.mixed),
         stale=_made_again(run, stored.upstream, stale or set()) if stored and done else [],
     )
 
 
+def seconds_spent(run: RunPaths, stage: str) -> float | None:
+    """How long a stage took, over all the times it was run; None where it never ended."""
+    place = run.summary(stage)
+    seconds = (shards.read_object(place) or {}).get("seconds")
+    if seconds is not None and not isinstance(seconds, (int, float)):
+        raise DamagedFile(place, "seconds is no number")
+    return seconds
+
+
 def _dataset_status(run: RunPaths, before: list[StageStatus]) -> StageStatus:
     """`provenance.json` names the identities that the dataset was made from."""
     selected = before[-1].ledger.get("candidate", {"kept": 0})["kept"]
-    made_from = (shards.read_json(run.provenance) or {}).get("stages", {})
-    rows = made_from["select"]["ledger"]["candidate"]["kept"] if made_from else 0
+    made_from = (shards.read_object(run.provenance) or {}).get("stages", {})
+    try:
+        rows = made_from["select"]["ledger"]["candidate"]["kept"] if made_from else 0
+        identities = {name: stage["identity"] for name, stage in made_from.items()}
+    except (KeyError, TypeError, AttributeError) as e:
+        raise DamagedFile(run.provenance, "it does not say what each stage made") from e
     ledger = ledgers.add([{"candidate": {"in": rows, "kept": rows, "rejected": {}, "failed": {}}}] if rows else [])
-    identities = {name: stage["identity"] for name, stage in made_from.items()}
     return StageStatus(
         name="dataset",
         shards_done=bool(made_from),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from datagen import prompts
-from datagen.grounding import tags
+from datagen.grounding import fences, tags
 from datagen.text.tokenizers import Tokenizer
 
 
@@ -27,7 +27,7 @@ def tag_costs(tokenizer: Tokenizer, n: int) -> np.ndarray:
 def besides_chunks(tokenizer: Tokenizer, prompt: prompts.Prompt, questions: Sequence[str]) -> list[int]:
     """Tokens of each question with the instructions of the rows' prompt."""
     instructions = sum(tokenizer.count(prompt.literals))
-    return [instructions + n for n in tokenizer.count([tags.neutralise(question) for question in questions])]
+    return [instructions + n for n in tokenizer.count([fences.neutralise(question) for question in questions])]
 
 
 def fit(costs: np.ndarray, low: int, high: int, room: int, seed: str) -> tuple[int, int, int] | None:

@@ -85,7 +85,7 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
     cache_file = run.input_hashes
-    cache = shards.read_json(cache_file) or {}
+    cache = shards.read_object(cache_file) or {}
     before = json.dumps(cache, sort_keys=True)
     content = sources.fingerprint(files, cache, config.input)
     if json.dumps(cache, sort_keys=True) != before:
@@ -94,7 +94,7 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
 
 
 LAYOUT = frozenset(
-    {"input content", "input.limit", "input.text_column", "input.id_column", "input.hf_subset"}
+    {"input content", "input.limit", "input.max_document_mb", "input.text_column", "input.id_column", "input.hf_subset"}
     | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
 )
 STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints)

@@ -11,28 +11,35 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 
 import numpy as np
 
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
-from datagen.records import Cluster, Dropped, Embedding
+from datagen.records import NO_VECTOR, Cluster, Dropped, Embedding
 from datagen.run import tables
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
 
 
 def process(shard: Shard) -> Output:
-    """The clusters of a shard's documents, from the vectors of their chunks."""
-    vectors: dict[str, list[np.ndarray]] = {}
+    """The clusters of a shard's documents, from the vectors of their chunks, as far as they have one."""
+    vectors: dict[str, list[Embedding]] = {
+        doc_id: [] for doc_id in shard.table("chunk", ["doc_id"])["doc_id"].to_pylist()
+    }
     for row in shard.rows("embed", Embedding):
-        vectors.setdefault(row.doc_id, []).append(row.vector)
+        vectors[row.doc_id].append(row)
     rows: list[Cluster] = []
     dropped: list[Dropped] = []
-    for doc_id, stacked in vectors.items():
-        kept, left = cluster_document(doc_id, np.stack(stacked), shard.config.cluster, shard.config.seed)
-        rows += kept
+    for doc_id, embedded in vectors.items():
+        if not embedded:
+            dropped.append(Dropped("document", doc_id, doc_id, "failed", NO_VECTOR, "none of its chunks has one"))
+            continue
+        stacked = np.stack([row.vector for row in embedded])
+        kept, left = cluster_document(doc_id, stacked, shard.config.cluster, shard.config.seed)
+        rows += [replace(c, chunk_indices=[embedded[i].chunk_index for i in c.chunk_indices]) for c in kept]
         dropped += left
     return Output(rows, dropped)
 

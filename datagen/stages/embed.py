@@ -8,7 +8,7 @@ from typing import Any
 from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.executors import local as executors
-from datagen.records import Chunk, Embedding
+from datagen.records import NO_VECTOR, Chunk, Dropped, Embedding
 from datagen.run import tables
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
@@ -16,10 +16,18 @@ from datagen.stages.stage import PerShard, Stage
 
 
 def process(shard: Shard) -> Output:
-    """The vectors of a shard's chunks, in their order."""
+    """The vectors of a shard's chunks, in their order. A chunk without a usable one is set aside."""
     chunks = shard.rows("chunk", Chunk)
-    vectors = encoder.encode([c.text for c in chunks], shard.config.embed, executors.tick)
-    return Output([Embedding(c.doc_id, c.chunk_index, v) for c, v in zip(chunks, vectors, strict=True)])
+    vectors, usable = encoder.encode_usable([c.text for c in chunks], shard.config.embed, executors.tick)
+    output = Output([])
+    for c, vector, good in zip(chunks, vectors, usable, strict=True):
+        if good:
+            output.rows.append(Embedding(c.doc_id, c.chunk_index, vector))
+        else:
+            detail = f"embed.model {shard.config.embed.model} gave zeros, or no numbers, for {c.text[:60]!r}"
+            row_id = f"{c.doc_id}#{c.chunk_index}"
+            output.dropped.append(Dropped("chunk", row_id, c.doc_id, "failed", NO_VECTOR, detail))
+    return output
 
 
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import ConfigError
 from datagen.llm.base import LLM, Conversation
-from datagen.records import FIGURES, Candidate, Dropped, Judgement
+from datagen.records import FIGURES, NO_VECTOR, Candidate, Dropped, Judgement
 from datagen.run import tables
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
@@ -59,8 +59,15 @@ def finish(shard: Shard, results: list[Findings | Dropped]) -> Output:
     passed = [result for result in results if isinstance(result, Findings)]
     # A fill-in question's wording is the same for all: what tells two apart is the sentences it asks about.
     asked = [" ".join(f.candidate.quotes) or f.candidate.question for f in passed]
-    vectors = encoder.encode(asked, shard.config.embed)
-    return Output([_judgement(f, vector) for f, vector in zip(passed, vectors, strict=True)], dropped)
+    vectors, usable = encoder.encode_usable(asked, shard.config.embed)
+    rows = []
+    for found, vector, good in zip(passed, vectors, usable, strict=True):
+        if good:
+            rows.append(_judgement(found, vector))
+        else:
+            c = found.candidate
+            dropped.append(Dropped("candidate", c.qa_id, c.doc_id, "failed", NO_VECTOR, f"of {c.question[:60]!r}"))
+    return Output(rows, dropped)
 
 
 def _judgement(found: Findings, vector: np.ndarray) -> Judgement:

@@ -23,11 +23,11 @@ from datagen.run import ledger as ledgers
 from datagen.run import resume as resuming
 from datagen.run.identity import Identity
 from datagen.run.ledger import Ledger
+from datagen.run.paths import RunPaths
 from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
-from datagen.run.status import stage_status
-from datagen.run.tables import Table
+from datagen.run.status import seconds_spent, stage_status
 from datagen.stages import conversing
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
@@ -80,7 +80,7 @@ def run(
     if resume == "never":
         shards.remove(here)
     stored = ids.load(here)
-    done = _done(stage, task.run) if stored else set()
+    done = _done(stage, task.run) if stored else _fitting(stage, task.run, wanted)
     found: list[ids.Change] = []
     if stored and done:  # without a finished shard there is nothing to keep
         found = resuming.check(here, stored, wanted, resume)
@@ -98,6 +98,8 @@ def run(
             what = f"which shard holds what depends on {', '.join(unsplittable)}"
             raise StaleStage(f"{here} is unfinished, and {what}", stage.name)
     if complete:
+        if not stored:
+            ids.save(here, wanted)
         return _summary(task, None)
     for name in stage.table.reads:
         if not task.run.is_complete(name):
@@ -126,7 +128,8 @@ def fits(stage: Stage, folder: str, config: Config) -> bool:
 
 def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
     """Refuse to build on upstream folders that are unfinished, or written under other settings (unless `resume` is
-    "always"). Content is not hashed again. Raises UnfinishedStage or StaleStage.
+    "always"), or hold shards of another run. Content is not hashed again. Raises UnfinishedStage, StaleStage or
+    DamagedFile.
     """
     run = Run(folder)
     for stage in stages:
@@ -138,6 +141,7 @@ def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resum
         resuming.check(here, stored, wanted, resume)
         if not run.is_complete(stage.name):
             raise UnfinishedStage(f"{here} is not finished", stage.name)
+        stage_status(run, stage.table)  # reads all footers
 
 
 def _done(stage: Stage, run: Run) -> set[str]:
@@ -149,8 +153,8 @@ def _failed(task: _Task, done: set[str]) -> set[str]:
     """The finished shards with rows to which a language model gave no reply of use. The others' are in the journal."""
     if not task.stage.models(task.config):
         return set()
-    ledgers_of = ((name, shards.read_ledger(task.run.shard(task.stage.name, name))[1]) for name in done)
-    return {name for name, ledger in ledgers_of if ledgers.failures(ledger)}
+    here = task.stage.name
+    return {name for name in done if ledgers.failures(shards.read_footer(task.run.shard(here, name)).ledger)}
 
 
 def _rows_in(task: _Task, name: str) -> int:
@@ -158,7 +162,13 @@ def _rows_in(task: _Task, name: str) -> int:
     table = task.stage.table
     if not shards.exists(task.run.shard(table.name, name)):
         return 0
-    return shards.read_ledger(task.run.shard(table.name, name))[1][table.input_unit]["in"]
+    return shards.read_footer(task.run.shard(table.name, name)).ledger[table.input_unit]["in"]
+
+
+def _fitting(stage: Stage, run: Run, wanted: Identity) -> set[str]:
+    """The finished shards that say themselves that they were written under this identity; their folder does not."""
+    origins = {name: shards.read_footer(run.shard(stage.name, name)).origin for name in _done(stage, run)}
+    return {name for name, origin in origins.items() if origin.get("identity") == wanted.digest}
 
 
 def _layout(stage: Stage) -> frozenset[str]:
@@ -176,7 +186,8 @@ def _identity(stage: Stage, run: Run, config: Config) -> Identity:
 
 
 def _earlier(identity: Identity) -> dict[str, Any]:
-    return {k: v for k, v in identity.parts.items() if k not in ("stage", "mixed")}
+    parts = {k: v for k, v in identity.parts.items() if k not in ("stage", "mixed")}
+    return parts | {"identity": identity.digest}
 
 
 def _process(task: _Task, done: set[str]) -> None:
@@ -256,12 +267,13 @@ def _process_shard(job: Job) -> int:
     except Exception as e:
         e.add_note(f"while {stage.name} processed {shard.name}")
         raise
-    _write(stage.table, shard, output, entry)
+    _write(stage, shard, output, entry)
     return entry[table.input_unit]["in"]
 
 
-def _write(table: Table, shard: Shard, output: Output, entry: Ledger) -> None:
+def _write(stage: Stage, shard: Shard, output: Output, entry: Ledger) -> None:
     """Write a shard, the rows last. What later stages made of the same shard as it was before goes first."""
+    table = stage.table
     if shards.exists(shard.path(table.name)):
         parts = ((table.record, output.rows, ""), (Dropped, output.dropped, "dropped"))
         if all(
@@ -269,10 +281,16 @@ def _write(table: Table, shard: Shard, output: Output, entry: Ledger) -> None:
         ):
             return
         shard.discard_after(table)
-    shards.write_rows(shard.path(table.name, "dropped"), Dropped, output.dropped)
+    stored = ids.load(RunPaths(shard.run).folder(stage.name))
+    assert stored is not None, "it is saved before any shard is processed"
+
+    def origin(*place: str) -> dict[str, str]:
+        return {"identity": stored.digest, "place": "/".join((stage.name, *place, shard.name))}
+
+    shards.write_rows(shard.path(table.name, "dropped"), Dropped, output.dropped, origin=origin("dropped"))
     for name, record in table.side.items():
-        shards.write_rows(shard.path(table.name, name), record, output.tables[name])
-    shards.write_rows(shard.path(table.name), table.record, output.rows, entry)
+        shards.write_rows(shard.path(table.name, name), record, output.tables[name], origin=origin(name))
+    shards.write_rows(shard.path(table.name), table.record, output.rows, entry, origin())
 
 
 def _output(stage: Stage, shard: Shard, given: Any) -> Output:
@@ -291,9 +309,9 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
     """Check the stage's ledger against its upstream's, store it beside the shards and return it."""
     stage, place = task.stage, task.run.summary(task.stage.name)
     total = stage_status(task.run, stage.table).ledger
-    stored = shards.read_json(place)
+    stored = shards.read_object(place)
     if seconds is not None or stored is None:
-        spent = (stored or {}).get("seconds", 0) + (seconds or 0)
+        spent = (seconds_spent(task.run, stage.name) or 0) + (seconds or 0)
         usage = paid.usage(task.run, stage.name, task.config) if stage.models(task.config) else None
         summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)

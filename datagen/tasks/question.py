@@ -17,7 +17,7 @@ from datagen import prompts
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.config.questions import QuestionType
-from datagen.grounding import tags
+from datagen.grounding import fences, tags
 from datagen.llm import parsing
 from datagen.llm.base import LLM, Conversation, Request
 from datagen.llm.parsing import ParseError
@@ -142,7 +142,7 @@ def _text(reply: dict[str, Any], key: str) -> str:
     value = reply.get(key)
     if not isinstance(value, str) or not value.strip():
         raise ParseError(f"no {key}", f'"{key}" must be a text that is not empty')
-    return " ".join(value.split())
+    return " ".join(fences.restore(value).split())  # as the document has it: a model quotes what it was shown
 
 
 def per_cluster(config: Config) -> int:

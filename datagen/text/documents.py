@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datagen.config.data import InputConfig
@@ -33,25 +34,42 @@ if TYPE_CHECKING:
 
 DETAIL = 200  # characters of a Dropped's detail, at most
 BATCH = 64  # rows of a parquet file held at a time
+MB = 1_000_000
+HELD = 256 * MB  # bytes of a column that as many rows may have at most
+SWELLING = 200  # times as large as packed: a column that is larger, and than a document may be, was made to be
 
 
 def check(files: list[File], settings: InputConfig) -> None:
     """Look at what can be known before any document is read.
 
-    Raises InputError for a file that is not parquet, or whose text or id column is missing or of the wrong type, and
-    for a .json file that is one array; what `sources.load_hf` raises for hf://.
+    Raises InputError where no file can be used: for the first that is not parquet, or whose text or id column is
+    missing or of the wrong type, or a .json file that is one array; what `sources.load_hf` raises for hf://.
     """
+    first: InputError | None = None
     for file in files:
-        if file.kind == "hf":
-            _check_columns(file, sources.load_hf(file, settings).features.arrow_schema, settings)
-            continue
-        with sources.opened(file) as stream:
-            if file.kind == "parquet" and stream.peek(1):  # one of zero bytes is an empty file, dropped as any other
-                _check_columns(file, _parquet(file, stream).schema_arrow, settings)
-            elif file.kind == "jsonl" and re.search(r"\.json(\.\w+)?$", file.name.lower()):
-                with suppress(*sources.DAMAGE):  # for read() to report
-                    if stream.peek(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"["):
-                        raise InputError(f"{file.path}: a JSON array, not JSON lines; convert it with: jq -c '.[]'")
+        try:
+            _check(file, settings)
+            return
+        except InputError as e:
+            first = first or e
+    if first:
+        raise first
+
+
+def _check(file: File, settings: InputConfig) -> None:
+    """Raise InputError for a file that can't be used."""
+    if file.kind == "hf":
+        _check_columns(file, sources.load_hf(file, settings).features.arrow_schema, settings)
+        return
+    with sources.opened(file) as stream:
+        if file.kind == "parquet" and stream.peek(1):  # one of zero bytes is an empty file, dropped as any other
+            parquet = _parquet(file, stream)
+            _check_columns(file, parquet.schema_arrow, settings)
+            _batch(file, parquet, settings)
+        elif file.kind == "jsonl" and re.search(r"\.json(\.\w+)?$", file.name.lower()):
+            with suppress(*sources.DAMAGE):  # for read() to report
+                if stream.peek(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"["):
+                    raise InputError(f"{file.path}: a JSON array, not JSON lines; convert it with: jq -c '.[]'")
 
 
 def read(files: list[File], settings: InputConfig) -> Iterator[Document | Dropped]:
@@ -63,7 +81,7 @@ def read(files: list[File], settings: InputConfig) -> Iterator[Document | Droppe
     places: dict[str, str] = {}
     for file in files:
         seen = False
-        for row in _rows(file, settings):
+        for row in _of_file(file, settings):
             seen = True
             if isinstance(row, Document):
                 first = places.setdefault(row.doc_id, row.source)
@@ -77,25 +95,36 @@ def read(files: list[File], settings: InputConfig) -> Iterator[Document | Droppe
             yield _dropped(BadDocument("empty file", "the file holds no document"), file.name)
 
 
+def _of_file(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
+    """Its rows; of a file that can't be used, among others that can, one that says why."""
+    try:
+        _check(file, settings)
+    except InputError as e:
+        yield _dropped(BadDocument("unusable file", str(e).removeprefix(f"{file.path}: ")), file.name)
+        return
+    yield from _rows(file, settings)
+
+
 def _rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     if file.kind == "hf":
         data = sources.load_hf(file, settings).with_format("arrow")
         return _arrow_rows(file, data.iter(batch_size=BATCH), settings)
     if file.kind == "parquet":
         return _parquet_rows(file, settings)
-    return _json_rows(file, settings) if file.kind == "jsonl" else _text_rows(file)
+    return _json_rows(file, settings) if file.kind == "jsonl" else _text_rows(file, settings)
 
 
-def _text_rows(file: File) -> Iterator[Document | Dropped]:
+def _text_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     try:
         with sources.opened(file) as stream:
-            raw = stream.read()
+            raw = stream.read(settings.max_document_mb * MB + 1)
     except sources.DAMAGE as e:
         yield _dropped(_damaged(file, e), file.name)
         return
     if not raw:
         return
     try:
+        _check_size(len(raw), settings)
         text, encoding = decode.decode(raw)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         _check_text(text, "the text")
@@ -110,9 +139,10 @@ def _json_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped
         with sources.opened(file) as stream:
             mark, encoding, codec = decode.mark_of(stream.peek(4))
             stream.read(len(mark))
-            for number, line in enumerate(_lines(stream, "\n".encode(codec)), 1):
+            for number, line in enumerate(_lines(stream, "\n".encode(codec), settings.max_document_mb * MB), 1):
                 place = f"{file.name}:{number}"
                 try:
+                    _check_size(len(line), settings)
                     row = _json_row(line, codec)
                     if row is not None:
                         yield _document(row, place, encoding, settings)
@@ -122,18 +152,29 @@ def _json_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped
         yield _dropped(_damaged(file, e), f"{file.name}:{number + 1}")
 
 
-def _lines(stream: sources.Stream, newline: bytes) -> Iterator[bytes]:
-    """Lines without their end. In UTF-16 and 32 the byte 0x0A also occurs inside other characters."""
+def _lines(stream: sources.Stream, newline: bytes, most: int) -> Iterator[bytes]:
+    """Lines without their end; of one over `most` bytes, only more of it than that. In UTF-16 and 32 the byte 0x0A also
+    occurs inside other characters.
+    """
     width = len(newline)
-    line = bytearray()
-    for part in iter(stream.readline, b""):
-        line += part
-        line += stream.read(-len(line) % width)
-        if line.endswith(newline):
-            yield bytes(line[:-width])
+    line, tail, length = bytearray(), b"", 0
+    for part in iter(partial(stream.readline, sources.BLOCK), b""):
+        part += stream.read(-(length + len(part)) % width)
+        tail, length = (tail + part)[-width:], length + len(part)
+        line += part if len(line) <= most else b""
+        if tail == newline:
+            yield bytes(line if length > len(line) else line[:-width])
             line.clear()
+            tail, length = b"", 0
     if line:
         yield bytes(line)
+
+
+def _check_size(n_bytes: int, settings: InputConfig) -> None:
+    """Raises BadDocument for one that is too large."""
+    if n_bytes > settings.max_document_mb * MB:
+        what = f"over {settings.max_document_mb:,} MB when unpacked, which is input.max_document_mb"
+        raise BadDocument("too large", what)
 
 
 def _json_row(line: bytes, codec: str) -> dict[str, Any] | None:
@@ -165,7 +206,23 @@ def _json_row(line: bytes, codec: str) -> dict[str, Any] | None:
 def _parquet_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     with sources.opened(file) as stream:
         if stream.peek(1):
-            yield from _arrow_rows(file, _parquet(file, stream).iter_batches(BATCH), settings)
+            parquet = _parquet(file, stream)
+            yield from _arrow_rows(file, parquet.iter_batches(_batch(file, parquet, settings)), settings)
+
+
+def _batch(file: File, parquet: ParquetFile, settings: InputConfig) -> int:
+    """How many rows to hold at a time. A value that a dictionary holds once may be repeated in every row: it is no
+    larger than what its column unpacks to. Raises InputError where that is out of all proportion.
+    """
+    footer, largest = parquet.metadata, 1
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
+            if unpacked > max(settings.max_document_mb * MB, SWELLING * packed):
+                what = f"column {_shown(column.path_in_schema)} unpacks from {packed:,} to {unpacked:,} bytes"
+                raise InputError(f"{file.path}: {what}: raise input.max_document_mb to read it")
+            largest = max(largest, unpacked)
+    return max(1, min(BATCH, HELD // largest))
 
 
 def _arrow_rows(
@@ -188,10 +245,12 @@ def _arrow_rows(
 
 
 def _arrow_row(batch: pa.RecordBatch | pa.Table, i: int) -> dict[str, Any]:
-    row = {}
+    row: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
-            row[name] = column[i].as_py()
+            value = column[i].as_py()
+            # Columns of one name, of which neither is the text or the id: all of their values are kept.
+            row[name] = value if name not in row else [row[name], value]
         except UnicodeDecodeError as e:
             raise BadDocument("invalid UTF-8", f"byte {e.start} of column {_shown(name)} is not valid UTF-8") from None
         except Exception as e:  # of many kinds: a date beyond the year 9999, an unknown time zone
@@ -213,6 +272,7 @@ def _document(row: dict[str, Any], place: str, encoding: str, settings: InputCon
     if not isinstance(text, str):
         raise BadDocument("text is not a string", f"column {_shown(settings.text_column)} holds {_shown(text)}", doc_id)
     _check_text(text, f"column {_shown(settings.text_column)}", doc_id)
+    _check_size(len(text), settings)
     rest = {name: value for name, value in row.items() if name not in (settings.id_column, settings.text_column)}
     try:
         return Document(doc_id, place, encoding, _canonical(rest), text)
@@ -283,6 +343,9 @@ def _check_columns(file: File, schema: pa.Schema, settings: InputConfig) -> None
     if settings.text_column not in schema.names:
         has = _clipped(", ".join(schema.names), 400) or "none"
         raise InputError(f"{file.path}: no column {settings.text_column!r}; it has {has}: set input.text_column to one")
+    for name in (settings.text_column, settings.id_column):
+        if schema.names.count(name) > 1:
+            raise InputError(f"{file.path}: {schema.names.count(name)} columns are called {name!r}: rename all but one")
     kind = plain(settings.text_column)
     if not is_text(kind):
         raise InputError(f"{file.path}: column {settings.text_column!r} holds {kind}, not text: set input.text_column")
@@ -303,6 +366,8 @@ def _damaged(file: File, e: Exception) -> BadDocument:
     """Why a stream ended early. An uncompressed file that fails in the middle is a failing disk: raises InputError."""
     if file.kind in ("text", "jsonl") and not file.compression:
         raise InputError(f"{file.path}: cannot be read to its end: {e}; check the disk") from e
+    if "too much memory" in str(e):  # of zstd, which has to hold so long a stretch of the file
+        return BadDocument("packed with a long window", "zstd --long packed it: unpack it first, by zstd -d --long=31")
     reason = f"damaged {'compression' if file.compression else 'file'}"
     return BadDocument(reason, f"what follows in this file is lost: {file.compression or file.kind}: {e}")
 

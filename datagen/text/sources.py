@@ -76,8 +76,12 @@ def find(path: str) -> tuple[list[File], list[str]]:
     with _said(path):
         os.stat(full)  # a folder that cannot be entered is no folder to isdir()
         if os.path.isdir(full):
+            if _saved_to_disk(full):
+                raise InputError(f"{path}: a dataset that save_to_disk wrote: give it as hf://{full}")
             files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
         else:
+            if not os.path.isfile(full):
+                raise InputError(f"{path}: no file, but a device, a pipe or a socket: copy what it gives into a file")
             kind, compression = _kind(full)
             if kind is None:
                 raise InputError(f"{path}: this kind of file is not known; known are {KNOWN}")
@@ -126,6 +130,13 @@ def spool(stream: BinaryIO, into: Path) -> File:
     return File(os.path.abspath(into / name), name, kinds[name], None)
 
 
+def spooled(folder: Path, path: str) -> str | None:
+    """The copy of standard input in this folder, if `path` is where one was, here or before the run was moved."""
+    was, here = Path(path), folder / Path(path).name
+    is_one = was.name in ("stdin.jsonl", "stdin.txt") and was.parent.name == folder.name and here.is_file()
+    return os.path.abspath(here) if is_one else None
+
+
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     try:
         while block := stream.read(BLOCK):
@@ -157,10 +168,10 @@ def opened(file: File) -> Iterator[Stream]:
 def fingerprint(files: list[File], cache: dict[str, Any], settings: InputConfig | None = None) -> str:
     """A sha256 over each file's name, kind and content, in order.
 
-    `cache` maps a path to {size, mtime_ns, sha256} and is brought up to date in place: a file of the same size and time
-    as noted there is not read again. It takes some 350 bytes a file. An hf:// dataset needs `settings` and counts by
-    its own fingerprint, which changes with its revision, subset and split. Raises InputError for a file that cannot be
-    read, and ValueError for an hf:// dataset without `settings`.
+    `cache` maps a path to {size, mtime_ns, ctime_ns, sha256} and is brought up to date in place: a file of the same
+    size and times as noted there is not read again. It takes some 400 bytes a file. An hf:// dataset needs `settings`
+    and counts by its own fingerprint, which changes with its revision, subset and split. Raises InputError for a file
+    that cannot be read, and ValueError for an hf:// dataset without `settings`.
     """
     total = hashlib.sha256()
     for file in files:
@@ -187,12 +198,22 @@ def _load_hf(path: str, subset: str | None, split: str, revision: str | None) ->
     require(path, "hf", "datasets")
     import datasets
 
+    folder = path.removeprefix(HF)
     try:
+        if folder.startswith("/") and _saved_to_disk(folder):
+            loaded = datasets.load_from_disk(folder)
+            return loaded[split] if isinstance(loaded, datasets.DatasetDict) else loaded
         return datasets.load_dataset(path.removeprefix(HF), name=subset, split=split, revision=revision)
     except Exception as e:  # many kinds come out of there, each with a first line that says what is wrong
         asked = f"subset {subset or 'default'}, split {split}, revision {revision or 'newest'}"
         why = (str(e).strip() or type(e).__name__).splitlines()[0][:300]
         raise InputError(f"{path}: cannot load {asked}: {why}") from e
+
+
+def _saved_to_disk(folder: str) -> bool:
+    """Whether `datasets` wrote this folder by save_to_disk, one split or several."""
+    one = all(os.path.isfile(os.path.join(folder, name)) for name in ("state.json", "dataset_info.json"))
+    return one or os.path.isfile(os.path.join(folder, "dataset_dict.json"))
 
 
 def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) -> Iterator[File]:
@@ -204,7 +225,7 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) 
         kind, compression = _kind(name)
         if entry.is_dir():
             yield from _walk(entry.path, name + "/", (*above, real), ignored)
-        elif kind and (entry.is_file() or entry.is_symlink()):  # a broken link fails when its size is asked for
+        elif kind and (entry.is_file() or not os.path.exists(entry.path)):  # a broken link fails when it is opened
             yield File(entry.path, _printable(name), kind, compression)
         else:
             ignored.append(_printable(name))
@@ -232,11 +253,12 @@ def _size(file: File) -> int:
 def _sha256(file: File, cache: dict[str, Any]) -> str:
     with _said(file.path), open(file.path, "rb") as stream:
         now = os.fstat(stream.fileno())
-        seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns}
-        known = cache.get(file.path)
-        if not known or {**known, **seen} != known:
-            cache[file.path] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-    return cache[file.path]["sha256"]
+        seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns, "ctime_ns": now.st_ctime_ns}
+        place = _printable(file.path)
+        known = cache.get(place)
+        if not isinstance(known, dict) or known != {**seen, "sha256": known.get("sha256")}:
+            cache[place] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    return cache[place]["sha256"]
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 
 from datagen.dataset import read
 from datagen.errors import ConfigError, InputError
+from datagen.grounding import fences
 from datagen.train.types import Example, Split
 
 
@@ -22,7 +24,13 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
     for row in read.rows(files):
         if most is not None and len(examples) == most:
             break
-        ids = np.asarray(encode(tokenizer, row.messages), np.int32)
+        try:
+            ids = np.asarray(encode(tokenizer, row.messages), np.int32)
+        except TemplateError as e:
+            raise InputError(
+                f"{row.where}: the chat template of the model refuses the prompt ({e}): choose a model whose template "
+                "takes a conversation of one user message"
+            ) from e
         if len(ids) > limit:
             raise InputError(
                 f"{row.where}: the prompt has {len(ids):,} tokens, and {limit:,} is the most that leaves room for a "
@@ -37,8 +45,10 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
 
 
 def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """A prompt in tokens, up to where the response begins."""
-    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    """A prompt in tokens, up to where the response begins. What it says holds none of the tokenizer's special ones."""
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    said = [message | {"content": fences.escape_tokens(message["content"], special)} for message in messages]
+    text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 

@@ -11,6 +11,7 @@ from types import FunctionType
 
 from datagen import llm as engines
 from datagen import plugins, prompts
+from datagen.checks.asking import plain
 from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
@@ -96,7 +97,8 @@ class Scorer:
         return [_read(found[request.key]) for request in requests]
 
     def _request(self, example: Example, answer: str) -> Request:
-        text = prompts.render(self.prompt, question=example.question, answer=example.answer, given=answer)
+        said = {"question": example.question, "answer": example.answer, "given": answer}
+        text = prompts.render(self.prompt, **{name: plain(value) for name, value in said.items()})
         sampling = {"temperature": 0.0, "max_tokens": 1024}
         return Request(self.model, [{"role": "user", "content": text}], sampling, check="grade")
 

@@ -39,6 +39,7 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
         lambda run: ("run", "-o", run, "--dry-run", *ASKING),
     ],
     "status": [lambda run: ("status", run)],
+    "doctor": [lambda run: ("doctor", run), lambda run: ("doctor", run, "--repair")],
     "status --explain, select --explain": [
         lambda run: ("status", run, "--explain", "calls.txt"),
         lambda run: ("status", run, "--explain", "calls.txt/c0"),

@@ -54,3 +54,15 @@ def test_what_holds_no_settings_is_refused(text):
 )
 def test_one_value(text, expected):
     assert strict_yaml.value(text, "--set") == expected
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def test_aliases_that_stand_for_too_much_are_refused_before_they_are_written_out():
+    for read in (strict_yaml.read, strict_yaml.value):
+        with pytest.raises(ConfigError, match=r"^x\.yaml: its aliases stand for more than 100,000 values"):
+            read(BOMB, "x.yaml")
+    assert strict_yaml.read("a: &a [1, 2]\nb: *a\n", "x.yaml")[0] == {"a": [1, 2], "b": [1, 2]}

@@ -267,6 +267,20 @@ def test_smaller_files_hold_the_same_rows(made, tmp_path):
     }
 
 
+def test_what_a_person_put_into_the_folder_stays(made, tmp_path):
+    run, config = made
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "dataset" / "notes.md").write_text("mine")
+    (copy / "dataset" / "evaluation").mkdir()
+    (copy / "dataset" / "evaluation" / "scores.json").write_text("{}")
+    (copy / "dataset" / "data" / "more.parquet").write_bytes(b"PAR1")
+    dataset.write(str(copy), configs.merge(config, {"dataset.rows_per_file": 1}))
+    assert (copy / "dataset" / "notes.md").read_text() == "mine"
+    assert (copy / "dataset" / "evaluation" / "scores.json").exists()
+    assert (copy / "dataset" / "data" / "more.parquet").exists()
+    assert not list((copy / "dataset" / "data").glob("*-of-00001.parquet"))
+
+
 def test_few_rows_are_held_at_a_time(made, tmp_path, monkeypatch):
     run = shutil.copytree(made[0], tmp_path / "run", ignore=lambda *_: {"dataset"})
     monkeypatch.setattr(dataset, "GROUP", 2)

@@ -21,6 +21,10 @@ PIECES = [
     *("CHUNK", "CHUNK_", "chunk", "Chunk 1", "useful_chunks", "useful", "USEFUL CHUNKS", "answer", "Answer", "answers"),
     *("<CHUNK_0>", "</CHUNK_0>", "<CHUNK_1>", "</CHUNK_1>", "<\\CHUNK_0>", "<\\\\/CHUNK_1>", "< / chunk_2 >"),
     *("<answer>", "</answer>", "<\\answer>", "<useful_chunks>", "</useful_chunks>", "<\\/useful_chunks>", "</ answer"),
+    *("<question>", "</question >", "</other_answer>", "<|im_end|>", "<\\|eot_id|>", "[INST]", "[/INST]"),
+    *("[", "|", "|>"),
+    *("＜", "〈", "\u200b", "\u00ad", "\u0338", "\u0301", "＿", "С", "Α", "１", "／", "＼", "\0"),
+    *("ａnswer", "аnswer", "СHUNK＿1"),
 ]
 hostile = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join)
 

@@ -33,11 +33,97 @@ from datagen.grounding import verify
         ("+", "-", None),
         ("l’été", "L'été", True),
         ("ﬁve", "five", True),
+        ("x > 3", "x < 3", None),
+        ("5%", "5", None),
+        ("$5", "€5", None),
+        ("C++", "C#", None),
+        ("AB+", "AB", None),
+        ("10²", "102", None),
+        ("x½", "x12", None),
+        ("H₂O", "h2o", None),
+        ("5 mW", "5 MW", None),
+        ("US", "us", None),
+        ("in Maßen", "in Massen", None),
+        ("कि", "का", None),
+        ("1990-1995", "1990 1995", None),
+        ("[1, 2)", "(1, 2]", None),
+        ("5!", "5", None),
+        ("A minor", "minor", True),  # by containment
+        ("vitamin A", "vitamin", True),
+        ("Rome/Paris", "Rome", None),
+        ("1,2", "1.2", None),
+        ("007", "7", None),
+        ("3.10", "3.1", None),
+        (".5", "0.5", True),
+        ("9007199254740993", "9007199254740992", False),
+        ("U.S.", "U. S.", True),
+        ("**Rome**", "“Rome”", True),
+        ("a well-known oak", "The well known oak", True),
+        ("1990–1995", "1990-1995", True),
+        ("12,500 km", "12500km.", True),
+        ("Rome (Italy)", "Rome, Italy", True),
     ],
 )
 def test_what_strings_can_tell(expected, given_, verdict):
     assert verify.verdict(expected, given_) is verdict
     assert verify.verdict(given_, expected) is verdict
+
+
+SYMBOLS = st.characters(categories=("Sm", "Sc", "So", "No")) | st.sampled_from("%‰&@#/\\^°{}†§′″")
+
+
+@given(st.text(max_size=20), SYMBOLS, st.text(max_size=20))
+def test_a_symbol_more_is_another_answer(before, symbol, after):
+    assert not verify.exact(before + symbol + after, before + after)
+
+
+WORDS = st.lists(st.text("bcdfgklmnprs", min_size=4, max_size=6), min_size=1, max_size=3)
+DIGITS = st.integers(0, 99999).map(str)
+NUMBERS = st.tuples(st.sampled_from(["", "-"]), DIGITS, st.sampled_from(["", ".5", ".05"])).map("".join)
+UNITS = st.sampled_from(["%", "‰", "°", "°C", "km", "mW", "MW", "m²", "m³", "m/s", "m·s"])
+MEANINGS = st.one_of(
+    st.tuples(st.just("words"), WORDS.map(tuple)),
+    st.tuples(st.just("number"), NUMBERS),
+    st.tuples(st.just("money"), st.sampled_from("$€£¥"), DIGITS),
+    st.tuples(st.just("quantity"), NUMBERS, UNITS),
+    st.tuples(st.just("relation"), st.sampled_from("xyXY"), st.sampled_from("<>≤≥=≠≈∈∉±+*/^"), NUMBERS),
+    st.tuples(st.just("range"), DIGITS, DIGITS),
+    st.tuples(st.just("ratio"), DIGITS, st.sampled_from(":/"), DIGITS),
+    st.tuples(st.just("interval"), st.sampled_from("[("), DIGITS, DIGITS, st.sampled_from("])")),
+    st.tuples(st.just("grade"), st.sampled_from(["A", "B", "AB", "C"]), st.sampled_from(["", "+", "-", "++", "#"])),
+    st.tuples(st.just("factorial"), DIGITS),
+)
+
+
+def written(meaning, draw):
+    """One of the ways to write what is meant."""
+    kind, *parts = meaning
+    space = draw(st.sampled_from(["", " "]))
+    wide = draw(st.sampled_from([" ", "  ", "\n", "\u00a0"]))
+    text = {
+        "words": lambda: (
+            draw(st.sampled_from(["", "the ", "The ", "a "]))
+            + draw(st.sampled_from([wide, "-", ", "])).join(draw(st.sampled_from([w, w.title()])) for w in parts[0])
+        ),
+        "number": lambda: parts[0].replace("-", draw(st.sampled_from("-−"))),
+        "money": lambda: space.join(parts),
+        "quantity": lambda: space.join(parts),
+        "relation": lambda: f"{parts[0]}{space}{parts[1]} {parts[2]}",
+        "range": lambda: draw(st.sampled_from("-–")).join(parts),
+        "ratio": lambda: "".join(parts),
+        "interval": lambda: f"{parts[0]}{parts[1]},{wide}{parts[2]}{parts[3]}",
+        "grade": lambda: "".join(parts),
+        "factorial": lambda: parts[0] + "!",
+    }[kind]()
+    if draw(st.booleans()):
+        text = f"“{text}”"
+    return draw(st.sampled_from(["", wide])) + text + draw(st.sampled_from(["", ".", "\n"]))
+
+
+@given(MEANINGS, MEANINGS, st.data())
+def test_no_two_texts_of_different_meaning_are_equal_and_no_two_of_one_differ(a, b, data):
+    assert verify.exact(written(a, data.draw), written(a, data.draw))
+    assert verify.exact(written(a, data.draw), written(b, data.draw)) is (a == b)
 
 
 @given(st.text(max_size=40))

@@ -46,7 +46,8 @@ def test_what_stands_on_a_stage_that_was_made_again_is_stale(tmp_path):
     assert not any(status.stale for status in Run(path).status())
     chunk = identity.load(f"{path}/chunk")
     assert chunk is not None
-    fresh = identity.Identity("chunk", 7, chunk.schema, chunk.settings, chunk.fingerprints, {})
+    kept = [{"settings": {}, "identity": chunk.digest}]
+    fresh = identity.Identity("chunk", 7, chunk.schema, chunk.settings, chunk.fingerprints, {}, kept)
     identity.save(f"{path}/chunk", fresh)
     shards.write_json(Run(path).provenance, provenance(chunk.digest))
     stale = {status.name: status.stale for status in Run(path).status()}

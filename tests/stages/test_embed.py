@@ -9,6 +9,7 @@ from datagen.embed import encoder
 from datagen.errors import StaleStage, UserError
 from datagen.records import Chunk, Embedding, Judgement
 from datagen.run import identity
+from datagen.run.run import Run
 from datagen.run.shard import Shard
 from datagen.stages import embed
 from tests.servers import embeddings
@@ -126,3 +127,28 @@ def test_a_shard_is_written_whole_or_not_at_all(served, go, tmp_path):
     for name in shards.names(f"{whole}/embed"):
         file = f"embed/{name}.parquet"
         assert (run / file).read_bytes() == (whole / file).read_bytes()
+
+
+def test_a_chunk_without_a_usable_vector_is_set_aside_and_the_rest_goes_on(run, go, tmp_path, monkeypatch):
+    folder, config = run
+    shutil.copytree(f"{folder}/chunk", tmp_path / "chunk")
+    name = shards.names(f"{folder}/chunk")[0]
+    chunks = shards.read_rows(f"{folder}/chunk/{name}.parquet", Chunk)
+    bad = chunks[1]
+    good = encoder.encode_usable
+
+    def faulty(texts, *given):
+        vectors, usable = good(texts, *given)
+        at = np.array([text == bad.text for text in texts], bool)
+        return np.where(at[:, None], 0, vectors), usable & ~at
+
+    monkeypatch.setattr(encoder, "encode_usable", faulty)
+    for stage in ("embed", "cluster"):
+        go(tmp_path, config, stage)
+    (row,) = [d for d in Run(str(tmp_path)).dropped("embed") if d.doc_id == bad.doc_id]
+    assert (row.row_id, row.status, row.reason) == (f"{bad.doc_id}#1", "failed", "no usable vector")
+    texts = {c.chunk_index: c.text for c in chunks if c.doc_id == bad.doc_id}
+    clusters = [c for c in Run(str(tmp_path)).rows("cluster") if c.doc_id == bad.doc_id]
+    assert all(1 not in c.chunk_indices and max(c.chunk_indices) < len(texts) for c in clusters)
+    before = [c for c in Run(str(folder)).rows("cluster") if c.doc_id != bad.doc_id]
+    assert [c for c in Run(str(tmp_path)).rows("cluster") if c.doc_id != bad.doc_id] == before

@@ -1,7 +1,9 @@
 import gzip
 import json
 import random
+import shutil
 import string
+import subprocess
 import tracemalloc
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -398,7 +400,6 @@ def test_parquet_with_a_torn_page_gives_the_rows_before_it(tmp_path):
     ],
 )
 def test_unfit_parquet_columns_are_said_before_anything_is_read(tmp_path, columns, says):
-    (tmp_path / "a.jsonl").write_bytes(GOOD)
     parquet(tmp_path / "b.parquet", columns)
     files, _ = sources.find(str(tmp_path))
     with pytest.raises(InputError) as error:
@@ -407,6 +408,86 @@ def test_unfit_parquet_columns_are_said_before_anything_is_read(tmp_path, column
     assert says in str(error.value)
     with pytest.raises(InputError):
         next(documents.read(files, InputConfig()))
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+    good, (bad,) = read(tmp_path)
+    assert ([d.doc_id for d in good], bad.row_id, bad.reason) == (["first"], "b.parquet", "unusable file")
+    assert says in bad.detail
+
+
+def test_one_unusable_file_of_a_folder_is_set_aside_and_the_rest_is_read(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+    (tmp_path / "array.json").write_text('[{"text": "x"}]')
+    (tmp_path / "none.parquet").write_bytes(b"not parquet")
+    twice = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["text", "text"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    good, bad = read(tmp_path)
+    assert [d.doc_id for d in good] == ["first"]
+    assert [(d.row_id, d.reason) for d in bad] == [
+        ("array.json", "unusable file"),
+        ("none.parquet", "unusable file"),
+        ("twice.parquet", "unusable file"),
+    ]
+    assert bad[2].detail == "twice.parquet: 2 columns are called 'text': rename all but one"
+
+
+def test_other_columns_of_one_name_are_all_kept(tmp_path):
+    columns = [pa.array(["x"]), pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["text", "n", "n"]), tmp_path / "a.parquet")
+    (document,), _ = read(tmp_path)
+    assert document.metadata == '{"n":[1,2]}'
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.txt.gz", "a.txt.zst", "a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.parquet"]
+)
+def test_a_document_that_is_too_large_is_set_aside_unread(tmp_path, name):
+    large = "x" * 3_000_000
+    if name.endswith("parquet"):
+        parquet(tmp_path / name, {"text": [large, "small"]})
+    else:
+        raw = large.encode() if "txt" in name else json.dumps({"text": large}).encode() + b"\n" + LAST
+        (tmp_path / name).write_bytes({"gz": gzip.compress, "zst": zstd}.get(name[-3:].strip("."), bytes)(raw))
+    (tmp_path / "b.jsonl").write_bytes(GOOD)
+    good, (bad,) = read(tmp_path, max_document_mb=1)
+    assert len(good) == 1 + ("txt" not in name)
+    assert bad.reason == "too large"
+    assert "input.max_document_mb" in bad.detail
+
+
+def test_a_line_that_is_too_large_takes_no_more_memory_than_a_document_may(tmp_path):
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as f:
+        for _ in range(30):
+            f.write(b" " * 1_000_000)
+        f.write(b"\n" + GOOD)
+    tracemalloc.start()
+    good, (bad,) = read(tmp_path, max_document_mb=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ([d.doc_id for d in good], bad.reason) == (["first"], "too large")
+    assert peak < 12_000_000
+
+
+def test_a_parquet_file_that_unpacks_out_of_all_proportion_is_set_aside(tmp_path):
+    parquet(tmp_path / "a.parquet", {"text": ["x" * 3_000_000]}, compression="zstd", use_dictionary=False)
+    (tmp_path / "b.jsonl").write_bytes(GOOD)
+    good, (bad,) = read(tmp_path, max_document_mb=1)
+    assert ([d.doc_id for d in good], bad.reason) == (["first"], "unusable file")
+    assert "to 3,000,0" in bad.detail
+    assert len(read(tmp_path, max_document_mb=10)[0]) == 2
+
+
+def test_a_value_that_a_dictionary_repeats_is_held_a_few_times(tmp_path):
+    value = "abc " * 5_000_000
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 64, pa.int32()), pa.array([value]))
+    parquet(tmp_path / "a.parquet", {"text": column}, compression="zstd")
+    before = pa.total_allocated_bytes()
+    held = []
+    for row in documents.read(sources.find(str(tmp_path))[0], InputConfig()):
+        assert isinstance(row, Document)
+        held.append(pa.total_allocated_bytes() - before)
+        if len(held) == 15:
+            break
+    assert max(held) < 600_000_000
 
 
 @pytest.mark.parametrize("cut", [None, 100])
@@ -465,3 +546,26 @@ def test_real_books_are_intact():
         assert document.text == raw.replace("\r\n", "\n")
         assert "\r" not in document.text
     assert good[1].text.startswith("Au lecteur.\n")
+
+
+@pytest.mark.skipif(not shutil.which("zstd"), reason="zstd packs with a long window; arrow does not")
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_file_packed_by_zstd_with_a_long_window(tmp_path, name):
+    raw = random.Random(0).randbytes(1_000_000).hex().encode()
+    with open(tmp_path / f"{name}.zst", "wb") as packed:
+        subprocess.run(["zstd", "--long=31", "-q", "-c"], input=raw, stdout=packed, check=True)
+    (tmp_path / "b.jsonl").write_bytes(GOOD)
+    _, (bad,) = read(tmp_path)
+    assert bad.reason == "packed with a long window"
+    assert "zstd -d --long=31" in bad.detail
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_dataset_that_save_to_disk_wrote(tmp_path, several):
+    datasets = pytest.importorskip("datasets")
+    one = datasets.Dataset.from_dict({"id": ["a", "b"], "text": ["one", "two"]})
+    (datasets.DatasetDict({"train": one}) if several else one).save_to_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match=f"give it as hf://{tmp_path}/saved"):
+        sources.find(str(tmp_path / "saved"))
+    files, _ = sources.find(f"hf://{tmp_path}/saved")
+    assert [row.doc_id for row in documents.read(files, InputConfig())] == ["a", "b"]

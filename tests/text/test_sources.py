@@ -1,5 +1,6 @@
 import gzip
 import io
+import json
 import os
 import sys
 import tempfile
@@ -225,13 +226,14 @@ def test_the_fingerprint_reads_a_file_again_only_when_it_changed(tmp_path):
     files, _ = sources.find(str(path))
     cache: dict[str, dict[str, object]] = {}
     first = sources.fingerprint(files, cache)
-    assert set(cache[str(path)]) == {"size", "mtime_ns", "sha256"}
+    assert set(cache[str(path)]) == {"size", "mtime_ns", "ctime_ns", "sha256"}
+    noted = cache[str(path)] | {"sha256": "as noted"}
+    assert sources.fingerprint(files, {str(path): dict(noted)}) != first  # same size, same times: not read
     was = path.stat()
-    write(path, b"gamma")
+    while path.stat().st_ctime_ns == was.st_ctime_ns:  # the clock of the file system ticks every few milliseconds
+        write(path, b"gamma")
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
-    assert sources.fingerprint(files, cache) == first  # same size, same time: not read
-    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
-    assert sources.fingerprint(files, cache) != first
+    assert sources.fingerprint(files, cache) != first  # another content behind the same size and time
 
 
 @pytest.mark.parametrize("path", ["hf://", "hf:///", "hf://datasets/"])
@@ -267,3 +269,28 @@ def test_hf_loads_a_local_dataset_and_says_why_it_cannot(tmp_path, monkeypatch):
         sources.load_hf(files[0], InputConfig(hf_split="nosuch"))
     with pytest.raises(InputError, match=r"gone: cannot load"):
         sources.load_hf(sources.find(f"hf://{tmp_path / 'gone'}")[0][0], InputConfig())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_what_never_ends_is_no_file(tmp_path):
+    write(tmp_path / "a.txt", b"alpha")
+    (tmp_path / "endless.txt").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    files, ignored = sources.find(str(tmp_path))
+    assert ([file.name for file in files], ignored) == (["a.txt"], ["endless.txt", "pipe.jsonl"])
+    for name in ("endless.txt", "pipe.jsonl"):
+        with pytest.raises(InputError, match=r"no file, but a device, a pipe"):
+            sources.find(str(tmp_path / name))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_names_that_are_not_utf8(tmp_path):
+    for name in (b"caf\xe9.txt", b"caf\xff.txt"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as f:
+            f.write(name)
+    files, _ = sources.find(str(tmp_path))
+    assert [file.name for file in files] == [r"caf\xe9.txt", r"caf\xff.txt"]
+    cache: dict[str, dict[str, object]] = {}
+    sources.fingerprint(files, cache)
+    assert len(cache) == 2
+    json.dumps(cache, ensure_ascii=False).encode()

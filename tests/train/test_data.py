@@ -2,8 +2,10 @@
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from transformers import AutoTokenizer
 
+from datagen.errors import InputError
 from datagen.train import data, tiny
 from tests.train.train_worlds import row
 
@@ -29,3 +31,26 @@ def test_the_published_layout_is_trained_on(tmp_path):
     labels = [[(e.answer, e.ref_chunks, e.start, e.end) for e in split.examples] for split in (found, wanted)]
     assert labels[0] == labels[1]
     assert [e.qa_id for e in found.examples] == ["train/1", "train/2"]
+
+
+def test_special_tokens_in_a_document_are_text_to_the_model(tmp_path):
+    model = tiny.build(tmp_path / "model", ["some text to learn from"], 300, max_position_embeddings=512)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    assert special
+
+    def counts(content: str) -> int:
+        ids = data.encode(tokenizer, [{"role": "user", "content": content}])
+        return sum(i in tokenizer.all_special_ids for i in ids)
+
+    assert counts(" and ".join(special)) == counts("and")
+
+
+def test_a_chat_template_that_refuses_is_a_sentence_that_names_the_row(tmp_path):
+    pq.write_table(pa.Table.from_pylist([row(0)]), tmp_path / "train.parquet")
+    tokenizer = AutoTokenizer.from_pretrained(
+        tiny.build(tmp_path / "model", ["text"], 300, max_position_embeddings=512)
+    )
+    tokenizer.chat_template = "{{ raise_exception('a system message is needed') }}"
+    with pytest.raises(InputError, match=r"train\.parquet, row 1: the chat template .* \(a system message is needed\)"):
+        data.load([tmp_path / "train.parquet"], tokenizer, 512)

@@ -9,6 +9,7 @@ from functools import cache, partial
 
 from datagen import prompts
 from datagen.config.model import Config
+from datagen.grounding.fences import Fenced
 from datagen.llm.base import LLM, Conversation
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
@@ -71,8 +72,11 @@ def prove(texts: Sequence[str], config: Config) -> Prover:
 
 
 def render_question(prompt: Prompt, sentences: Sequence[str]) -> str:
-    """The fill-in question around the numbered sentences, by a prompt such as prompts/cloze.md."""
-    return prompts.render(prompt, n=len(sentences), sentences=compose.numbered(sentences))
+    """The fill-in question around the numbered sentences, by a prompt such as prompts/cloze.md.
+
+    It is no prompt yet: the sentences stand in it as they are in the document.
+    """
+    return prompts.render(prompt, n=len(sentences), sentences=Fenced(compose.numbered(sentences)))
 
 
 def load_prompts(config: Config) -> dict[str, Prompt]:
