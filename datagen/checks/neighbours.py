@@ -7,6 +7,7 @@ find other words for the same, and by the words in common, each counted by how r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from functools import cached_property
 
@@ -22,14 +23,21 @@ COMMON = 4, 0.1  # chunks that a word may be in, or a share of them: many common
 
 
 class Neighbours:
-    """Of the chunks that a shard's candidates cite. Vectors are read, and questions embedded, when first asked for."""
+    """Of the chunks that a shard's candidates cite. Vectors are read, and questions embedded, when first asked for, and
+    in a thread: an encoder takes its time, and one behind servers has an event loop of its own.
+    """
 
     def __init__(self, shard: Shard, candidates: list[Candidate], texts: dict[str, list[str]]) -> None:
         self.shard, self.candidates, self.texts = shard, candidates, texts
         self._words: dict[str, dict[str, np.ndarray]] = {}
+        self._one_at_a_time = asyncio.Lock()
 
-    def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
-        """At most `n` chunks besides the cited ones, the most likely first."""
+    async def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
+        """At most `n` chunks besides the cited ones, the most likely first. Raises as `encoder.encode` does."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._of, candidate, chunk, cited, n)
+
+    def _of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
         vectors = self._vectors[candidate.doc_id]
         by_vectors = vectors @ (vectors[chunk] + self._questions[candidate.qa_id])
         fused = 1 / (FUSION + _ranks(by_vectors)) + 1 / (FUSION + _ranks(self.by_words(candidate, chunk)))

@@ -5,6 +5,7 @@ The model runs here (`local`) or behind servers (`remote`); both are asked for e
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,9 @@ import numpy as np
 from datagen.config.data import EmbedConfig
 from datagen.embed import models
 from datagen.errors import UserError
+
+# Threads take turns: a tokenizer can't be used by two at a time, nor can the connections to a server.
+_TURN = threading.Lock()
 
 
 def identity(settings: EmbedConfig) -> str:
@@ -45,17 +49,22 @@ def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[i
         if on_progress:
             on_progress(sum(occurs[unique[i]] for i in which))
 
-    if settings.endpoints:
-        from datagen.embed import remote
-
-        vectors = remote.vectors(unique, settings, done)
-    else:
-        from datagen.embed import local
-
-        vectors = local.vectors(unique, settings, done)
+    with _TURN:
+        vectors = _vectors(unique, settings, done)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
     if len(bad):
         raise UserError(f"embed.model {settings.model} gave no usable vector for the text {unique[bad[0]][:60]!r}")
     place = {text: i for i, text in enumerate(unique)}
     return (vectors / norms).astype(np.float16)[[place[text] for text in texts]]
+
+
+def _vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequence[int]], None]) -> np.ndarray:
+    """A vector for every text, (n, dim) float32. `done` hears which texts are."""
+    if settings.endpoints:
+        from datagen.embed import remote
+
+        return remote.vectors(texts, settings, done)
+    from datagen.embed import local
+
+    return local.vectors(texts, settings, done)
