@@ -111,13 +111,25 @@ def settings_of(config: Config, *sections: str) -> dict[str, Any]:
     return flat
 
 
+def default(name: str) -> Any:
+    """The default of a setting, by its dotted name, also in a section that is not there unless it is given.
+
+    Raises AttributeError where there is no such setting.
+    """
+    value, kind = Config(), Config
+    for part in name.split("."):
+        value = getattr(kind() if value is None and kind else value, part)
+        kind = layers.section_of(kind.model_fields[part].annotation) if kind else None
+    return value
+
+
 def _flattened(name: str, section: Section) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, info in type(section).model_fields.items():
         marks: Any = info.json_schema_extra or {}
         if marks.get("runtime") or (marks.get("llm") and not section.asks_model):
             continue
-        value = getattr(section, key)
+        value = section.counted(key)
         if isinstance(value, Section) and key != "engine":
             flat |= _flattened(f"{name}.{key}", value)
         else:

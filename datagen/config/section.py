@@ -35,6 +35,10 @@ class Section(BaseModel):
         """Whether the settings marked LLM count."""
         return True
 
+    def counted(self, name: str) -> Any:
+        """The part of a setting's value that counts for an identity."""
+        return getattr(self, name)
+
     @field_validator("*", mode="before")
     @classmethod
     def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from functools import reduce
 from typing import Any
 
 from datagen import shards
 from datagen.config import renamed
-from datagen.config.model import Config
+from datagen.config.model import default
 from datagen.errors import UserError
 
 RENAMED = {"facts": "fingerprints"}  # parts of an identity: old name → new name
@@ -96,7 +95,7 @@ def _is_new(name: str, value: Any, old: dict[str, Any]) -> bool:
     if name in old:
         return False
     try:
-        return digest(value) == digest(reduce(getattr, name.split("."), Config()))
+        return digest(value) == digest(default(name))
     except AttributeError:  # no setting of the configuration
         return False
 

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -183,6 +184,16 @@ judge: {method: llm}
     assert generate["generate.sampling.temperature"] is None
     where = ("endpoints", "timeout", "max_attempts", "price", "kind", "prompt")
     assert not [name for name in (*generate, *judge) if name.rpartition(".")[2] in where]
+
+
+def test_arguments_of_vllm_count_where_they_change_replies():
+    def counted(text: str) -> dict[str, Any]:
+        return config.settings_of(config.parse(text, "my.yaml"), "train")["engine.vllm"]
+
+    fast, other = "tensor_parallel_size: 4, max_model_len: 9", "quantization: fp8, dtype: half"
+    assert counted(f"engine: {{kind: vllm, vllm: {{{fast}}}}}") == counted("") == {}
+    assert counted(f"engine: {{kind: vllm, vllm: {{{fast}, {other}}}}}") == {"quantization": "fp8", "dtype": "half"}
+    assert counted(f"engine: {{vllm: {{{other}}}}}") == {}
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,14 @@ def test_changes_name_what_differs():
     assert [change.name for change in identity.changes(HERE, replace(HERE, mixed=[{"seed": 1}]))] == []
 
 
+@pytest.mark.parametrize("name", ["engine.vllm", "judge.policy_engine.vllm"])
+def test_a_setting_that_there_was_not_yet_counts_as_its_default(name):
+    there = replace(HERE, settings={**HERE.settings, name: {}})
+    assert identity.changes(HERE, there) == []
+    there.settings[name] = {"quantization": "fp8"}
+    assert [change.name for change in identity.changes(HERE, there)] == [name]
+
+
 def test_a_long_value_is_cut_short():
     longer = replace(HERE, fingerprints={"prompt": "word " * 40, "sizes": (1, 2)})
     [change] = identity.changes(HERE, longer)
