@@ -56,7 +56,7 @@ def _run_stages(
     total: dict[str, Ledger] = {}
     with lock.locked(run):
         config = configuration.settle_input(config, run, reporter)
-        with configuration.kept(run, config, todo[0].name):
+        with configuration.kept(run, config, todo[0].name, model.dry_run):
             runner.check_upstream(upstream, run, config, options.resume)
             with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
                 for s in todo:

@@ -5,9 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
+from datagen.commands import configuration
+from datagen.config.model import Config
+from datagen.errors import ConfigError
 from datagen.stages import COMMANDS, STAGES
 from tests.commands.calls import call, cli, contents, times, with_settings
 
@@ -188,6 +192,31 @@ def test_an_old_name_is_said_where_a_person_wrote_it_and_once(run, tmp_path):
     result = call("cluster", "-o", run, "-c", mine)
     assert result.stderr == f"{mine}: judge.max_rereads is now called judge.max_parse_retries\n"
     assert "max_rereads" not in (run / "config.yaml").read_text(encoding="utf-8")
+
+
+ASKING = ("--set", "generate.method=llm", "--set", "judge.method=llm", "--model", "m")
+
+
+def test_a_dry_run_leaves_the_settings_of_a_run_alone(run):
+    before = (run / "config.yaml").read_bytes()
+    for name in ("generate", "run"):
+        result = call(name, "-o", run, *ASKING, "--dry-run", "--base-url", "http://nowhere/v1")
+        assert (result.exit_code, (run / "config.yaml").read_bytes()) == (0, before), result.stderr
+    assert call("run", "-o", run).exit_code == 0
+
+
+def test_a_dry_run_of_a_new_run_keeps_the_settings_that_its_chunks_were_made_with(place, tmp_path):
+    given = ("-c", place / "settings.yaml", "--input", place / "documents", "-o", tmp_path / "run", "--workers", "1")
+    assert call("run", *given, *ASKING, "--dry-run", "--base-url", "http://nowhere/v1").exit_code == 0
+    assert call("chunk", "-o", tmp_path / "run").exit_code == 0
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), ConfigError("wrong"), ZeroDivisionError()])
+def test_settings_by_which_nothing_was_made_are_not_kept(tmp_path, stopped):
+    with suppress(type(stopped)), configuration.kept(str(tmp_path / "run"), Config(), "chunk"):
+        assert (tmp_path / "run" / "config.yaml").exists()
+        raise stopped
+    assert not (tmp_path / "run" / "config.yaml").exists()
 
 
 def test_the_published_rule_on_a_run_brings_its_own_similarity(run):
