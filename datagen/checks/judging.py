@@ -105,7 +105,7 @@ def fingerprints(config: Config) -> dict[str, str]:
     )
 
 
-def models(config: Config) -> list[EngineConfig]:
-    """The models that are asked: the judge's, and those that checks ask besides."""
-    others = [check.engine(config) for check in chosen(config).values()]
-    return [engine_of(config, "judge"), *(engine for engine in others if engine)]
+def models(config: Config) -> dict[str, EngineConfig]:
+    """The models that are asked: the judge's, under "", and those that checks ask besides, by check."""
+    others = {name: check.engine(config) for name, check in chosen(config).items()}
+    return {"": engine_of(config, "judge")} | {name: engine for name, engine in others.items() if engine}

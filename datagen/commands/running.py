@@ -19,7 +19,7 @@ from datagen.run import lock
 from datagen.run.ledger import Ledger
 from datagen.run.run import Run
 from datagen.selection import split
-from datagen.stages import COMMANDS, STAGES, runner
+from datagen.stages import COMMANDS, STAGES, runner, spending
 from datagen.stages.stage import Source, Stage
 
 
@@ -85,10 +85,12 @@ def _say_splits(counts: dict[str, int], run: str, config: Config, reporter: Repo
 
 
 def _check(todo: list[Stage], run: str, config: Config, asks: bool) -> None:
-    """Find what would stop a stage later: no model's name, a missing key or package, a prompt that can't be used."""
+    """Find what would stop a stage later: no model's name or price, a missing key or package, a prompt of no use."""
     for s in todo:
         if models := s.models(config):
-            engines.check(models[0], models[1:], asks)
+            main, *others = models.values()
+            engines.check(main, others, asks)
+            spending.check(s.name, models, config.max_cost)
         if not isinstance(s.work, Source):
             s.fingerprints(config, Run(run))  # reads its prompts
 

@@ -73,12 +73,11 @@ def _usage(run: str) -> dict[str, dict[str, Any]]:
     """What the stages that asked a language model took so far."""
     from datagen import shards
     from datagen.commands import configuration
-    from datagen.llm import usage as paid
     from datagen.run.run import Run
-    from datagen.stages import STAGES
+    from datagen.stages import STAGES, spending
 
     if not shards.exists(Run(run).settings) or not shards.is_local(run):
         return {}
     config = configuration.settled(run, None, {})
-    found = {s.name: paid.usage(Run(run), s.name, config) for s in STAGES if s.models(config)}
+    found = {s.name: spending.usage(Run(run), s, config) for s in STAGES if s.models(config)}
     return {name: usage for name, usage in found.items() if usage["requests"]}

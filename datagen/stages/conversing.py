@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from datagen import llm as engines
+from datagen import llm
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.llm import drive, journal
-from datagen.llm import usage as paid
 from datagen.llm.base import LLM, Completion, Conversation, Request, Stream
 from datagen.llm.drive import ShardJob
 from datagen.run.identity import digest
 from datagen.run.run import Run
 from datagen.run.shard import Shard
-from datagen.stages.stage import Conversations
+from datagen.stages import spending
+from datagen.stages.stage import Conversations, Stage
 
 
 def talked(
+    stage: Stage,
     work: Conversations,
-    stage: str,
     run: Run,
     config: Config,
     todo: Iterator[Shard],
@@ -35,22 +35,22 @@ def talked(
     `expected` is how many conversations there will be, `advance(n)` is called as n more have ended. `offline`: replies
     come from the journals alone.
     """
-    place = run.journals(stage)
+    place = run.journals(stage.name)
     waiting: dict[str, Shard] = {}
-    revisions = {engine.model: revision(engine) for engine in reversed(work.models(config))}
+    engines = stage.models(config)
 
     def jobs() -> Iterator[ShardJob]:
         for shard in todo:
             waiting[shard.name] = shard
-            begin = partial(_begin, work, shard, revisions)
+            begin = partial(_begin, work, shard, engines)
             yield ShardJob(shard.name, place / (shard.name + journal.SUFFIX), begin)
 
     if offline:
         done = map(drive.replay, jobs())
     else:
-        main, *others = work.models(config)
-        backend = engines.start(main, str(place), others)
-        done = drive.drive(jobs(), backend, paid.budget(run, config, stage), expected, advance)
+        main, *others = engines.values()
+        backend = llm.start(main, str(place), others)
+        done = drive.drive(jobs(), backend, spending.budget(run, stage, config), expected, advance)
     for job in done:
         yield waiting.pop(job.name), job.results
 
@@ -61,16 +61,22 @@ def revision(engine: EngineConfig) -> str:
     return " ".join(filter(None, (engine.revision, digest(arguments) if arguments else "")))
 
 
-def _begin(work: Conversations, shard: Shard, revisions: dict[str | None, str], llm: LLM) -> list[Conversation[Any]]:
-    return work.start(shard, _Revised(llm, revisions))
+def _begin(work: Conversations, shard: Shard, engines: Mapping[str, EngineConfig], llm: LLM) -> list[Conversation[Any]]:
+    return work.start(shard, _Marked(llm, engines))
 
 
 @dataclass
-class _Revised:
-    """Requests go on to `llm` with the revisions of their models: no reply of another one is taken for theirs."""
+class _Marked:
+    """Requests go on to `llm` with what is known of their model: its revision, so that no reply of another one is taken
+    for theirs, and, where they don't say what they are for, what it is asked for: its price goes by that.
+    """
 
     llm: LLM
-    revisions: dict[str | None, str]  # by model
+    engines: Mapping[str, EngineConfig]
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
-        return await self.llm.complete(replace(request, revision=self.revisions.get(request.model, "")), stream)
+        name = next((name for name, engine in self.engines.items() if engine.model == request.model), None)
+        if name is not None:
+            known = revision(self.engines[name])
+            request = replace(request, revision=known, check=request.check or name)
+        return await self.llm.complete(request, stream)

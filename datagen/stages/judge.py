@@ -88,9 +88,9 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     return found | plugins.fingerprints(config.generate.method)
 
 
-def models(config: Config) -> list[EngineConfig]:
-    """The models that check, where any does."""
-    return judging.models(config) if config.judge.method == "llm" else []
+def models(config: Config) -> dict[str, EngineConfig]:
+    """The models that check, where any does, by check."""
+    return judging.models(config) if config.judge.method == "llm" else {}
 
 
 def main_process_only(config: Config) -> bool:

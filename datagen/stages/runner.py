@@ -27,7 +27,7 @@ from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.run.status import stage_status
-from datagen.stages import conversing
+from datagen.stages import conversing, spending
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
 Job = tuple[Stage, Shard, Any]  # and what was read, decided or talked about for the shard
@@ -172,7 +172,7 @@ def _process(task: _Task, done: set[str]) -> None:
         n = stage.work.per_row(config)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
         talked = conversing.talked(
-            stage.work, stage.name, task.run, config, iter(todo), pending * n, progress.advance, task.offline
+            stage, stage.work, task.run, config, iter(todo), pending * n, progress.advance, task.offline
         )
         for _ in mapper(_process_shard, ((stage, shard, results) for shard, results in talked)):
             pass
@@ -259,7 +259,7 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
     stored = shards.read_json(place)
     if seconds is not None or stored is None:
         spent = (stored or {}).get("seconds", 0) + (seconds or 0)
-        usage = paid.usage(task.run, stage.name, task.config) if stage.models(task.config) else None
+        usage = spending.usage(task.run, stage, task.config) if stage.models(task.config) else None
         summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)
         if seconds is not None:

@@ -46,14 +46,14 @@ def _once(config: Config) -> int:
 @dataclass(frozen=True)
 class Conversations:
     """Talks with language models about a shard. `start` gives its conversations, each of which asks the LLM that it is
-    given, or nothing; `finish` makes rows of their results, aligned with them. `models` are those that are asked, the
-    main one first; where there are none, conversations run in the workers. `per_row`: how many there are for each row
-    that comes in.
+    given, or nothing; `finish` makes rows of their results, aligned with them. `models` are the engines that are asked
+    by what they are asked for, the main one under "" and first; where there are none, conversations run in the workers.
+    `per_row`: how many there are for each row that comes in.
     """
 
     start: Callable[[Shard, LLM], list[Conversation[Any]]]
     finish: Callable[[Shard, list[Any]], Output]
-    models: Callable[[Config], list[EngineConfig]]
+    models: Callable[[Config], dict[str, EngineConfig]]
     per_row: Callable[[Config], int] = _once
 
 
@@ -91,9 +91,9 @@ class Stage:
         """Its command, its config section and its folder are called the same."""
         return self.table.name
 
-    def models(self, config: Config) -> list[EngineConfig]:
-        """The language models it asks, the main one first."""
-        return self.work.models(config) if isinstance(self.work, Conversations) else []
+    def models(self, config: Config) -> dict[str, EngineConfig]:
+        """The language models it asks by what they are asked for, such as a check; the main one under "" and first."""
+        return self.work.models(config) if isinstance(self.work, Conversations) else {}
 
     def identity(self, config: Config) -> Identity:
         """What it would be written under, but for the content it depends on and the stages before it."""

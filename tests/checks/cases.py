@@ -73,7 +73,7 @@ def outcome(run: Run, reply: CALLS = model.reply, **given: Any) -> Judgement | D
 
 def asked(run: Run) -> dict[str, int]:
     """Requests by check, of the run so far."""
-    usage = paid.usage(RunPaths(run.folder), "judge", run.config)
+    usage = paid.usage(RunPaths(run.folder), "judge", judge.STAGE.models(run.config))
     return {check: part["requests"] for check, part in usage["checks"].items()}
 
 

@@ -200,7 +200,6 @@ def test_arguments_of_vllm_count_where_they_change_replies():
     ("text", "says"),
     [
         ("generate: {method: llm}", "judge.method must be llm"),
-        ("max_cost: 5\njudge: {method: llm}", "set engine.price"),
         ("engine: {endpoints: [{base_url: x, api_key: sk-1}]}", "api_key: unknown setting; did you mean 'api_key_env'"),
         ("engine: {endpoints: []}", "engine.endpoints"),
         ("embed: {endpoints: [{base_url: x}]}", "endpoints need embed.model"),
