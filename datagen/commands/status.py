@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from datagen.commands.explain import Explain
 from datagen.commands.explain import explain as explain_id
 from datagen.commands.options import RUN, Json
+
+if TYPE_CHECKING:
+    from datagen.console import Reporter
 
 
 def status(
@@ -25,7 +28,7 @@ def status(
     """
     from datagen.commands import guard
 
-    raise guard.guarded(lambda _: _show(run, json) if explain is None else _explain(run, explain, json))
+    raise guard.guarded(lambda said: _show(run, json, said) if explain is None else _explain(run, explain, json))
 
 
 def _explain(run: str, wanted: str, as_json: bool) -> int:
@@ -35,7 +38,7 @@ def _explain(run: str, wanted: str, as_json: bool) -> int:
     return explain_id(run, wanted, as_json)
 
 
-def _show(run: str, as_json: bool) -> int:
+def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     from rich.console import Console
 
     from datagen.commands import guard
@@ -44,7 +47,7 @@ def _show(run: str, as_json: bool) -> int:
     from datagen.run.run import Run
 
     Run(run).check()
-    statuses, paid_for = Run(run).status(), _usage(run)
+    statuses, paid_for = Run(run).status(), _usage(run, reporter)
     if as_json:
         print_json({"run": run, "stages": [vars(s) | {"usage": paid_for.get(s.name)} for s in statuses]})
         return guard.COMPLETE
@@ -69,15 +72,27 @@ def _remaking(run: str, stale: list[str]) -> str:
     return " && ".join(command_line(name, run, None, {}, "--resume", "never") for name in todo)
 
 
-def _usage(run: str) -> dict[str, dict[str, Any]]:
-    """What the stages that asked a language model took so far."""
+def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
+    """What the stages that asked a language model took so far, by their journals. Where a task or a check of the run's
+    own can't be loaded here, nobody knows its prices: that is said.
+    """
     from datagen import shards
     from datagen.commands import configuration
+    from datagen.config.llm import EngineConfig
+    from datagen.errors import ConfigError
+    from datagen.llm import usage as paid
     from datagen.run.run import Run
     from datagen.stages import STAGES, spending
 
     if not shards.exists(Run(run).settings) or not shards.is_local(run):
         return {}
-    config = configuration.settled(run, None, {})
-    found = {s.name: spending.usage(Run(run), s, config) for s in STAGES if s.models(config)}
+    config, found = configuration.settled(run, None, {}), {}
+    for s in STAGES:
+        if not Run(run).journals(s.name).exists():
+            continue
+        try:
+            found[s.name] = spending.usage(Run(run), s, config)
+        except ConfigError as e:
+            reporter.say(f"what {s.name} cost is not known: {e}")
+            found[s.name] = paid.usage(Run(run), s.name, {"": EngineConfig()})
     return {name: usage for name, usage in found.items() if usage["requests"]}
