@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from datagen.stages import spending
 from datagen.stages.stage import Conversations, Stage
 
 
-def talked(
+def results(
     stage: Stage,
     work: Conversations,
     run: Run,
@@ -29,7 +30,7 @@ def talked(
     expected: int,
     advance: Callable[[int], None],
     offline: bool,
-) -> Iterator[tuple[Shard, list[Any]]]:
+) -> Generator[tuple[Shard, list[Any]], None, None]:
     """The shards with the results of their conversations, in the order in which those end.
 
     `expected` is how many conversations there will be, `advance(n)` is called as n more have ended. `offline`: replies
@@ -46,13 +47,14 @@ def talked(
             yield ShardJob(shard.name, place / (shard.name + journal.SUFFIX), begin)
 
     if offline:
-        done = map(drive.replay, jobs())
+        done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
         backend = llm.start(main, str(place), others)
         done = drive.drive(jobs(), backend, spending.budget(run, stage, config), expected, advance)
-    for job in done:
-        yield waiting.pop(job.name), job.results
+    with closing(done):
+        for job in done:
+            yield waiting.pop(job.name), job.results
 
 
 def revision(engine: EngineConfig) -> str:

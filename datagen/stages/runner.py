@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -171,11 +172,12 @@ def _process(task: _Task, done: set[str]) -> None:
     if isinstance(stage.work, Conversations) and stage.work.models(config):
         n = stage.work.per_row(config)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
-        talked = conversing.talked(
+        results = conversing.results(
             stage, stage.work, task.run, config, iter(todo), pending * n, progress.advance, task.offline
         )
-        for _ in mapper(_process_shard, ((stage, shard, results) for shard, results in talked)):
-            pass
+        with closing(results):  # else they would go on asking as long as anyone holds the traceback of an error
+            for _ in mapper(_process_shard, ((stage, shard, given) for shard, given in results)):
+                pass
         return
     reports = isinstance(stage.work, PerShard) and stage.work.reports_progress
     progress.start(stage.name, table.input_unit, before + pending, before, reports)

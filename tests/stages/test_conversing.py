@@ -1,7 +1,13 @@
 """What the journal takes for the reply to a request: that of the same model, and of the same revision of it."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from datagen.config.llm import EngineConfig
+from datagen.llm import drive
 from datagen.llm.base import Request
+from datagen.stages import conversing, runner
 from datagen.stages.conversing import revision
 from tests.checks.cases import made, outcome
 
@@ -22,6 +28,27 @@ def test_the_revision_is_of_what_changes_replies():
     ]
     assert revision(given[0]) == revision(EngineConfig(model="m", kind="vllm", vllm={"max_num_seqs": 8})) == ""
     assert len({revision(engine) for engine in given}) == len(given)
+
+
+def test_nothing_is_asked_any_more_once_the_stage_has_failed(tmp_path, monkeypatch):
+    """Whoever holds on to the error holds on to its traceback, too."""
+    ended = []
+
+    def driven(*given):
+        try:
+            yield from drive.drive(*given)
+        finally:
+            ended.append(True)
+
+    def failing(job):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(conversing, "drive", SimpleNamespace(drive=driven))
+    monkeypatch.setattr(runner, "_process_shard", failing)
+    with pytest.raises(ZeroDivisionError) as held:
+        outcome(made(tmp_path, ["One.", "Two.", "Three.", "Four."]))
+    assert held.tb
+    assert ended
 
 
 def test_replies_of_another_revision_are_not_used(tmp_path):
