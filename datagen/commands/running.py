@@ -52,7 +52,8 @@ def _run_stages(
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     if todo[-1] is STAGES[-1]:
         config = configuration.settle_benchmarks(config)
-    _check(todo, run, config, asks=not (model.offline or model.dry_run))
+    resume = {s.name: _resume(s, run, config, command, options.resume) for s in todo}
+    _check(todo, run, config, resume, model)
     total: dict[str, Ledger] = {}
     with lock.locked(run):
         config = configuration.settle_input(config, run, reporter)
@@ -62,8 +63,7 @@ def _run_stages(
                 for s in todo:
                     if model.dry_run and s.models(config):
                         return messages.show_requests(s, run, config, options.json)
-                    resume = _resume(s, run, config, command, options.resume)
-                    total[s.name] = runner.run(s, run, config, resume, pool, reporter, model.offline)
+                    total[s.name] = runner.run(s, run, config, resume[s.name], pool, reporter, model.offline)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
@@ -84,15 +84,20 @@ def _say_splits(counts: dict[str, int], run: str, config: Config, reporter: Repo
         reporter.say(off)
 
 
-def _check(todo: list[Stage], run: str, config: Config, asks: bool) -> None:
-    """Find what would stop a stage later: no model's name or price, a missing key or package, a prompt of no use."""
+def _check(todo: list[Stage], run: str, config: Config, resume: dict[str, Resume], model: ModelOptions) -> None:
+    """Find what would stop a stage later: no model's name or price, no encoder, a missing key or package, a prompt of
+    no use.
+    """
     for s in todo:
         if models := s.models(config):
             main, *others = models.values()
-            engines.check(main, others, asks)
+            engines.check(main, others, asks=not (model.offline or model.dry_run))
             spending.check(s.name, models, config.max_cost)
         if not isinstance(s.work, Source):
             s.fingerprints(config, Run(run))  # reads its prompts
+        is_shown = model.dry_run and models
+        if not is_shown and (resume[s.name] == "never" or not Run(run).is_complete(s.name)):
+            s.check(config)
 
 
 def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) -> Resume:

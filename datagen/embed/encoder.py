@@ -14,6 +14,7 @@ import numpy as np
 from datagen.config.data import EmbedConfig
 from datagen.embed import models
 from datagen.errors import UserError
+from datagen.llm import endpoint
 
 # Threads take turns: a tokenizer can't be used by two at a time, nor can the connections to a server.
 _TURN = threading.Lock()
@@ -32,6 +33,19 @@ def identity(settings: EmbedConfig) -> str:
 def main_process_only(settings: EmbedConfig) -> bool:
     """Whether one process should do all the encoding: it has the GPUs, or does nothing but wait for servers."""
     return bool(settings.endpoints) or models.devices(settings.device) != ["cpu"]
+
+
+def check(settings: EmbedConfig) -> None:
+    """Find out before any work is done what would stop it later.
+
+    Raises ConfigError for a missing key and a device that can't be used here, MissingExtra for a package.
+    """
+    if settings.endpoints:
+        for each in settings.endpoints:
+            endpoint.api_key(each)
+        return
+    models.folder(settings.model)
+    models.devices(settings.device)
 
 
 def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[int], None] | None = None) -> np.ndarray:

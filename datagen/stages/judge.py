@@ -98,5 +98,10 @@ def main_process_only(config: Config) -> bool:
     return encoder.main_process_only(config.embed)
 
 
+def check(config: Config) -> None:
+    """Raise UserError where there is no encoder."""
+    encoder.check(config.embed)
+
+
 WORK = Conversations(start, finish, models)
-STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, version=3)
+STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, check, version=3)

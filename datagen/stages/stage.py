@@ -75,6 +75,10 @@ def _never(config: Config) -> bool:
     return False
 
 
+def _nothing(config: Config) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of the pipeline."""
@@ -84,6 +88,7 @@ class Stage:
     work: Source | PerShard | Conversations | Global
     fingerprints: Callable[[Config, Run], dict[str, Any]] = _no_fingerprints  # hashes of content it depends on
     main_process_only: Callable[[Config], bool] = _never  # it owns the GPU
+    check: Callable[[Config], None] = _nothing  # raises UserError for what it would lack later: a package, a device
     version: int = 1  # raise it when the code starts to write other bytes
 
     @property

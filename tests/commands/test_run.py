@@ -179,6 +179,30 @@ def test_starting_over_removes_nothing_that_cannot_be_made_again(run, given):
     assert times(run) == before
 
 
+NO_ENCODER = [
+    ("--set", "embed.device=cuda:99"),
+    ("--set", "embed.model=m", "--set", "embed.endpoints=[{base_url: 'http://nowhere/v1', api_key_env: NO_SUCH_KEY}]"),
+]
+
+
+@pytest.mark.parametrize("given", NO_ENCODER)
+def test_a_missing_encoder_is_found_before_any_work(place, run, given, tmp_path):
+    before = times(run)
+    result = call("judge", "-o", run, "--resume", "never", *given)
+    assert (result.exit_code, times(run)) == (2, before)
+    assert call("run", "-o", run, "--resume", "never", *given).exit_code == 2
+    assert times(run) == before
+    new = tmp_path / "new"
+    assert call("run", "--input", place / "documents", "-o", new, *given).exit_code == 2
+    assert not new.exists()
+
+
+def test_what_is_finished_needs_no_encoder(run):
+    for name in ("run", "judge", "cluster"):
+        assert call(name, "-o", run, "--set", "embed.device=cuda:99").exit_code == 0
+    assert call("select", "-o", run, "--set", "embed.device=cuda:99", "--resume", "never").exit_code == 0
+
+
 def test_an_old_name_is_said_where_a_person_wrote_it_and_once(run, tmp_path):
     """A run that an earlier version saved is read in silence, by every command."""
     own = (run / "config.yaml").read_text(encoding="utf-8")
