@@ -52,7 +52,7 @@ def _run_stages(
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     if todo[-1] is STAGES[-1]:
         config = configuration.settle_benchmarks(config)
-    resume = {s.name: _resume(s, run, config, command, options.resume) for s in todo}
+    resume: dict[str, Resume] = {s.name: _resume(s, run, config, command, options.resume) for s in todo}
     _check(todo, run, config, resume, model)
     total: dict[str, Ledger] = {}
     with lock.locked(run):

@@ -63,13 +63,9 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
 
 def _remaking(run: str, stale: list[str]) -> str:
     """The commands that make these stages, and the dataset, again."""
-    from datagen.commands.advice import command_line
-    from datagen.stages import COMMANDS
+    from datagen.commands.advice import Given, command_line, remaking
 
-    if stale == ["dataset"]:
-        return command_line("select", run, None, {})
-    todo = [name for name, stages in COMMANDS.items() if set(stages) & set(stale)]
-    return " && ".join(command_line(name, run, None, {}, "--resume", "never") for name in todo)
+    return command_line("select", run, None, {}) if stale == ["dataset"] else remaking(stale, Given("status", run))
 
 
 def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
