@@ -68,20 +68,25 @@ def _run_stages(
                         messages.say_input(run, reporter, options.verbose)
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
     if counts:
-        _say_splits(counts, run, config, reporter)
+        _say_dataset(counts, run, config, reporter)
     return _report(run, total, counts, reporter, options.json)
 
 
-def _say_splits(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:
-    """Say where the rows are not split as a person would want them."""
+def _say_dataset(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:
+    """Say where the rows are not split, or not shown, as a person would want them."""
+    anew = command_line("select", run, None, {}, "--resume", "never")
     if not counts["train"]:
-        anew = command_line("select", run, None, {}, "--resume", "never")
         reporter.say(
             f"warning: the dataset has no train rows, all {counts['validation']:,} are for validation: rows that were "
             f"kept from before count in no new split. To choose and split all rows anew:\n  {anew}"
         )
     elif off := split.off_share(**counts, fraction=config.select.validation_fraction):
         reporter.say(off)
+    if not dataset.prompt_is_as_selected(run):
+        reporter.say(
+            "warning: the rows have another prompt than the one that select counted with: a prompt may be longer than "
+            f"select.max_prompt_tokens, and than the card says. To choose all rows anew:\n  {anew}"
+        )
 
 
 def _check(todo: list[Stage], run: str, config: Config, resume: dict[str, Resume], model: ModelOptions) -> None:

@@ -22,7 +22,7 @@ from datagen.records import Candidate, Chunk, Selection
 from datagen.run import identity
 from datagen.run.run import Run
 from datagen.run.status import stage_status
-from datagen.stages import STAGES
+from datagen.stages import STAGES, select
 
 GROUP = 32  # rows held in memory, and read at least, at a time: a row is a whole document
 
@@ -66,7 +66,9 @@ def _files(counts: dict[str, int], config: Config) -> list[str]:
 
 
 def provenance(run: Run, config: Config) -> dict[str, Any]:
-    """What the dataset was made from: every stage's identity and ledger, every setting that changes a byte."""
+    """What the dataset was made from: every stage's identity and ledger, every setting that changes a byte, and
+    the prompt of the rows.
+    """
     stages = {}
     for stage in STAGES:
         stored = identity.load(run.folder(stage.name))
@@ -78,7 +80,18 @@ def provenance(run: Run, config: Config) -> dict[str, Any]:
             "mixed": bool(stored.mixed),
             "ledger": stage_status(run, stage.table).ledger,
         }
-    return {"made_by": f"longrlvr-data {__version__}", "dataset": settings_of(config, "dataset"), "stages": stages}
+    return {
+        "made_by": f"longrlvr-data {__version__}",
+        "dataset": settings_of(config, "dataset"),
+        "prompt": prompts.load_task(config.dataset.prompt).digest,
+        "stages": stages,
+    }
+
+
+def prompt_is_as_selected(run: str) -> bool:
+    """Whether the rows of RUN/dataset have the prompt that select measured them with."""
+    made_from = shards.read_json(Run(run).provenance)
+    return made_from["prompt"] == made_from["stages"]["select"]["fingerprints"].get(select.PROMPT)
 
 
 def _rows(run: Run, names: list[str], split: str, config: Config) -> Iterator[dict[str, Any]]:
