@@ -67,11 +67,13 @@ def digest(value: Any) -> str:
 def changes(old: Identity, new: Identity) -> list[Change]:
     """What differs, settings first; `mixed` is history and not compared.
 
-    A setting that the earlier version did not have yet counts as its default. A fingerprint that stood under another
-    name, such as that of a file since renamed, is no change.
+    A setting that the earlier version did not have yet counts as its default; one that counts no longer is no change,
+    but what made it so is one, be it another setting or another version of the code. A fingerprint that stood under
+    another name, such as that of a file since renamed, is no change.
     """
     settings = {name: value for name, value in new.settings.items() if not _is_new(name, value, old.settings)}
-    pairs = ((old.settings, settings), (_renamed(old.fingerprints, new.fingerprints), new.fingerprints))
+    counting = {name: value for name, value in old.settings.items() if _counts(name, new.settings)}
+    pairs = ((counting, settings), (_renamed(old.fingerprints, new.fingerprints), new.fingerprints))
     found = [
         Change(name, before.get(name), after.get(name))
         for before, after in pairs
@@ -98,6 +100,12 @@ def _is_new(name: str, value: Any, old: dict[str, Any]) -> bool:
         return digest(value) == digest(default(name))
     except AttributeError:  # no setting of the configuration
         return False
+
+
+def _counts(name: str, settings: dict[str, Any]) -> bool:
+    """Whether a setting is among these, or its section is, which may have been left out since."""
+    parts = name.split(".")
+    return any(".".join(parts[:n]) in settings for n in range(1, len(parts) + 1))
 
 
 def _renamed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

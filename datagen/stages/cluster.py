@@ -17,6 +17,7 @@ import numpy as np
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
+from datagen.config.model import Config
 from datagen.records import Cluster, Dropped, Embedding
 from datagen.run import tables
 from datagen.run.shard import Output, Shard
@@ -95,4 +96,9 @@ def draw(clusters: list[Cluster], settings: Settings, rng: random.Random) -> lis
     return [c for c in clusters if c in drawn]
 
 
-STAGE = Stage(tables.CLUSTER, ("cluster", "seed"), PerShard(process), version=2)
+def settings(config: Config) -> tuple[str, ...]:
+    """What changes its bytes: the seed where clusters are drawn at random."""
+    return ("cluster", "seed") if config.cluster.published else ("cluster",)
+
+
+STAGE = Stage(tables.CLUSTER, settings, PerShard(process), version=2)

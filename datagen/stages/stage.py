@@ -84,7 +84,7 @@ class Stage:
     """One step of the pipeline."""
 
     table: Table  # what it reads and writes
-    settings: tuple[str, ...]  # config sections or fields that change its bytes
+    settings: tuple[str, ...] | Callable[[Config], tuple[str, ...]]  # config sections or fields that change its bytes
     work: Source | PerShard | Conversations | Global
     fingerprints: Callable[[Config, Run], dict[str, Any]] = _no_fingerprints  # hashes of content it depends on
     main_process_only: Callable[[Config], bool] = _never  # it owns the GPU
@@ -103,4 +103,5 @@ class Stage:
     def identity(self, config: Config) -> Identity:
         """What it would be written under, but for the content it depends on and the stages before it."""
         schema = identity.digest([(f.name, str(f.type)) for f in records.schema(self.table.record)])
-        return Identity(self.name, self.version, schema, settings_of(config, *self.settings), {}, {})
+        names = self.settings(config) if callable(self.settings) else self.settings
+        return Identity(self.name, self.version, schema, settings_of(config, *names), {}, {})

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from datagen.commands import configuration
 from datagen.config.model import Config
 from datagen.errors import ConfigError
+from datagen.run import identity
 from datagen.stages import COMMANDS, STAGES
 from tests.commands.calls import call, cli, contents, times, with_settings
 
@@ -241,6 +243,20 @@ def test_settings_by_which_nothing_was_made_are_not_kept(tmp_path, stopped):
         assert (tmp_path / "run" / "config.yaml").exists()
         raise stopped
     assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_the_seed_counts_for_clusters_that_are_drawn_at_random(run):
+    """What the earlier version wrote with a seed fits as well."""
+    stored = identity.load(str(run / "cluster"))
+    assert stored
+    assert "seed" not in stored.settings
+    identity.save(str(run / "cluster"), replace(stored, settings=stored.settings | {"seed": 0}))
+    assert call("cluster", "-o", run, "--seed", "7").exit_code == 0
+    published = ("--set", "cluster.published=true", "--workers", "1")
+    assert call("cluster", "-o", run, *published, "--resume", "never").exit_code == 0
+    result = call("cluster", "-o", run, *published, "--seed", "8")
+    assert result.exit_code == 2
+    assert "seed: 7 there, 8 now" in result.stderr
 
 
 def test_the_published_rule_on_a_run_brings_its_own_similarity(run):
