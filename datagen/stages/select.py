@@ -76,7 +76,7 @@ def plan(config: Config, run: Run) -> dict[str, Decisions]:
 
 def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> Decisions:
     """What is decided on every row. It does not depend on the order in which rows and documents were read."""
-    windows, left = choose(rows, documents, texts, judging.limits(), config)
+    windows, left = choose(rows, documents, texts, judging.limits(config), config)
     chosen = Counter(rows.doc_ids[i] for i in windows)
     held_out = split.validation_documents(chosen, config.select.validation_fraction, config.seed)
     splits = [VALIDATION if doc_id in held_out else TRAIN for doc_id in rows.doc_ids]
