@@ -26,7 +26,7 @@ from datagen.run.shard import Shard
 from datagen.selection.limit import Limit
 
 SETTING = "judge.checks"
-_KNOWN = f"a limit has one of the figures {', '.join(FIGURES)}, and a setting of select"
+_KNOWN = f"a limit is on one of rating, {', '.join(FIGURES)}, by a setting of select"
 
 
 def talk(shard: Shard, score: Verifier, llm: LLM) -> list[Conversation[Findings | Dropped]]:
@@ -85,7 +85,7 @@ def chosen(config: Config) -> dict[str, Check]:
             columns = ", ".join(FIGURES)
             raise ConfigError(f"{SETTING}: {name} has the figure {check.figure.column!r}: there are {columns}")
         for limit in check.limits:
-            if limit.column not in FIGURES or limit.setting not in SelectConfig.model_fields:
+            if limit.column not in ("rating", *FIGURES) or limit.setting not in SelectConfig.model_fields:
                 raise ConfigError(f"{SETTING}: {name} holds {limit.column!r} against select.{limit.setting}: {_KNOWN}")
         found[check.name] = check
     return found
