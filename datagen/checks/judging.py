@@ -29,7 +29,7 @@ SETTING = "judge.checks"
 _KNOWN = f"a limit is on one of rating, {', '.join(FIGURES)}, by a setting of select"
 
 
-def talk(shard: Shard, score: Verifier, llm: LLM) -> list[Conversation[Findings | Dropped]]:
+def conversations(shard: Shard, score: Verifier, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     """One conversation for each candidate. `score` is how their task scores answers."""
     config, texts = shard.config, shard.texts()
     clusters = {c.cluster_id: c for c in shard.rows("cluster", Cluster)}

@@ -43,7 +43,7 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
 
     from datagen.commands import guard
     from datagen.console import funnel, print_json
-    from datagen.llm import usage as paid
+    from datagen.llm import usage as usages
     from datagen.run.run import Run
 
     Run(run).check()
@@ -54,7 +54,7 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     console = Console(highlight=False)
     console.print(funnel(statuses))
     for name, usage in paid_for.items():
-        for line in paid.sentences(name, usage):
+        for line in usages.sentences(name, usage):
             console.print(line, soft_wrap=True)
     if stale := [s.name for s in statuses if s.stale]:
         console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale)}", markup=False, soft_wrap=True)
@@ -76,7 +76,7 @@ def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
     from datagen.commands import configuration
     from datagen.config.llm import EngineConfig
     from datagen.errors import ConfigError
-    from datagen.llm import usage as paid
+    from datagen.llm import usage as usages
     from datagen.run.run import Run
     from datagen.stages import STAGES, spending
 
@@ -84,11 +84,11 @@ def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
         return {}
     config, found = configuration.settled(run, None, {}), {}
     for s in STAGES:
-        if not Run(run).journals(s.name).exists():
+        if not Run(run).journal_files(s.name):
             continue
         try:
             found[s.name] = spending.usage(Run(run), s, config)
         except ConfigError as e:
             reporter.say(f"what {s.name} cost is not known: {e}")
-            found[s.name] = paid.usage(Run(run), s.name, {"": EngineConfig()})
+            found[s.name] = usages.usage(Run(run), s.name, {"": EngineConfig()})
     return {name: usage for name, usage in found.items() if usage["requests"]}

@@ -20,6 +20,7 @@ from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.records import Candidate, Chunk, Selection
 from datagen.run import identity
+from datagen.run.paths import CARD, DATA, PROVENANCE
 from datagen.run.run import Run
 from datagen.run.status import stage_status
 from datagen.stages import STAGES, select
@@ -45,7 +46,7 @@ def write(folder: str, config: Config) -> dict[str, int]:
     building, target = run.dataset_unfinished, run.dataset_folder
     shards.remove(building)  # left by a write that was killed
     if identity.digest(stored) == identity.digest(made_from) and all(
-        shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)
+        shards.exists(shards.join(target, DATA, name)) for name in _files(counts, config)
     ):
         return counts
     lengths = array("i")
@@ -53,9 +54,9 @@ def write(folder: str, config: Config) -> dict[str, int]:
         rows = _rows(run, names, split, config)
         for file in _files({split: counts[split]}, config):
             groups = _groups(islice(rows, config.dataset.rows_per_file), lengths)
-            shards.write_groups(shards.join(building, "data", file), SCHEMA, groups)
-    shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
-    shards.write_json(shards.join(building, "provenance.json"), made_from)
+            shards.write_groups(shards.join(building, DATA, file), SCHEMA, groups)
+    shards.write_bytes(shards.join(building, CARD), card(config, counts, lengths, made_from).encode())
+    shards.write_json(shards.join(building, PROVENANCE), made_from)
     shards.replace_folder(building, target)
     return counts
 
@@ -90,7 +91,7 @@ def provenance(run: Run, config: Config) -> dict[str, Any]:
 
 def prompt_is_as_selected(run: str) -> bool:
     """Whether the rows of RUN/dataset have the prompt that select measured them with."""
-    made_from = shards.read_json(Run(run).provenance)
+    made_from: Any = shards.read_json(Run(run).provenance)
     return made_from["prompt"] == made_from["stages"]["select"]["fingerprints"].get(select.PROMPT)
 
 

@@ -14,7 +14,7 @@ def usage(run: RunPaths, stage: str, engines: Mapping[str, EngineConfig]) -> dic
     """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices); by check,
     too, where a stage has several. `engines` by the check that asks them, the main one under "".
     """
-    found = journal.usage(sorted(run.journals(stage).glob(f"*{journal.SUFFIX}")))
+    found = journal.usage(run.journal_files(stage))
     for check, part in found.get("checks", {}).items():
         part["dollars"] = _dollars(engines.get(check, engines[""]).price, part)
     parts = [part["dollars"] for part in found.get("checks", {}).values()] or [_dollars(engines[""].price, found)]

@@ -16,6 +16,7 @@ from datagen.config import renamed
 from datagen.config.model import default
 from datagen.errors import UserError
 
+FILE = "stage.json"  # in the folder of what it is the identity of
 RENAMED = {"facts": "fingerprints"}  # parts of an identity: old name → new name
 
 
@@ -121,7 +122,7 @@ def load(folder: str) -> Identity | None:
     Names that settings and parts had in earlier versions are read as those of today, and make no change.
     Raises UserError for a file that this version cannot read.
     """
-    stored = shards.read_json(shards.join(folder, "stage.json"))
+    stored = shards.read_json(shards.join(folder, FILE))
     if stored is None:
         return None
     try:
@@ -134,7 +135,7 @@ def load(folder: str) -> Identity | None:
 
 def save(folder: str, identity: Identity) -> None:
     """Write an identity to a stage's folder."""
-    shards.write_json(shards.join(folder, "stage.json"), {"identity": identity.digest, **identity.parts})
+    shards.write_json(shards.join(folder, FILE), {"identity": identity.digest, **identity.parts})
 
 
 def _in_new_names(parts: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from datagen import llm
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
-from datagen.llm import drive, journal
+from datagen.llm import drive
 from datagen.llm.base import LLM, Completion, Conversation, Request, Stream
 from datagen.llm.drive import ShardJob
 from datagen.run.identity import digest
@@ -36,7 +36,6 @@ def results(
     `expected` is how many conversations there will be, `advance(n)` is called as n more have ended. `offline`: replies
     come from the journals alone.
     """
-    place = run.journals(stage.name)
     waiting: dict[str, Shard] = {}
     engines = stage.models(config)
 
@@ -44,13 +43,13 @@ def results(
         for shard in todo:
             waiting[shard.name] = shard
             begin = partial(_begin, work, shard, engines)
-            yield ShardJob(shard.name, place / (shard.name + journal.SUFFIX), begin)
+            yield ShardJob(shard.name, run.journal(stage.name, shard.name), begin)
 
     if offline:
         done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
-        backend = llm.start(main, str(place), others)
+        backend = llm.start(main, str(run.journals(stage.name)), others)
         done = drive.drive(jobs(), backend, spending.budget(run, stage, config), expected, advance)
     with closing(done):
         for job in done:

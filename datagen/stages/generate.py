@@ -24,7 +24,7 @@ def start(shard: Shard, llm: LLM) -> list[Conversation[Made]]:
     clusters: dict[str, list[Cluster]] = {}
     for cluster in shard.rows("cluster", Cluster):
         clusters.setdefault(cluster.doc_id, []).append(cluster)
-    return [talk for doc_id, of in clusters.items() for talk in make(texts[doc_id], of, shard.config, llm)]
+    return [each for doc_id, of in clusters.items() for each in make(texts[doc_id], of, shard.config, llm)]
 
 
 def finish(shard: Shard, results: list[Made]) -> Output:

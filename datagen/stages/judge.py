@@ -27,7 +27,7 @@ from datagen.tasks.task import Prover
 def start(shard: Shard, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     """A conversation for each candidate; where the task's rules prove it, one that asks nothing."""
     if shard.config.judge.method == "llm":
-        return judging.talk(shard, task.chosen(shard.config).score, llm)
+        return judging.conversations(shard, task.chosen(shard.config).score, llm)
     prove, texts = _rules(shard.config), shard.texts()
     candidates: dict[str, list[Candidate]] = {}
     for candidate in shard.rows("generate", Candidate):

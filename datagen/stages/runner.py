@@ -16,7 +16,7 @@ from datagen.config.model import Config
 from datagen.errors import InputError, StaleStage, UnfinishedStage
 from datagen.executors.local import Map
 from datagen.llm import drive
-from datagen.llm import usage as paid
+from datagen.llm import usage as usages
 from datagen.llm.base import Request
 from datagen.records import Dropped
 from datagen.run import identity as ids
@@ -267,5 +267,5 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
         if seconds is not None:
             task.progress.finish(total, seconds)
             if usage:
-                task.progress.say(f"{'':9}{paid.sentence(usage)}")
+                task.progress.say(f"{'':9}{usages.sentence(usage)}")
     return total

@@ -8,7 +8,7 @@ from typing import Any
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.errors import ConfigError
-from datagen.llm import usage as paid
+from datagen.llm import usage as usages
 from datagen.llm.cost import Budget
 from datagen.run.run import Run
 from datagen.stages import STAGES
@@ -21,7 +21,7 @@ def usage(run: Run, stage: Stage, config: Config) -> dict[str, Any]:
     Raises ConfigError where a task or a check of the user's own can't be loaded.
     """
     # What was asked before the stage came to ask nothing was paid for all the same.
-    return paid.usage(run, stage.name, stage.models(config) or {"": engine_of(config, stage.name)})
+    return usages.usage(run, stage.name, stage.models(config) or {"": engine_of(config, stage.name)})
 
 
 def budget(run: Run, stage: Stage, config: Config) -> Budget:
@@ -31,7 +31,7 @@ def budget(run: Run, stage: Stage, config: Config) -> Budget:
     main, prices = engines[""].price, {name: engine.price for name, engine in engines.items()}
     if config.max_cost is None:
         return Budget(main, other_prices=prices)
-    asked = [s for s in STAGES if run.journals(s.name).exists()]
+    asked = [s for s in STAGES if run.journal_files(s.name)]
     spent = sum(usage(run, s, config)["dollars"] or 0.0 for s in asked)
     return Budget(main, config.max_cost, spent, other_prices=prices)
 

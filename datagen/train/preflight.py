@@ -83,7 +83,7 @@ def check(config: Config, folder: Path, files: dict[str, list[Path]], world: Wor
     if resume == "if-possible":
         resuming.check(str(folder), identity.load(str(folder)), now, resume)
     if resume == "never":
-        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, "stage.json", trackers.RUN):
+        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, identity.FILE, trackers.RUN):
             shards.remove(str(folder / old))
     if build:
         shards.replace_folder(str(building), str(folder / "model"))

@@ -10,7 +10,7 @@ import pytest
 
 from datagen import shards
 from datagen.config import model as configs
-from datagen.llm import usage as paid
+from datagen.llm import usage as usages
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Embedding, Judgement
 from datagen.run import identity
 from datagen.run.paths import RunPaths
@@ -73,7 +73,7 @@ def outcome(run: Run, reply: CALLS = model.reply, **given: Any) -> Judgement | D
 
 def asked(run: Run) -> dict[str, int]:
     """Requests by check, of the run so far."""
-    usage = paid.usage(RunPaths(run.folder), "judge", judge.STAGE.models(run.config))
+    usage = usages.usage(RunPaths(run.folder), "judge", judge.STAGE.models(run.config))
     return {check: part["requests"] for check, part in usage["checks"].items()}
 
 

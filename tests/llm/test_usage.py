@@ -7,7 +7,7 @@ import pytest
 from datagen.config.llm import EngineConfig, PriceConfig
 from datagen.llm import usage
 from datagen.llm.base import Completion
-from datagen.llm.journal import SUFFIX, Journal
+from datagen.llm.journal import Journal
 from datagen.run.paths import RunPaths
 
 PRICED = {"": EngineConfig(price=PriceConfig(prompt=2.0, cached=0.5, completion=10.0))}
@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> RunPaths:
         ("a", [reply("1", "quality"), Completion("2", error="server error", check="quality")]),
         ("b", [reply("3", "policy")]),
     ):
-        journal = Journal(Path(paths.journals("judge")) / f"{shard}{SUFFIX}")
+        journal = Journal(paths.journal("judge", shard))
         journal.path.parent.mkdir(parents=True, exist_ok=True)
         journal.append(completions)
         journal.close()
