@@ -15,7 +15,7 @@ import numpy as np
 
 from datagen.embed import encoder
 from datagen.grounding import verify
-from datagen.records import Candidate, Embedding
+from datagen.records import Candidate
 from datagen.run.shard import Shard
 
 FUSION = 10  # the k of reciprocal rank fusion: the smaller, the more the first ranks count
@@ -67,10 +67,7 @@ class Neighbours:
     @cached_property
     def _vectors(self) -> dict[str, np.ndarray]:
         """(n_chunks, dim) float32 unit vectors of each document."""
-        vectors: dict[str, list[np.ndarray]] = {}
-        for row in self.shard.rows("embed", Embedding):
-            vectors.setdefault(row.doc_id, []).append(row.vector)
-        return {doc_id: np.stack(rows).astype(np.float32) for doc_id, rows in vectors.items()}
+        return {doc_id: vectors.astype(np.float32) for doc_id, vectors in self.shard.vectors().items()}
 
     @cached_property
     def _questions(self) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from datagen import llm as engines
@@ -123,6 +124,6 @@ def _report(
     elif counts:
         messages.show_dataset(run, counts)
     if failed:
-        counted = f"`longrlvr-data status {run}` counts the reasons"
+        counted = f"`longrlvr-data status {shlex.quote(run)}` counts the reasons"
         reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')}/ holds the rows")
     return code

@@ -5,6 +5,7 @@ The folder is written beside its place and renamed into it when whole; `provenan
 
 from __future__ import annotations
 
+import shlex
 from array import array
 from collections.abc import Iterator
 from itertools import islice
@@ -40,9 +41,8 @@ def write(folder: str, config: Config) -> dict[str, int]:
         for row in selected.to_pylist():
             counts[row["split"]] += 1
     if not sum(counts.values()):
-        raise UserError(
-            f"{folder}: no row is left for a dataset; `longrlvr-data status {folder}` shows where they went"
-        )
+        here = shlex.quote(folder)
+        raise UserError(f"{folder}: no row is left for a dataset; `longrlvr-data status {here}` shows where they went")
     building, target = run.dataset_unfinished, run.dataset_folder
     shards.remove(building)  # left by a write that was killed
     if identity.digest(stored) == identity.digest(made_from) and all(

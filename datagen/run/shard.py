@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from datagen import records, shards
 from datagen.config.model import Config
-from datagen.records import Chunk, Dropped
+from datagen.records import Chunk, Dropped, Embedding
 from datagen.run.paths import RunPaths
 
 
@@ -32,6 +33,13 @@ class Shard:
     def texts(self) -> dict[str, list[str]]:
         """The chunk texts of each of its documents, in order."""
         return records.texts_by_document(self.rows("chunk", Chunk))
+
+    def vectors(self) -> dict[str, np.ndarray]:
+        """(n_chunks, dim) float16 unit vectors of the chunks of each of its documents, in order."""
+        found: dict[str, list[np.ndarray]] = {}
+        for row in self.rows("embed", Embedding):
+            found.setdefault(row.doc_id, []).append(row.vector)
+        return {doc_id: np.stack(vectors) for doc_id, vectors in found.items()}
 
     def table(self, stage: str, columns: list[str]) -> pa.Table:
         """Some columns of what a stage wrote."""

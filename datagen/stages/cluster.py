@@ -18,7 +18,7 @@ from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
 from datagen.config.model import Config
-from datagen.records import Cluster, Dropped, Embedding
+from datagen.records import Cluster, Dropped
 from datagen.run import tables
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
@@ -26,13 +26,10 @@ from datagen.stages.stage import PerShard, Stage
 
 def process(shard: Shard) -> Output:
     """The clusters of a shard's documents, from the vectors of their chunks."""
-    vectors: dict[str, list[np.ndarray]] = {}
-    for row in shard.rows("embed", Embedding):
-        vectors.setdefault(row.doc_id, []).append(row.vector)
     rows: list[Cluster] = []
     dropped: list[Dropped] = []
-    for doc_id, stacked in vectors.items():
-        kept, left = cluster_document(doc_id, np.stack(stacked), shard.config.cluster, shard.config.seed)
+    for doc_id, vectors in shard.vectors().items():
+        kept, left = cluster_document(doc_id, vectors, shard.config.cluster, shard.config.seed)
         rows += kept
         dropped += left
     return Output(rows, dropped)
