@@ -111,6 +111,10 @@ def test_an_example_scores_a_response(folder: Path):
     assert "precision=0.5, recall=0.5" in told
 
 
+def test_an_example_rewards_a_response(folder: Path):
+    assert example(folder, "custom_reward.py") == "0.5\n"
+
+
 def test_an_example_shows_where_the_evidence_is(folder: Path):
     lines = example(folder, "evidence_positions.py", "runs/quickstart").splitlines()
     labelled = sum(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.llm import journal
+from datagen.run import paths
 from datagen.text.quickstart import write_corpus
 from tests.servers.openai_server import Server, Settings, serve
 from tests.test_crashes import gone, leftovers, results, said
@@ -73,7 +73,7 @@ def launch(root: Path, run: Path, command: str, server: Server | None, *options:
 
 def journalled(run: Path) -> int:
     """Whole lines on disk."""
-    return sum(file.read_bytes().count(b"\n") for file in (run / "journal").rglob(f"*{journal.SUFFIX}"))
+    return sum(file.read_bytes().count(b"\n") for file in (run / "journal").rglob(f"*{paths.JOURNAL}"))
 
 
 def kill_at(instant: float, process: subprocess.Popen, server: Server, asked_before: int) -> bool:

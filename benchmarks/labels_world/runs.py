@@ -17,7 +17,6 @@ from datagen import shards
 from datagen.config.llm import PriceConfig
 from datagen.config.model import Config
 from datagen.executors import local as executors
-from datagen.llm import journal
 from datagen.llm.base import Completion, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.drive import ShardJob, drive
@@ -91,11 +90,10 @@ class _Silent:
 
 
 def _jobs(stage: Stage, folder: str, config: Config) -> Iterator[ShardJob]:
-    place = RunPaths(folder).journals(stage.name)
     for name in RunPaths(folder).names("chunk"):
         assert isinstance(stage.work, Conversations)
         begin = partial(stage.work.start, Shard(folder, name, config))
-        yield ShardJob(name, place / (name + journal.SUFFIX), begin)
+        yield ShardJob(name, RunPaths(folder).journal(stage.name, name), begin)
 
 
 # The folders before `generate` ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ async def run(case: Case, found: Findings) -> None:
     """
     settings = case.config.judge
     near = {
-        chunk: case.neighbours.of(case.candidate, chunk, found.ref_chunks, settings.neighbours)
+        chunk: await case.neighbours.of(case.candidate, chunk, found.ref_chunks, settings.neighbours)
         for chunk in found.ref_chunks
     }
     around = sorted({other for others in near.values() for other in others})

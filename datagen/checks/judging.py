@@ -13,6 +13,7 @@ from datagen import plugins, prompts
 from datagen.checks.asking import GRADE
 from datagen.checks.check import Case, Check, Findings, Rejected
 from datagen.checks.neighbours import Neighbours
+from datagen.config.data import SelectConfig
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.errors import ConfigError
@@ -25,9 +26,10 @@ from datagen.run.shard import Shard
 from datagen.selection.limit import Limit
 
 SETTING = "judge.checks"
+_KNOWN = f"a limit is on one of rating, {', '.join(FIGURES)}, by a setting of select"
 
 
-def talk(shard: Shard, score: Verifier, llm: LLM) -> list[Conversation[Findings | Dropped]]:
+def conversations(shard: Shard, score: Verifier, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     """One conversation for each candidate. `score` is how their task scores answers."""
     config, texts = shard.config, shard.texts()
     clusters = {c.cluster_id: c for c in shard.rows("cluster", Cluster)}
@@ -58,15 +60,17 @@ def bundled() -> list[Check]:
     return [plugins.load(name, plugins.CHECKS, Check, SETTING) for name in plugins.CHECKS]
 
 
-def limits() -> list[Limit]:
-    """What `select` holds the findings of the bundled checks against, in that order."""
-    return [limit for check in bundled() for limit in check.limits]
+def limits(config: Config) -> list[Limit]:
+    """What `select` holds findings against: those of the bundled checks, in their order, and of the user's own."""
+    checks = {check.name: check for check in bundled()} | (chosen(config) if config.judge.method == "llm" else {})
+    return [limit for check in checks.values() for limit in check.limits]
 
 
 def chosen(config: Config) -> dict[str, Check]:
     """The checks that are made, by name: the bundled ones in their order, then the user's own as given.
 
-    Raises ConfigError for one that can't be loaded, has another's name, or a figure that no column is there for.
+    Raises ConfigError for one that can't be loaded, has another's name, a figure that no column is there for, or a
+    limit that `select` has no setting for.
     """
     wanted = config.judge.checks
     order = [name for name in plugins.CHECKS if name in wanted] + [
@@ -80,6 +84,9 @@ def chosen(config: Config) -> dict[str, Check]:
         if check.figure and check.figure.column not in FIGURES:
             columns = ", ".join(FIGURES)
             raise ConfigError(f"{SETTING}: {name} has the figure {check.figure.column!r}: there are {columns}")
+        for limit in check.limits:
+            if limit.column not in ("rating", *FIGURES) or limit.setting not in SelectConfig.model_fields:
+                raise ConfigError(f"{SETTING}: {name} holds {limit.column!r} against select.{limit.setting}: {_KNOWN}")
         found[check.name] = check
     return found
 
@@ -105,7 +112,7 @@ def fingerprints(config: Config) -> dict[str, str]:
     )
 
 
-def models(config: Config) -> list[EngineConfig]:
-    """The models that are asked: the judge's, and those that checks ask besides."""
-    others = [check.engine(config) for check in chosen(config).values()]
-    return [engine_of(config, "judge"), *(engine for engine in others if engine)]
+def models(config: Config) -> dict[str, EngineConfig]:
+    """The models that are asked: the judge's, under "", and those that checks ask besides, by check."""
+    others = {name: check.engine(config) for name, check in chosen(config).items()}
+    return {"": engine_of(config, "judge")} | {name: engine for name, engine in others.items() if engine}

@@ -7,6 +7,7 @@ find other words for the same, and by the words in common, each counted by how r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from functools import cached_property
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from datagen.embed import encoder
 from datagen.grounding import verify
-from datagen.records import Candidate, Embedding
+from datagen.records import Candidate
 from datagen.run.shard import Shard
 
 FUSION = 10  # the k of reciprocal rank fusion: the smaller, the more the first ranks count
@@ -22,14 +23,21 @@ COMMON = 4, 0.1  # chunks that a word may be in, or a share of them: many common
 
 
 class Neighbours:
-    """Of the chunks that a shard's candidates cite. Vectors are read, and questions embedded, when first asked for."""
+    """Of the chunks that a shard's candidates cite. Vectors are read, and questions embedded, when first asked for, and
+    in a thread: an encoder takes its time, and one behind servers has an event loop of its own.
+    """
 
     def __init__(self, shard: Shard, candidates: list[Candidate], texts: dict[str, list[str]]) -> None:
         self.shard, self.candidates, self.texts = shard, candidates, texts
         self._words: dict[str, dict[str, np.ndarray]] = {}
+        self._one_at_a_time = asyncio.Lock()
 
-    def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
-        """At most `n` chunks besides the cited ones, the most likely first."""
+    async def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
+        """At most `n` chunks besides the cited ones, the most likely first. Raises as `encoder.encode` does."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._of, candidate, chunk, cited, n)
+
+    def _of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
         vectors = self._vectors[candidate.doc_id]
         by_vectors = vectors @ (vectors[chunk] + self._questions[candidate.qa_id])
         fused = 1 / (FUSION + _ranks(by_vectors)) + 1 / (FUSION + _ranks(self.by_words(candidate, chunk)))
@@ -59,12 +67,11 @@ class Neighbours:
     @cached_property
     def _vectors(self) -> dict[str, np.ndarray]:
         """(n_chunks, dim) float32 unit vectors of each document; zeros for a chunk without one."""
-        vectors: dict[str, np.ndarray] = {}
-        for row in self.shard.rows("embed", Embedding):
-            if row.doc_id not in vectors:
-                vectors[row.doc_id] = np.zeros((len(self.texts[row.doc_id]), len(row.vector)), np.float32)
-            vectors[row.doc_id][row.chunk_index] = row.vector
-        return vectors
+        found: dict[str, np.ndarray] = {}
+        for doc_id, (places, vectors) in self.shard.vectors().items():
+            found[doc_id] = np.zeros((len(self.texts[doc_id]), vectors.shape[1]), np.float32)
+            found[doc_id][places] = vectors
+        return found
 
     @cached_property
     def _questions(self) -> dict[str, np.ndarray]:

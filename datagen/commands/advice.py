@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,9 +74,8 @@ def _again(given: Given, name: str, more: Sequence[str] = ()) -> str:
 def _making(stage: str, given: Given) -> str:
     """The command that makes a stage."""
     from datagen.commands import configuration
-    from datagen.stages import COMMANDS
 
-    name = next(name for name, stages in COMMANDS.items() if stage in stages)
+    (name,) = commands_of([stage])
     path = configuration.settled(given.run, given.file, given.settings).input.path
     return _again(given, name, ("--input", "PATH") if name == "chunk" and path is None else ())
 
@@ -84,17 +83,39 @@ def _making(stage: str, given: Given) -> str:
 def _ways_on(first: str, given: Given) -> str:
     """What redoing the stage `first` means, and the commands there are to go on."""
     from datagen.run.run import Run
-    from datagen.stages import COMMANDS, STAGES
+    from datagen.stages import STAGES
 
-    redone, seconds = [], 0.0
+    redone, names, seconds = [], [first], 0.0
     at = [s.name for s in STAGES].index(first)
-    redoing = next(name for name, stages in COMMANDS.items() if first in stages)
     for s, status in list(zip(STAGES, Run(given.run).status(), strict=False))[at:]:
         if status.shards_done:
             redone.append(f"{s.name} ({status.ledger[s.table.input_unit]['in']:,} {s.table.input_unit}s)")
+            names.append(s.name)
             seconds += status.seconds or 0
     ways = [
-        (_again(given, redoing, ("--resume", "never")), f"removes what {redoing} made and makes it again"),
+        (remaking(names, given), f"removes what {_listed(commands_of(names))} made and makes it again"),
         (_again(given, given.command, ("--resume", "always")), "goes on with what is finished as it is"),
     ]
     return f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n{choices(ways)}"
+
+
+def remaking(stages: Collection[str], given: Given) -> str:
+    """The commands that make these stages, and the dataset, again. By the first of them what was given becomes the
+    run's own.
+    """
+    first, *others = commands_of(stages)
+    anew = ("--resume", "never")
+    later = [command_line(name, given.run, None, {}, *anew) for name in others]
+    return " && ".join([_again(given, first, anew), *later])
+
+
+def commands_of(stages: Collection[str]) -> list[str]:
+    """The commands that make these stages, in running order."""
+    from datagen.stages import COMMANDS
+
+    return [name for name, made in COMMANDS.items() if set(made) & set(stages)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

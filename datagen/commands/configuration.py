@@ -14,7 +14,7 @@ from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
-from datagen.errors import ConfigError, InputError, UserError
+from datagen.errors import ConfigError, InputError
 from datagen.run.run import Run
 from datagen.selection import benchmarks
 
@@ -59,9 +59,9 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
 
 
 @contextmanager
-def kept(run: str, config: Config, first: str) -> Iterator[None]:
-    """Keep the settings as the run's own once the work is done; before it, if the run has none yet. They are taken away
-    again if the work fails before the stage `first` has made anything.
+def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[None]:
+    """Keep the settings as the run's own once the work is done, unless it is a `dry` one; before it, if the run has
+    none yet. Those are taken away again if the work ends before the stage `first` has made anything.
     """
     own = Run(run).settings
     new = not shards.exists(own)
@@ -69,11 +69,11 @@ def kept(run: str, config: Config, first: str) -> Iterator[None]:
         if new:
             Run(run).save_config(config)
         yield
-    except UserError:
+    finally:
         if new and not Run(run).names(first):
             shards.remove(own)  # nothing was made by these settings: they are not the run's
-        raise
-    Run(run).save_config(config)
+    if not dry:
+        Run(run).save_config(config)
 
 
 def settle_input(config: Config, run: str, reporter: Reporter) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -40,7 +41,6 @@ def _write(file: str) -> int:
         raise UserError(f"{file} exists already: give another name, such as `longrlvr-data init other.yaml`") from e
     except OSError as e:
         raise UserError(f"{file}: cannot be written: {e.strerror or e}") from e
-    print(
-        f"{file}: every setting, with its default commented out. Use it with `longrlvr-data run -c {file} --input PATH`"
-    )
+    use = shlex.join(["longrlvr-data", "run", "-c", file, "--input", "PATH"])
+    print(f"{file}: every setting, with its default commented out. Use it with `{use}`")
     return guard.COMPLETE

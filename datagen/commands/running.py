@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from datagen import llm as engines
@@ -19,7 +20,7 @@ from datagen.run import lock
 from datagen.run.ledger import Ledger
 from datagen.run.run import Run
 from datagen.selection import split
-from datagen.stages import COMMANDS, STAGES, runner
+from datagen.stages import COMMANDS, STAGES, runner, spending
 from datagen.stages.stage import Source, Stage
 
 
@@ -52,45 +53,57 @@ def _run_stages(
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     if todo[-1] is STAGES[-1]:
         config = configuration.settle_benchmarks(config)
-    _check(todo, run, config, asks=not (model.offline or model.dry_run))
+    resume: dict[str, Resume] = {s.name: _resume(s, run, config, command, options.resume) for s in todo}
+    _check(todo, run, config, resume, model)
     total: dict[str, Ledger] = {}
     with lock.locked(run):
         config = configuration.settle_input(config, run, reporter)
-        with configuration.kept(run, config, todo[0].name):
+        with configuration.kept(run, config, todo[0].name, model.dry_run):
             runner.check_upstream(upstream, run, config, options.resume)
             with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
                 for s in todo:
                     if model.dry_run and s.models(config):
                         return messages.show_requests(s, run, config, options.json)
-                    resume = _resume(s, run, config, command, options.resume)
-                    total[s.name] = runner.run(s, run, config, resume, pool, reporter, model.offline)
+                    total[s.name] = runner.run(s, run, config, resume[s.name], pool, reporter, model.offline)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
     if counts:
-        _say_splits(counts, run, config, reporter)
+        _say_dataset(counts, run, config, reporter)
     return _report(run, total, counts, reporter, options.json)
 
 
-def _say_splits(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:
-    """Say where the rows are not split as a person would want them."""
+def _say_dataset(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:
+    """Say where the rows are not split, or not shown, as a person would want them."""
+    anew = command_line("select", run, None, {}, "--resume", "never")
     if not counts["train"]:
-        anew = command_line("select", run, None, {}, "--resume", "never")
         reporter.say(
             f"warning: the dataset has no train rows, all {counts['validation']:,} are for validation: rows that were "
             f"kept from before count in no new split. To choose and split all rows anew:\n  {anew}"
         )
     elif off := split.off_share(**counts, fraction=config.select.validation_fraction):
         reporter.say(off)
+    if not dataset.prompt_is_as_selected(run):
+        reporter.say(
+            "warning: the rows have another prompt than the one that select counted with: a prompt may be longer than "
+            f"select.max_prompt_tokens, and than the card says. To choose all rows anew:\n  {anew}"
+        )
 
 
-def _check(todo: list[Stage], run: str, config: Config, asks: bool) -> None:
-    """Find what would stop a stage later: no model's name, a missing key or package, a prompt that can't be used."""
+def _check(todo: list[Stage], run: str, config: Config, resume: dict[str, Resume], model: ModelOptions) -> None:
+    """Find what would stop a stage later: no model's name or price, no encoder, a missing key or package, a prompt of
+    no use.
+    """
     for s in todo:
         if models := s.models(config):
-            engines.check(models[0], models[1:], asks)
+            main, *others = models.values()
+            engines.check(main, others, asks=not (model.offline or model.dry_run))
+            spending.check(s.name, models, config.max_cost)
         if not isinstance(s.work, Source):
             s.fingerprints(config, Run(run))  # reads its prompts
+        is_shown = model.dry_run and models
+        if not is_shown and (resume[s.name] == "never" or not Run(run).is_complete(s.name)):
+            s.check(config)
 
 
 def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) -> Resume:
@@ -111,6 +124,6 @@ def _report(
     elif counts:
         messages.show_dataset(run, counts)
     if failed:
-        counted = f"`longrlvr-data status {run}` counts the reasons"
+        counted = f"`longrlvr-data status {shlex.quote(run)}` counts the reasons"
         reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')}/ holds the rows")
     return code

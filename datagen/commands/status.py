@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from datagen.commands.explain import Explain
 from datagen.commands.explain import explain as explain_id
 from datagen.commands.options import RUN, Json
+
+if TYPE_CHECKING:
+    from datagen.console import Reporter
 
 
 def status(
@@ -25,7 +28,7 @@ def status(
     """
     from datagen.commands import guard
 
-    raise guard.guarded(lambda _: _show(run, json) if explain is None else _explain(run, explain, json))
+    raise guard.guarded(lambda said: _show(run, json, said) if explain is None else _explain(run, explain, json))
 
 
 def _explain(run: str, wanted: str, as_json: bool) -> int:
@@ -35,23 +38,23 @@ def _explain(run: str, wanted: str, as_json: bool) -> int:
     return explain_id(run, wanted, as_json)
 
 
-def _show(run: str, as_json: bool) -> int:
+def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     from datagen.commands import guard
     from datagen.commands.advice import repairable
     from datagen.console import funnel, print_json, screen
-    from datagen.llm import usage as paid
+    from datagen.llm import usage as usages
     from datagen.run.run import Run
 
     Run(run).check()
     with repairable(run):
-        statuses, paid_for = Run(run).status(), _usage(run)
+        statuses, paid_for = Run(run).status(), _usage(run, reporter)
     if as_json:
         print_json({"run": run, "stages": [vars(s) | {"usage": paid_for.get(s.name)} for s in statuses]})
         return guard.COMPLETE
     console = screen()
     console.print(funnel(statuses))
     for name, usage in paid_for.items():
-        for line in paid.sentences(name, usage):
+        for line in usages.sentences(name, usage):
             console.print(line, markup=False, soft_wrap=True)
     if stale := [s.name for s in statuses if s.stale]:
         console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale)}", markup=False, soft_wrap=True)
@@ -60,25 +63,32 @@ def _show(run: str, as_json: bool) -> int:
 
 def _remaking(run: str, stale: list[str]) -> str:
     """The commands that make these stages, and the dataset, again."""
-    from datagen.commands.advice import command_line
-    from datagen.stages import COMMANDS
+    from datagen.commands.advice import Given, command_line, remaking
 
-    if stale == ["dataset"]:
-        return command_line("select", run, None, {})
-    todo = [name for name, stages in COMMANDS.items() if set(stages) & set(stale)]
-    return " && ".join(command_line(name, run, None, {}, "--resume", "never") for name in todo)
+    return command_line("select", run, None, {}) if stale == ["dataset"] else remaking(stale, Given("status", run))
 
 
-def _usage(run: str) -> dict[str, dict[str, Any]]:
-    """What the stages that asked a language model took so far."""
+def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
+    """What the stages that asked a language model took so far, by their journals. Where a task or a check of the run's
+    own can't be loaded here, nobody knows its prices: that is said.
+    """
     from datagen import shards
     from datagen.commands import configuration
-    from datagen.llm import usage as paid
+    from datagen.config.llm import EngineConfig
+    from datagen.errors import ConfigError
+    from datagen.llm import usage as usages
     from datagen.run.run import Run
-    from datagen.stages import STAGES
+    from datagen.stages import STAGES, spending
 
     if not shards.exists(Run(run).settings) or not shards.is_local(run):
         return {}
-    config = configuration.settled(run, None, {})
-    found = {s.name: paid.usage(Run(run), s.name, config) for s in STAGES if s.models(config)}
+    config, found = configuration.settled(run, None, {}), {}
+    for s in STAGES:
+        if not Run(run).journal_files(s.name):
+            continue
+        try:
+            found[s.name] = spending.usage(Run(run), s, config)
+        except ConfigError as e:
+            reporter.say(f"what {s.name} cost is not known: {e}")
+            found[s.name] = usages.usage(Run(run), s.name, {"": EngineConfig()})
     return {name: usage for name, usage in found.items() if usage["requests"]}

@@ -25,10 +25,11 @@ Trainee = Annotated[
     typer.Option("--model", metavar="NAME", help="The model to train: a name on the hub, a path, or `tiny`."),
 ]
 Reward = Annotated[
-    Optional[Literal["longrlvr", "answer", "context"]],
+    Optional[str],
     typer.Option(
         metavar="KIND",
-        help="What is rewarded: longrlvr (the answer and the citations, the default), answer, or context.",
+        help="What is rewarded: longrlvr (the answer and the citations, the default), answer, context, or a "
+        "function of your own, my_package.my_module:name.",
     ),
 ]
 Steps = Annotated[Optional[int], typer.Option("--steps", min=0, metavar="N", help="Number of rollout batches.")]

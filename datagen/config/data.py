@@ -71,7 +71,7 @@ class EmbedConfig(Section):
     model: str = Field(
         default="embedded",
         description="The encoder: embedded, or the name or path of a SentenceTransformers model; with `endpoints`, the "
-        "model's name on the servers.",
+        "model's name on the servers. Or one of your own by import path: `my_package.my_module:name`.",
     )
     revision: str | None = Field(default=None, description="The commit of a model from the hub.")
     dtype: Literal["float32", "float16", "bfloat16"] = Field(

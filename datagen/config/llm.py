@@ -10,6 +10,15 @@ from pydantic_core import PydanticCustomError
 
 from datagen.config.section import RUNTIME, SECRET, Address, Fraction, Section
 
+# Arguments of `vllm.LLM` that say where and how fast it works, and how long a prompt may be: the replies stay.
+_NOT_COUNTED = frozenset(
+    {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"}
+    | {"gpu_memory_utilization", "kv_cache_memory_bytes", "swap_space", "cpu_offload_gb", "block_size"}
+    | {"max_num_seqs", "max_num_batched_tokens", "max_model_len", "enable_prefix_caching", "enable_chunked_prefill"}
+    | {"enforce_eager", "compilation_config", "async_scheduling", "disable_custom_all_reduce", "disable_log_stats"}
+    | {"download_dir", "load_format", "max_parallel_loading_workers"}
+)
+
 
 class EndpointConfig(Section):
     """A server with an OpenAI-compatible API."""
@@ -99,9 +108,16 @@ class EngineConfig(Section):
     )
     vllm: dict[str, Any] = Field(
         default={},
-        description="Further arguments of `vllm.LLM`, such as tensor_parallel_size.",
-        json_schema_extra=RUNTIME,
+        description="Further arguments of `vllm.LLM`, such as quantization. Those that say where and how fast it "
+        "works, such as tensor_parallel_size, may differ when a run is resumed.",
     )
+
+    def counted(self, name: str) -> Any:
+        """Of the arguments of `vllm.LLM`, those that change replies; none where the model runs elsewhere."""
+        if name != "vllm":
+            return super().counted(name)
+        given = self.vllm if self.kind == "vllm" else {}
+        return {argument: value for argument, value in given.items() if argument not in _NOT_COUNTED}
 
 
 class SamplingConfig(Section):

@@ -28,7 +28,7 @@ class Config(Section):
     max_cost: float | None = Field(
         default=None,
         gt=0,
-        description="Most US dollars that a run may spend, by the prices in `engine.price`.",
+        description="Most US dollars that a run may spend, by the `price` of every engine that is asked.",
         json_schema_extra=RUNTIME,
     )
     input: InputConfig = InputConfig()
@@ -50,11 +50,6 @@ class Config(Section):
             raise ValueError(
                 "judge.method must be llm when generate.method is: the rules prove extractive questions only"
             )
-        for name in ("generate", "judge"):
-            section = getattr(self, name)
-            price = engine_of(self, name).price
-            if section.asks_model and self.max_cost and not price.prompt + price.completion:
-                raise ValueError(f"max_cost needs the prices of the model that {name} asks: set engine.price")
         return self
 
 
@@ -111,13 +106,25 @@ def settings_of(config: Config, *sections: str) -> dict[str, Any]:
     return flat
 
 
+def default(name: str) -> Any:
+    """The default of a setting, by its dotted name, also in a section that is not there unless it is given.
+
+    Raises AttributeError where there is no such setting.
+    """
+    value, kind = Config(), Config
+    for part in name.split("."):
+        value = getattr(kind() if value is None and kind else value, part)
+        kind = layers.section_of(kind.model_fields[part].annotation) if kind else None
+    return value
+
+
 def _flattened(name: str, section: Section) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, info in type(section).model_fields.items():
         marks: Any = info.json_schema_extra or {}
         if marks.get("runtime") or (marks.get("llm") and not section.asks_model):
             continue
-        value = getattr(section, key)
+        value = section.counted(key)
         if isinstance(value, Section) and key != "engine":
             flat |= _flattened(f"{name}.{key}", value)
         else:

@@ -1,7 +1,8 @@
 """What every section of the configuration has in common.
 
-A field marked RUNTIME changes how the work is done and never a byte of what is written, so it is no part of any stage's
-identity. One marked LLM counts only where the section's method asks a language model.
+A field marked RUNTIME says how the work is done, or where something is whose content counts by itself, such as a
+prompt: its value is no part of any stage's identity. One marked LLM counts only where the section's method asks a
+language model.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Section(BaseModel):
     def asks_model(self) -> bool:
         """Whether the settings marked LLM count."""
         return True
+
+    def counted(self, name: str) -> Any:
+        """The part of a setting's value that counts for an identity."""
+        return getattr(self, name)
 
     @field_validator("*", mode="before")
     @classmethod

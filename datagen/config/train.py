@@ -12,6 +12,7 @@ from datagen.config.section import RUNTIME, Fraction, Section
 from datagen.grounding import verify
 
 Activations = Literal["keep", "recompute", "offload"]
+KINDS = ("longrlvr", "answer", "context")  # of rewards
 
 
 class LossConfig(Section):
@@ -75,10 +76,10 @@ class RolloutConfig(Section):
 class RewardConfig(Section):
     """What a response is rewarded for."""
 
-    kind: Literal["longrlvr", "answer", "context"] = Field(
+    kind: str = Field(
         default="longrlvr",
         description="What is rewarded. longrlvr: the answer and the citations. answer: the answer alone. context: the "
-        "F-beta of the cited chunks alone.",
+        "F-beta of the cited chunks alone. Or a function of your own by import path: `my_package.my_module:name`.",
     )
     eta: Fraction = Field(
         default=0.1,
@@ -100,6 +101,11 @@ class RewardConfig(Section):
         ge=0,
         description="Number of tokens before the longest response over which a penalty grows from 0 to -1. 0: none.",
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_known(cls, given: str) -> str:
+        return plugins.known(given, KINDS)
 
     @field_validator("verifier")
     @classmethod

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from datagen.dataset.schema import SPLITS
 from datagen.errors import InputError
 from datagen.grounding.rewards import chunk_ids
+from datagen.run.paths import DATA, DATASET
 
 NEEDED = ("prompt", "extra_info.question", "extra_info.ref_chunks")
 ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is there
@@ -40,7 +41,7 @@ def find(path: str) -> dict[str, list[Path]]:
     root = Path(path)
     if root.is_file():
         return {"train": [root], "validation": []}
-    for folder in (root / "dataset" / "data", root / "data", root):
+    for folder in (root / DATASET / DATA, root / DATA, root):
         files = {
             split: sorted(folder.glob(f"{split}-*.parquet")) or sorted(folder.glob(f"{split}.parquet"))
             for split in SPLITS

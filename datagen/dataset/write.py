@@ -6,6 +6,7 @@ The folder is written beside its place and renamed into it when whole; `provenan
 from __future__ import annotations
 
 import re
+import shlex
 from array import array
 from collections.abc import Iterator
 from itertools import islice
@@ -21,9 +22,10 @@ from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.records import Candidate, Chunk, Selection
 from datagen.run import identity
+from datagen.run.paths import CARD, DATA, PROVENANCE
 from datagen.run.run import Run
 from datagen.run.status import stage_status
-from datagen.stages import STAGES
+from datagen.stages import STAGES, select
 
 # The names of the dataset's own files.
 _OWN = {
@@ -45,13 +47,12 @@ def write(folder: str, config: Config) -> dict[str, int]:
         for row in selected.to_pylist():
             counts[row["split"]] += 1
     if not sum(counts.values()):
-        raise UserError(
-            f"{folder}: no row is left for a dataset; `longrlvr-data status {folder}` shows where they went"
-        )
+        here = shlex.quote(folder)
+        raise UserError(f"{folder}: no row is left for a dataset; `longrlvr-data status {here}` shows where they went")
     building, target = run.dataset_unfinished, run.dataset_folder
     shards.remove(building)  # left by a write that was killed
     if identity.digest(stored) == identity.digest(made_from) and all(
-        shards.exists(shards.join(target, "data", name)) for name in _files(counts, config)
+        shards.exists(shards.join(target, DATA, name)) for name in _files(counts, config)
     ):
         return counts
     lengths = array("i")
@@ -59,9 +60,9 @@ def write(folder: str, config: Config) -> dict[str, int]:
         rows = _rows(run, names, split, config)
         for file in _files({split: counts[split]}, config):
             groups = _groups(islice(rows, config.dataset.rows_per_file), lengths)
-            shards.write_groups(shards.join(building, "data", file), SCHEMA, groups)
-    shards.write_bytes(shards.join(building, "README.md"), card(config, counts, lengths, made_from).encode())
-    shards.write_json(shards.join(building, "provenance.json"), made_from)
+            shards.write_groups(shards.join(building, DATA, file), SCHEMA, groups)
+    shards.write_bytes(shards.join(building, CARD), card(config, counts, lengths, made_from).encode())
+    shards.write_json(shards.join(building, PROVENANCE), made_from)
     _keep_others(target, building)
     shards.replace_folder(building, target)
     return counts
@@ -82,7 +83,9 @@ def _files(counts: dict[str, int], config: Config) -> list[str]:
 
 
 def provenance(run: Run, config: Config) -> dict[str, Any]:
-    """What the dataset was made from: every stage's identity and ledger, every setting that changes a byte."""
+    """What the dataset was made from: every stage's identity and ledger, every setting that changes a byte, and
+    the prompt of the rows.
+    """
     stages = {}
     for stage in STAGES:
         stored = identity.load(run.folder(stage.name))
@@ -94,7 +97,18 @@ def provenance(run: Run, config: Config) -> dict[str, Any]:
             "mixed": bool(stored.mixed),
             "ledger": stage_status(run, stage.table).ledger,
         }
-    return {"made_by": f"longrlvr-data {__version__}", "dataset": settings_of(config, "dataset"), "stages": stages}
+    return {
+        "made_by": f"longrlvr-data {__version__}",
+        "dataset": settings_of(config, "dataset"),
+        "prompt": prompts.load_task(config.dataset.prompt).digest,
+        "stages": stages,
+    }
+
+
+def prompt_is_as_selected(run: str) -> bool:
+    """Whether the rows of RUN/dataset have the prompt that select measured them with."""
+    made_from: Any = shards.read_json(Run(run).provenance)
+    return made_from["prompt"] == made_from["stages"]["select"]["fingerprints"].get(select.PROMPT)
 
 
 def _rows(run: Run, names: list[str], split: str, config: Config) -> Iterator[dict[str, Any]]:

@@ -5,29 +5,60 @@ The model runs here (`local`) or behind servers (`remote`); both are asked for e
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 
+from datagen import plugins
 from datagen.config.data import EmbedConfig
 from datagen.embed import models
 from datagen.errors import UserError
+from datagen.llm import endpoint
+
+SETTING = "embed.model"
+# Threads take turns: a tokenizer can't be used by two at a time, nor can the connections to a server.
+_TURN = threading.Lock()
 
 
 def identity(settings: EmbedConfig) -> str:
-    """What determines the vectors: a hash of a local model's files, or name and revision on the hub or of a server.
+    """What determines the vectors: a hash of a local model's files or of the source of one's own encoder, or name and
+    revision on the hub or of a server.
 
     The dtype is a setting of its own. Where a model is served from is no part of it.
     """
     if settings.endpoints:
         return f"served {settings.model}@{settings.revision or 'main'}"
+    if _is_own(settings):
+        return " ".join(plugins.fingerprints(settings.model).values())
     return models.identity(settings.model, settings.revision)
 
 
 def main_process_only(settings: EmbedConfig) -> bool:
-    """Whether one process should do all the encoding: it has the GPUs, or does nothing but wait for servers."""
-    return bool(settings.endpoints) or models.devices(settings.device) != ["cpu"]
+    """Whether one process should do all the encoding: it has the GPUs, does nothing but wait for
+    servers, or is one's own, of which nobody knows what it has.
+    """
+    return bool(settings.endpoints) or _is_own(settings) or models.devices(settings.device) != ["cpu"]
+
+
+def check(settings: EmbedConfig) -> None:
+    """Find out before any work is done what would stop it later.
+
+    Raises ConfigError for a missing key, a device that can't be used here and an encoder of one's own that can't be
+    loaded, MissingExtra for a package.
+    """
+    if settings.endpoints:
+        for each in settings.endpoints:
+            endpoint.api_key(each)
+        return
+    if _is_own(settings):
+        plugins.load(settings.model, {}, FunctionType, SETTING)
+        return
+    models.folder(settings.model)
+    models.devices(settings.device)
 
 
 def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[int], None] | None = None) -> np.ndarray:
@@ -58,14 +89,8 @@ def encode_usable(
         if on_progress:
             on_progress(sum(occurs[unique[i]] for i in which))
 
-    if settings.endpoints:
-        from datagen.embed import remote
-
-        vectors = remote.vectors(unique, settings, done)
-    else:
-        from datagen.embed import local
-
-        vectors = local.vectors(unique, settings, done)
+    with _TURN:
+        vectors = _vectors(unique, settings, done)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     usable = np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)
     if not usable.any() and len(unique) > 1:
@@ -74,3 +99,25 @@ def encode_usable(
     at = [place[text] for text in texts]
     scaled = np.divide(vectors, norms, out=np.zeros_like(vectors), where=usable[:, None])
     return scaled.astype(np.float16)[at], usable[at]
+
+
+def _vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequence[int]], None]) -> np.ndarray:
+    """A vector for every text, (n, dim) float32. `done` hears which texts are."""
+    if settings.endpoints:
+        from datagen.embed import remote
+
+        return remote.vectors(texts, settings, done)
+    if not _is_own(settings):
+        from datagen.embed import local
+
+        return local.vectors(texts, settings, done)
+    found = np.asarray(plugins.load(settings.model, {}, FunctionType, SETTING)(texts, settings, done), np.float32)
+    if found.ndim != 2 or len(found) != len(texts):
+        raise UserError(f"{SETTING} {settings.model} gave {found.shape} for {len(texts)} texts: (n, dim) is wanted")
+    return found
+
+
+def _is_own(settings: EmbedConfig) -> bool:
+    """Whether the model is an encoder of one's own, by import path."""
+    module, _, name = settings.model.partition(":")
+    return bool(module and name) and not settings.endpoints and not Path(settings.model).is_dir()

@@ -21,7 +21,7 @@ from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import UserError
 from datagen.inspect import document, ids
-from datagen.records import Chunk, Cluster, Embedding
+from datagen.records import Chunk, Cluster
 from datagen.run.shard import Shard
 from datagen.stages import cluster, embed, runner
 
@@ -99,12 +99,12 @@ def _find(run: str, wanted: str) -> tuple[Shard, str]:
 def _vectors(shard: Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: runner.Progress) -> np.ndarray:
     """(n_chunks, dim): from the run if they are there and fit the settings, else this document is embedded."""
     if shards.exists(shard.path("embed")) and runner.fits(embed.STAGE, shard.run, config):
-        rows = [row for row in shard.rows("embed", Embedding) if row.doc_id == doc_id]
-        if not rows or len(rows) < len(chunks):
+        places, vectors = shard.vectors().get(doc_id, ([], None))
+        if vectors is None or len(places) < len(chunks):
             raise UserError(
-                f"{doc_id}: {len(chunks) - len(rows)} of its chunks have no vector, so it can't be inspected"
+                f"{doc_id}: {len(chunks) - len(places)} of its chunks have no vector, so it can't be inspected"
             )
-        return np.stack([row.vector for row in rows])
+        return vectors
     progress.start("embed", "chunk", len(chunks), 0, True)
     return encoder.encode([c.text for c in chunks], config.embed, progress.advance)
 

@@ -17,6 +17,7 @@ from datagen.records import Dropped
 from datagen.run import identity
 from datagen.run import ledger as ledgers
 from datagen.run.identity import Identity
+from datagen.run.paths import JOURNAL
 from datagen.run.run import Run
 from datagen.run.tables import TABLES, Table
 
@@ -45,7 +46,7 @@ def examine(run: Run) -> Iterator[Checked]:
         if shards.exists(run.folder(table.name)):
             yield from _stage(run, table, unsound)
     if shards.is_local(run.path):
-        for path in sorted((run.local / "journal").glob(f"*/*{journal.SUFFIX}")):
+        for path in sorted((run.local / "journal").glob(f"*/*{JOURNAL}")):
             yield _checked("journal", str(path), lambda path=path: list(journal.read(path)), removable=False)
     if shards.exists(run.dataset_folder):
         yield from _dataset(run)

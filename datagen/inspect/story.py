@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from datagen import records, shards
 from datagen.inspect import document, ids
 from datagen.inspect.document import DocumentStory
-from datagen.records import Candidate, Chunk, Cluster, Dropped, Judgement, Selection
+from datagen.records import Chunk, Dropped
 from datagen.run.paths import RunPaths
+from datagen.run.tables import TABLES
 
-RECORDS = {"cluster": Cluster, "generate": Candidate, "judge": Judgement, "select": Selection}
-KEYS = {"cluster": "cluster_id", "generate": "qa_id", "judge": "qa_id", "select": "qa_id"}
+STAGES = ("cluster", "generate", "judge", "select")
 VECTOR = "question_vector"
 
 Row = dict[str, Any]
@@ -167,9 +167,13 @@ def _known(run: str, shard: str, doc_id: str) -> Known:
         names = [name for name in records.schema(record).names if name != VECTOR]
         return shards.read_table(path, names).filter(pc.field("doc_id") == doc_id).to_pylist()
 
+    def key(stage: str) -> str:
+        (column,) = records.UNIT_COLUMNS[TABLES[stage].output_unit]
+        return column
+
     return Known(
-        kept={stage: {row[KEYS[stage]]: row for row in read(stage, record)} for stage, record in RECORDS.items()},
-        left={stage: {row["row_id"]: row for row in read(stage, Dropped, "dropped")} for stage in RECORDS},
+        kept={stage: {row[key(stage)]: row for row in read(stage, TABLES[stage].record)} for stage in STAGES},
+        left={stage: {row["row_id"]: row for row in read(stage, Dropped, "dropped")} for stage in STAGES},
         texts=[row["text"] for row in read("chunk", Chunk)],
     )
 

@@ -24,11 +24,13 @@ class Request:
     sample: int = 0
     group: str = ""  # requests that begin with the same long text: best sent to one place, where its prefix is cached
     check: str = ""  # what it is asked for, where a stage asks several things: its usage is counted by that
+    revision: str = ""  # of the model, with whatever else makes its replies others; empty: nothing is known of it
 
     @cached_property
     def key(self) -> str:
-        """What an answer is journalled under: payload and sample index, and nothing of where it is sent."""
-        return digest([self.model, self.messages, self.sampling, self.schema, self.sample])
+        """What an answer is journalled under: payload, sample index and revision, and nothing of where it is sent."""
+        asked = [self.model, self.messages, self.sampling, self.schema, self.sample]
+        return digest([*asked, self.revision] if self.revision else asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 What is in a batch is on disk before the batch is created, and until the last of its answers is in a journal. So an
 interrupt leaves the batches running at the server, paid for, and the same command finds them again, though the kill
-came before the server's reply: each is looked for by the key in its metadata. To call a
-batch off, cancel it at the server; what it had not done is submitted again by the next run.
+came before the server's reply: each is looked for by the key in its metadata. To call a batch off,
+cancel it at the server; what it had not done is submitted again by the next run.
 """
 
 from __future__ import annotations

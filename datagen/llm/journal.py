@@ -23,7 +23,6 @@ from datagen import shards
 from datagen.errors import UserError
 from datagen.llm.base import Completion
 
-SUFFIX = ".jsonl"
 GATHER = 0.005  # seconds: replies that come meanwhile are written and fsynced together
 DISK_THREADS = 8  # journals that are fsynced at once: eight take hardly longer than two
 _COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")

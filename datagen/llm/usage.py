@@ -1,44 +1,25 @@
-"""What a run paid for: where its journals are, what their replies took and cost, and what may still be spent."""
+"""What a run paid for: where its journals are, what their replies took and cost."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from datagen.config.llm import PriceConfig
-from datagen.config.model import Config, engine_of
+from datagen.config.llm import EngineConfig, PriceConfig
 from datagen.llm import cost, journal
-from datagen.llm.cost import Budget
 from datagen.run.paths import RunPaths
 
-STAGES = ("generate", "judge")  # those with an engine of their own in the configuration
 
-
-def usage(run: RunPaths, stage: str, config: Config) -> dict[str, Any]:
+def usage(run: RunPaths, stage: str, engines: Mapping[str, EngineConfig]) -> dict[str, Any]:
     """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices); by check,
-    too, where a stage has several.
+    too, where a stage has several. `engines` by the check that asks them, the main one under "".
     """
-    found = journal.usage(sorted(run.journals(stage).glob(f"*{journal.SUFFIX}")))
-    price, others = prices(config, stage)
+    found = journal.usage(run.journal_files(stage))
     for check, part in found.get("checks", {}).items():
-        part["dollars"] = _dollars(others.get(check, price), part)
-    parts = [part["dollars"] for part in found.get("checks", {}).values()] or [_dollars(price, found)]
+        part["dollars"] = _dollars(engines.get(check, engines[""]).price, part)
+    parts = [part["dollars"] for part in found.get("checks", {}).values()] or [_dollars(engines[""].price, found)]
     priced = [dollars for dollars in parts if dollars is not None]
     return found | {"dollars": round(sum(priced), 6) if priced else None}
-
-
-def prices(config: Config, stage: str) -> tuple[PriceConfig, dict[str, PriceConfig]]:
-    """What a stage's requests cost, and those for certain checks."""
-    policy = config.judge.policy_engine
-    return engine_of(config, stage).price, {"policy": policy.price} if stage == "judge" and policy else {}
-
-
-def budget(run: RunPaths, config: Config, stage: str) -> Budget:
-    """What a stage may still spend, after what this run's journals hold."""
-    price, others = prices(config, stage)
-    if config.max_cost is None:
-        return Budget(price, other_prices=others)
-    spent = sum(usage(run, name, config)["dollars"] or 0.0 for name in STAGES)
-    return Budget(price, config.max_cost, spent, other_prices=others)
 
 
 def sentences(name: str, usage: dict[str, Any]) -> list[str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from functools import reduce
 from typing import Any
 
 from datagen import shards
 from datagen.config import renamed
-from datagen.config.model import Config
+from datagen.config.model import default
 from datagen.errors import DamagedFile, UserError
 
+FILE = "stage.json"  # in the folder of what it is the identity of
 RENAMED = {"facts": "fingerprints"}  # parts of an identity: old name → new name
 
 
@@ -68,11 +68,13 @@ def digest(value: Any) -> str:
 def changes(old: Identity, new: Identity) -> list[Change]:
     """What differs, settings first; `mixed` is history and not compared.
 
-    A setting that the earlier version did not have yet counts as its default. A fingerprint that stood under another
-    name, such as that of a file since renamed, is no change.
+    A setting that the earlier version did not have yet counts as its default; one that counts no longer is no change,
+    but what made it so is one, be it another setting or another version of the code. A fingerprint that stood under
+    another name, such as that of a file since renamed, is no change.
     """
     settings = {name: value for name, value in new.settings.items() if not _is_new(name, value, old.settings)}
-    pairs = ((old.settings, settings), (_renamed(old.fingerprints, new.fingerprints), new.fingerprints))
+    counting = {name: value for name, value in old.settings.items() if _counts(name, new.settings)}
+    pairs = ((counting, settings), (_renamed(old.fingerprints, new.fingerprints), new.fingerprints))
     found = [
         Change(name, before.get(name), after.get(name))
         for before, after in pairs
@@ -96,9 +98,15 @@ def _is_new(name: str, value: Any, old: dict[str, Any]) -> bool:
     if name in old:
         return False
     try:
-        return digest(value) == digest(reduce(getattr, name.split("."), Config()))
+        return digest(value) == digest(default(name))
     except AttributeError:  # no setting of the configuration
         return False
+
+
+def _counts(name: str, settings: dict[str, Any]) -> bool:
+    """Whether a setting is among these, or its section is, which may have been left out since."""
+    parts = name.split(".")
+    return any(".".join(parts[:n]) in settings for n in range(1, len(parts) + 1))
 
 
 def _renamed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -114,13 +122,13 @@ def load(folder: str) -> Identity | None:
     Names that settings and parts had in earlier versions are read as those of today, and make no change.
     Raises UserError for a file that this version cannot read.
     """
-    stored = shards.read_object(shards.join(folder, "stage.json"))
+    stored = shards.read_object(shards.join(folder, FILE))
     if stored is None:
         return None
     kinds = {"settings": dict, "fingerprints": dict, "facts": dict, "upstream": dict, "mixed": list}
     for name, kind in kinds.items():
         if name in stored and not isinstance(stored[name], kind):
-            raise DamagedFile(shards.join(folder, "stage.json"), f"{name} is no {kind.__name__}")
+            raise DamagedFile(shards.join(folder, FILE), f"{name} is no {kind.__name__}")
     try:
         saved_as = stored.pop("identity")
         stored["mixed"] = [_in_new_names(earlier) for earlier in stored["mixed"]]
@@ -146,7 +154,7 @@ def problem(stored: Identity | None, origin: dict[str, str], place: str) -> str:
 
 def save(folder: str, identity: Identity) -> None:
     """Write an identity to a stage's folder."""
-    shards.write_json(shards.join(folder, "stage.json"), {"identity": identity.digest, **identity.parts})
+    shards.write_json(shards.join(folder, FILE), {"identity": identity.digest, **identity.parts})
 
 
 def _in_new_names(parts: dict[str, Any]) -> dict[str, Any]:

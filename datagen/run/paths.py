@@ -1,4 +1,7 @@
-"""Where everything in a run directory stands. No other module puts such a path together."""
+"""Where everything in a run directory stands, and how the files of a dataset are called.
+
+The file of an identity is `identity`'s, which keeps one beside what training makes as well.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from typing import Any
 
 from datagen import shards
 from datagen.errors import ConfigError, DamagedFile, UserError
+
+JOURNAL = ".jsonl"  # ends the names of journals
+DATASET = "dataset"  # the folder of a run's dataset
+DATA, CARD, PROVENANCE = "data", "README.md", "provenance.json"  # what is in a dataset's folder
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,14 @@ class RunPaths:
             )
         return self.local / "journal" / stage
 
+    def journal(self, stage: str, shard: str) -> Path:
+        """The journal of one shard. Raises ConfigError as `journals` does."""
+        return self.journals(stage) / (shard + JOURNAL)
+
+    def journal_files(self, stage: str) -> list[Path]:
+        """A stage's journals, in order. Raises ConfigError as `journals` does."""
+        return sorted(self.journals(stage).glob(f"*{JOURNAL}"))
+
     @property
     def local(self) -> Path:
         """The run directory on this machine."""
@@ -51,11 +66,11 @@ class RunPaths:
     @property
     def dataset_folder(self) -> str:
         """The folder of the dataset."""
-        return shards.join(self.path, "dataset")
+        return shards.join(self.path, DATASET)
 
     def dataset_files(self, split: str) -> list[str]:
         """The files of a split of the dataset, in order; none where there is no dataset."""
-        folder = shards.join(self.dataset_folder, "data")
+        folder = shards.join(self.dataset_folder, DATA)
         found = [name for name in shards.names(folder) if name.startswith(f"{split}-")]
         return [shards.join(folder, name + shards.SUFFIX) for name in found]
 
@@ -67,7 +82,7 @@ class RunPaths:
     @property
     def provenance(self) -> str:
         """The file that says what the dataset was made from."""
-        return shards.join(self.dataset_folder, "provenance.json")
+        return shards.join(self.dataset_folder, PROVENANCE)
 
     @property
     def input_folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,8 @@ class Run(RunPaths):
 
         files = self.dataset_files(split)
         if not files:
-            raise UserError(f"{self.path} has no {split} rows of a dataset: `longrlvr-data select -o {self.path}`")
+            here = shlex.quote(self.path)
+            raise UserError(f"{self.path} has no {split} rows of a dataset: `longrlvr-data select -o {here}`")
         return pd.concat([shards.read_table(file).to_pandas() for file in files], ignore_index=True)
 
     @property

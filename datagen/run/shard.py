@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from datagen import records, shards
 from datagen.config.model import Config
-from datagen.records import Chunk, Dropped
+from datagen.records import Chunk, Dropped, Embedding
 from datagen.run.paths import RunPaths
 from datagen.run.tables import Table, after
 
@@ -38,6 +39,18 @@ class Shard:
         """Remove what was made of this shard of a table, for the table's rows are about to change."""
         for other in after(table):
             shards.remove(RunPaths(self.run).folder(other.name) if other.whole else self.path(other.name))
+
+    def vectors(self) -> dict[str, tuple[list[int], np.ndarray]]:
+        """For each of its documents that has any vector: the numbers of the chunks that have one, in order, and their
+        (n, dim) float16 unit vectors.
+        """
+        found: dict[str, list[Embedding]] = {}
+        for row in self.rows("embed", Embedding):
+            found.setdefault(row.doc_id, []).append(row)
+        return {
+            doc_id: ([row.chunk_index for row in rows], np.stack([row.vector for row in rows]))
+            for doc_id, rows in found.items()
+        }
 
     def table(self, stage: str, columns: list[str]) -> pa.Table:
         """Some columns of what a stage wrote."""

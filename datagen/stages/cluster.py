@@ -18,7 +18,8 @@ import numpy as np
 from datagen.clustering import cut, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
-from datagen.records import NO_VECTOR, Cluster, Dropped, Embedding
+from datagen.config.model import Config
+from datagen.records import NO_VECTOR, Cluster, Dropped
 from datagen.run import tables
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
@@ -26,20 +27,16 @@ from datagen.stages.stage import PerShard, Stage
 
 def process(shard: Shard) -> Output:
     """The clusters of a shard's documents, from the vectors of their chunks, as far as they have one."""
-    vectors: dict[str, list[Embedding]] = {
-        doc_id: [] for doc_id in shard.table("chunk", ["doc_id"])["doc_id"].to_pylist()
-    }
-    for row in shard.rows("embed", Embedding):
-        vectors[row.doc_id].append(row)
+    vectors = shard.vectors()
     rows: list[Cluster] = []
     dropped: list[Dropped] = []
-    for doc_id, embedded in vectors.items():
-        if not embedded:
+    for doc_id in dict.fromkeys(shard.table("chunk", ["doc_id"])["doc_id"].to_pylist()):
+        if doc_id not in vectors:
             dropped.append(Dropped("document", doc_id, doc_id, "failed", NO_VECTOR, "none of its chunks has one"))
             continue
-        stacked = np.stack([row.vector for row in embedded])
-        kept, left = cluster_document(doc_id, stacked, shard.config.cluster, shard.config.seed)
-        rows += [replace(c, chunk_indices=[embedded[i].chunk_index for i in c.chunk_indices]) for c in kept]
+        places, embedded = vectors[doc_id]
+        kept, left = cluster_document(doc_id, embedded, shard.config.cluster, shard.config.seed)
+        rows += [replace(c, chunk_indices=[places[i] for i in c.chunk_indices]) for c in kept]
         dropped += left
     return Output(rows, dropped)
 
@@ -102,4 +99,9 @@ def draw(clusters: list[Cluster], settings: Settings, rng: random.Random) -> lis
     return [c for c in clusters if c in drawn]
 
 
-STAGE = Stage(tables.CLUSTER, ("cluster", "seed"), PerShard(process), version=2)
+def settings(config: Config) -> tuple[str, ...]:
+    """What changes its bytes: the seed where clusters are drawn at random."""
+    return ("cluster", "seed") if config.cluster.published else ("cluster",)
+
+
+STAGE = Stage(tables.CLUSTER, settings, PerShard(process), version=2)

@@ -2,48 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from datagen import llm as engines
+from datagen import llm
+from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
-from datagen.llm import drive, journal
-from datagen.llm import usage as paid
+from datagen.llm import drive
+from datagen.llm.base import LLM, Completion, Conversation, Request, Stream
 from datagen.llm.drive import ShardJob
+from datagen.run.identity import digest
 from datagen.run.run import Run
 from datagen.run.shard import Shard
-from datagen.stages.stage import Conversations
+from datagen.stages import spending
+from datagen.stages.stage import Conversations, Stage
 
 
-def talked(
+def results(
+    stage: Stage,
     work: Conversations,
-    stage: str,
     run: Run,
     config: Config,
     todo: Iterator[Shard],
     expected: int,
     advance: Callable[[int], None],
     offline: bool,
-) -> Iterator[tuple[Shard, list[Any]]]:
+) -> Generator[tuple[Shard, list[Any]], None, None]:
     """The shards with the results of their conversations, in the order in which those end.
 
     `expected` is how many conversations there will be, `advance(n)` is called as n more have ended. `offline`: replies
     come from the journals alone.
     """
-    place = run.journals(stage)
     waiting: dict[str, Shard] = {}
+    engines = stage.models(config)
 
     def jobs() -> Iterator[ShardJob]:
         for shard in todo:
             waiting[shard.name] = shard
-            yield ShardJob(shard.name, place / (shard.name + journal.SUFFIX), partial(work.start, shard))
+            begin = partial(_begin, work, shard, engines)
+            yield ShardJob(shard.name, run.journal(stage.name, shard.name), begin)
 
     if offline:
-        done = map(drive.replay, jobs())
+        done = (drive.replay(job) for job in jobs())
     else:
-        main, *others = work.models(config)
-        backend = engines.start(main, str(place), others)
-        done = drive.drive(jobs(), backend, paid.budget(run, config, stage), expected, advance)
-    for job in done:
-        yield waiting.pop(job.name), job.results
+        main, *others = engines.values()
+        backend = llm.start(main, str(run.journals(stage.name)), others)
+        done = drive.drive(jobs(), backend, spending.budget(run, stage, config), expected, advance)
+    with closing(done):
+        for job in done:
+            yield waiting.pop(job.name), job.results
+
+
+def revision(engine: EngineConfig) -> str:
+    """What makes replies of the model others than those of another with its name; empty where nothing is set."""
+    arguments = engine.counted("vllm")
+    return " ".join(filter(None, (engine.revision, digest(arguments) if arguments else "")))
+
+
+def _begin(work: Conversations, shard: Shard, engines: Mapping[str, EngineConfig], llm: LLM) -> list[Conversation[Any]]:
+    return work.start(shard, _Marked(llm, engines))
+
+
+@dataclass
+class _Marked(LLM):
+    """Requests go on to `llm` with what is known of their model: its revision, so that no reply of another one is taken
+    for theirs, and, where they don't say what they are for, what it is asked for: its price goes by that.
+    """
+
+    llm: LLM
+    engines: Mapping[str, EngineConfig]
+
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        name = next((name for name, engine in self.engines.items() if engine.model == request.model), None)
+        if name is not None:
+            known = revision(self.engines[name])
+            request = replace(request, revision=known, check=request.check or name)
+        return await self.llm.complete(request, stream)
+
+    def report(self, completion: Completion, problem: str = "") -> None:
+        self.llm.report(completion, problem)
+
+    async def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        await self.llm.disown(completions, problem)

@@ -24,7 +24,7 @@ def start(shard: Shard, llm: LLM) -> list[Conversation[Made]]:
     clusters: dict[str, list[Cluster]] = {}
     for cluster in shard.rows("cluster", Cluster):
         clusters.setdefault(cluster.doc_id, []).append(cluster)
-    return [talk for doc_id, of in clusters.items() for talk in make(texts[doc_id], of, shard.config, llm)]
+    return [each for doc_id, of in clusters.items() for each in make(texts[doc_id], of, shard.config, llm)]
 
 
 def finish(shard: Shard, results: list[Made]) -> Output:
@@ -45,9 +45,10 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     return task.fingerprints(config)
 
 
-def models(config: Config) -> list[EngineConfig]:
-    """The models that the task asks, if any."""
-    return task.chosen(config).models(config)
+def models(config: Config) -> dict[str, EngineConfig]:
+    """The models that the task asks, if any: its main one under "", others by their names."""
+    asked = task.chosen(config).models(config)
+    return {engine.model or "" if i else "": engine for i, engine in enumerate(asked)}
 
 
 def per_row(config: Config) -> int:

@@ -27,7 +27,7 @@ from datagen.tasks.task import Prover
 def start(shard: Shard, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     """A conversation for each candidate; where the task's rules prove it, one that asks nothing."""
     if shard.config.judge.method == "llm":
-        return judging.talk(shard, task.chosen(shard.config).score, llm)
+        return judging.conversations(shard, task.chosen(shard.config).score, llm)
     prove, texts = _rules(shard.config), shard.texts()
     candidates: dict[str, list[Candidate]] = {}
     for candidate in shard.rows("generate", Candidate):
@@ -95,9 +95,9 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     return found | plugins.fingerprints(config.generate.method)
 
 
-def models(config: Config) -> list[EngineConfig]:
-    """The models that check, where any does."""
-    return judging.models(config) if config.judge.method == "llm" else []
+def models(config: Config) -> dict[str, EngineConfig]:
+    """The models that check, where any does, by check."""
+    return judging.models(config) if config.judge.method == "llm" else {}
 
 
 def main_process_only(config: Config) -> bool:
@@ -105,5 +105,10 @@ def main_process_only(config: Config) -> bool:
     return encoder.main_process_only(config.embed)
 
 
+def check(config: Config) -> None:
+    """Raise UserError where there is no encoder."""
+    encoder.check(config.embed)
+
+
 WORK = Conversations(start, finish, models)
-STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, version=3)
+STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, check, version=3)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from datagen.config.model import Config
 from datagen.errors import InputError, StaleStage, UnfinishedStage
 from datagen.executors.local import Map
 from datagen.llm import drive
-from datagen.llm import usage as paid
+from datagen.llm import usage as usages
 from datagen.llm.base import Request
 from datagen.records import Dropped
 from datagen.run import identity as ids
@@ -28,7 +29,7 @@ from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.run.status import seconds_spent, stage_status
-from datagen.stages import conversing
+from datagen.stages import conversing, spending
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
 Job = tuple[Stage, Shard, Any]  # and what was read, decided or talked about for the shard
@@ -205,11 +206,12 @@ def _process(task: _Task, done: set[str]) -> None:
     if isinstance(stage.work, Conversations) and stage.work.models(config):
         n = stage.work.per_row(config)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
-        talked = conversing.talked(
-            stage.work, stage.name, task.run, config, iter(todo), pending * n, progress.advance, task.offline
+        results = conversing.results(
+            stage, stage.work, task.run, config, iter(todo), pending * n, progress.advance, task.offline
         )
-        for _ in mapper(_process_shard, ((stage, shard, results) for shard, results in talked)):
-            pass
+        with closing(results):  # else they would go on asking as long as anyone holds the traceback of an error
+            for _ in mapper(_process_shard, ((stage, shard, given) for shard, given in results)):
+                pass
         return
     reports = isinstance(stage.work, PerShard) and stage.work.reports_progress
     progress.start(stage.name, table.input_unit, before + pending, before, reports)
@@ -312,11 +314,11 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
     stored = shards.read_object(place)
     if seconds is not None or stored is None:
         spent = (seconds_spent(task.run, stage.name) or 0) + (seconds or 0)
-        usage = paid.usage(task.run, stage.name, task.config) if stage.models(task.config) else None
+        usage = spending.usage(task.run, stage, task.config) if stage.models(task.config) else None
         summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)
         if seconds is not None:
             task.progress.finish(total, seconds)
             if usage:
-                task.progress.say(f"{'':9}{paid.sentence(usage)}")
+                task.progress.say(f"{'':9}{usages.sentence(usage)}")
     return total

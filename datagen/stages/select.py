@@ -38,6 +38,7 @@ from datagen.selection.choice import Left, Texts, choose
 from datagen.selection.rows import Documents, Rows
 from datagen.stages.stage import Global, Stage
 
+PROMPT = "prompt task"  # the fingerprint of the prompt that rows are measured with
 TRAIN, VALIDATION = "train", "validation"
 APPLIED = ["qa_id", "cluster_id", "doc_id", "rating", "ref_chunks", "alt_chunks", "pass_rate"]
 Chosen = tuple[str, int, int, int]  # split, first and last chunk shown, tokens of the prompt
@@ -75,7 +76,7 @@ def plan(config: Config, run: Run) -> dict[str, Decisions]:
 
 def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> Decisions:
     """What is decided on every row. It does not depend on the order in which rows and documents were read."""
-    windows, left = choose(rows, documents, texts, judging.limits(), config)
+    windows, left = choose(rows, documents, texts, judging.limits(config), config)
     chosen = Counter(rows.doc_ids[i] for i in windows)
     held_out = split.validation_documents(chosen, config.select.validation_fraction, config.seed)
     splits = [VALIDATION if doc_id in held_out else TRAIN for doc_id in rows.doc_ids]
@@ -85,7 +86,7 @@ def decide(rows: Rows, documents: Documents, texts: Texts, config: Config) -> De
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     """What the prompt and the benchmarks say."""
     held = benchmarks.digests(config.select.decontaminate)
-    return {"prompt task": prompts.load_task(config.dataset.prompt).digest} | {
+    return {PROMPT: prompts.load_task(config.dataset.prompt).digest} | {
         f"benchmark {name}": d for name, d in held.items()
     }
 

@@ -46,14 +46,14 @@ def _once(config: Config) -> int:
 @dataclass(frozen=True)
 class Conversations:
     """Talks with language models about a shard. `start` gives its conversations, each of which asks the LLM that it is
-    given, or nothing; `finish` makes rows of their results, aligned with them. `models` are those that are asked, the
-    main one first; where there are none, conversations run in the workers. `per_row`: how many there are for each row
-    that comes in.
+    given, or nothing; `finish` makes rows of their results, aligned with them. `models` are the engines that are asked
+    by what they are asked for, the main one under "" and first; where there are none, conversations run in the workers.
+    `per_row`: how many there are for each row that comes in.
     """
 
     start: Callable[[Shard, LLM], list[Conversation[Any]]]
     finish: Callable[[Shard, list[Any]], Output]
-    models: Callable[[Config], list[EngineConfig]]
+    models: Callable[[Config], dict[str, EngineConfig]]
     per_row: Callable[[Config], int] = _once
 
 
@@ -75,15 +75,20 @@ def _never(config: Config) -> bool:
     return False
 
 
+def _nothing(config: Config) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of the pipeline."""
 
     table: Table  # what it reads and writes
-    settings: tuple[str, ...]  # config sections or fields that change its bytes
+    settings: tuple[str, ...] | Callable[[Config], tuple[str, ...]]  # config sections or fields that change its bytes
     work: Source | PerShard | Conversations | Global
     fingerprints: Callable[[Config, Run], dict[str, Any]] = _no_fingerprints  # hashes of content it depends on
     main_process_only: Callable[[Config], bool] = _never  # it owns the GPU
+    check: Callable[[Config], None] = _nothing  # raises UserError for what it would lack later: a package, a device
     version: int = 1  # raise it when the code starts to write other bytes
 
     @property
@@ -91,11 +96,12 @@ class Stage:
         """Its command, its config section and its folder are called the same."""
         return self.table.name
 
-    def models(self, config: Config) -> list[EngineConfig]:
-        """The language models it asks, the main one first."""
-        return self.work.models(config) if isinstance(self.work, Conversations) else []
+    def models(self, config: Config) -> dict[str, EngineConfig]:
+        """The language models it asks by what they are asked for, such as a check; the main one under "" and first."""
+        return self.work.models(config) if isinstance(self.work, Conversations) else {}
 
     def identity(self, config: Config) -> Identity:
         """What it would be written under, but for the content it depends on and the stages before it."""
         schema = identity.digest([(f.name, str(f.type)) for f in records.schema(self.table.record)])
-        return Identity(self.name, self.version, schema, settings_of(config, *self.settings), {}, {})
+        names = self.settings(config) if callable(self.settings) else self.settings
+        return Identity(self.name, self.version, schema, settings_of(config, *names), {}, {})

@@ -90,12 +90,12 @@ def _checked(
     shape = models.shape_of(planned.model_config, s)
     models.check_memory(shape, s, planned.splits["train"].longest, world, planned.dtype)
     Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
-    fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier)}
+    fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier, s.reward.kind)}
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible":
         resuming.check(str(folder), identity.load(str(folder)), now, resume)
     if resume == "never":
-        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, "stage.json", trackers.RUN):
+        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, identity.FILE, trackers.RUN):
             shards.remove(str(folder / old))
     identity.save(str(folder), now)
     return planned

@@ -6,7 +6,7 @@ Source: the context-aware reward of LongRLVR (arXiv 2603.02146); token F1 is SQu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
 
 from datagen import llm as engines
@@ -16,22 +16,29 @@ from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
+from datagen.grounding.rewards import Reward
 from datagen.grounding.verify import Verifier
 from datagen.llm import parsing
 from datagen.llm.base import Backend, Completion, Request
 from datagen.train.loss import overlong_penalty
 from datagen.train.types import Example, Response, Scored
 
+KINDS: dict[str, Callable[[Reward, str], float]] = {  # of the reward and the response's text
+    "longrlvr": lambda reward, _: reward.total,
+    "answer": lambda reward, _: reward.answer,
+    "context": lambda reward, _: reward.fbeta,
+}
+
 
 class Scorer:
-    """Raises ConfigError at once where the verifier can't be loaded, or its model is not named or has no key, and
-    EngineError where that does not answer.
+    """Raises ConfigError at once where the reward or the verifier can't be loaded, or the verifier's model is not named
+    or has no key, and EngineError where that does not answer.
     """
 
     def __init__(self, settings: RewardConfig, engine: EngineConfig, max_tokens: int) -> None:
         self.settings, self.max_tokens = settings, max_tokens
         self.llm: Backend | None = None
-        self.verify = _verifier(settings.verifier)
+        self.verify, self.kind = _verifier(settings.verifier), _kind(settings.kind)
         if settings.verifier == "llm":
             if engine.kind != "openai":
                 raise ConfigError("train.reward.verifier: a model verifies by a server only (engine.kind: openai)")
@@ -66,7 +73,7 @@ class Scorer:
         )
         if reward is None:
             return Scored(text, None, parsed, None)
-        total = {"longrlvr": reward.total, "answer": reward.answer, "context": reward.fbeta}[s.kind]
+        total = self.kind(reward, text)
         penalty = overlong_penalty(len(response.tokens), self.max_tokens, s.overlong_buffer)
         return Scored(text, reward, parsed, total + penalty)
 
@@ -112,6 +119,11 @@ def _read(completion: Completion) -> bool | None:
         return None if completion.error else parsing.read_verdict(parsing.reply_text(completion))
     except parsing.ParseError:
         return None
+
+
+def _kind(name: str) -> Callable[[Reward, str], float]:
+    """What a response is rewarded with. Raises ConfigError where there is no such function."""
+    return KINDS[name] if name in KINDS else plugins.load(name, {}, FunctionType, "train.reward.kind")
 
 
 def _verifier(name: str) -> Verifier:

@@ -10,7 +10,7 @@ import pytest
 
 from datagen import shards
 from datagen.config import model as configs
-from datagen.llm import usage as paid
+from datagen.llm import usage as usages
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Embedding, Judgement
 from datagen.run import identity
 from datagen.run.paths import RunPaths
@@ -40,14 +40,14 @@ def candidate(**given: Any) -> Candidate:
     return Candidate("d/c0/q0", "d/c0", "d", 0, "m", "multi-hop", terms=[], quotes=[], quote_chunks=[], **row)
 
 
-def made(tmp_path: Path, texts: list[str], *candidates: Candidate, **given: Any) -> Run:
-    """A run directory with one document that is judged next."""
+def made(tmp_path: Path, texts: list[str], *candidates: Candidate, dimensions: int = 384, **given: Any) -> Run:
+    """A run directory with one document that is judged next; its vectors have as many dimensions as the encoder's."""
     settings = {"engine.model": "scripted", "judge.method": "llm", "judge.checks": ["quality"], "judge.min_rating": 0}
     named = {name.replace("__", "."): value for name, value in given.items()}
     run = Run(judge.STAGE, str(tmp_path / "run"), configs.load(None, settings | named))
     words = sorted({w for text in texts for w in text.split()})
     rng = np.random.default_rng(0)
-    by_word = dict(zip(words, rng.normal(size=(len(words), 384)), strict=True))
+    by_word = dict(zip(words, rng.normal(size=(len(words), dimensions)), strict=True))
     vectors = [np.sum([by_word[w] for w in text.split()], axis=0) for text in texts]
     tables = {
         "chunk": (Chunk, [Chunk("d", i, 0, 0, 9, text) for i, text in enumerate(texts)]),
@@ -73,7 +73,7 @@ def outcome(run: Run, reply: CALLS = model.reply, **given: Any) -> Judgement | D
 
 def asked(run: Run) -> dict[str, int]:
     """Requests by check, of the run so far."""
-    usage = paid.usage(RunPaths(run.folder), "judge", run.config)
+    usage = usages.usage(RunPaths(run.folder), "judge", judge.STAGE.models(run.config))
     return {check: part["requests"] for check, part in usage["checks"].items()}
 
 

@@ -6,10 +6,13 @@ import pytest
 
 from datagen.checks import judging
 from datagen.config import model as configs
+from datagen.config.model import Config
 from datagen.errors import ConfigError, StaleStage
 from datagen.records import Dropped, Judgement
+from datagen.stages import select
 from tests.checks import cases
 from tests.checks.cases import ALL, asked, candidate, outcome
+from tests.selection.made import Draft, gathered, kept, why
 from tests.servers.openai_server import Settings
 
 OWN = """
@@ -17,6 +20,7 @@ from pathlib import Path
 from datagen.checks.asking import plain, request
 from datagen.checks.check import Check, Figure, Rejected
 from datagen.llm import parsing
+from datagen.selection.limit import Limit
 
 PROMPT = str(Path(__file__).with_name("short.md"))
 
@@ -83,8 +87,27 @@ def test_a_check_of_ones_own_runs_after_the_bundled_ones(only_two, tmp_path, mon
         outcome(run)
 
 
+def test_select_holds_what_a_check_of_ones_own_found_against_its_limits(tmp_path, monkeypatch):
+    found = 'figure=Figure("pass_rate", "x"), limits=(Limit("pass_rate", "min_sufficiency", "not mine"),)'
+    (tmp_path / "my_limits.py").write_text(OWN.replace("prompt=PROMPT", found))
+    monkeypatch.syspath_prepend(tmp_path)
+    drafts = [Draft("a", shares={"pass_rate": 0.9}), Draft("b", shares={"pass_rate": 0.4})]
+    config = configs.load(None, {"judge.method": "llm", "judge.checks": ["quality", "my_limits:CHECK"]})
+    rows, documents = gathered(drafts, {"a": [9] * 3, "b": [9] * 3}, None)
+    fates = select.decide(rows, documents, lambda _: (), configs.merge(config, {"select.min_sufficiency": 0.5}))
+    assert kept(fates) == ["a/c0/q0"]
+    assert why(fates) == {"b/c0/q0": ("not mine", "share 0.4, select.min_sufficiency is 0.5")}
+    assert kept(select.decide(rows, documents, lambda _: (), Config())) == ["a/c0/q0", "b/c0/q0"]
+
+
 @pytest.mark.parametrize(
-    ("changed", "says"), [('"short", run', '"quality", run'), ("prompt=PROMPT", 'figure=Figure("share", "x")')]
+    ("changed", "says"),
+    [
+        ('"short", run', '"quality", run'),
+        ("prompt=PROMPT", 'figure=Figure("share", "x")'),
+        ("prompt=PROMPT", 'limits=(Limit("pass_rate", "min_share", "x"),)'),
+        ("prompt=PROMPT", 'limits=(Limit("share", "min_rating", "x"),)'),
+    ],
 )
 def test_what_a_check_of_ones_own_cannot_be_called(tmp_path, monkeypatch, changed, says):
     (tmp_path / "my_other_check.py").write_text(OWN.replace(changed, says))

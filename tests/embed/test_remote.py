@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_vectors_are_those_of_the_server_in_the_order_of_the_texts():
     assert sum(heard) == len(TEXTS)
     assert server.stats.requests == -(-len(TEXTS) // remote.TEXTS)
     assert server.stats.max_in_flight > 1
+
+
+def test_threads_may_encode_at_the_same_time():
+    """The judge embeds questions while shards that are through are written."""
+    with serve(Settings(latency=0.02)) as server, ThreadPoolExecutor(4) as threads:
+        wanted = encoder.encode(TEXTS, asking(server)).tobytes()
+        found = list(threads.map(lambda _: encoder.encode(TEXTS, asking(server)).tobytes(), range(8)))
+    assert set(found) == {wanted}
 
 
 def test_the_same_texts_give_the_same_bytes_whatever_order_replies_come_in():

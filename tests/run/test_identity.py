@@ -95,6 +95,27 @@ def test_changes_name_what_differs():
     assert [change.name for change in identity.changes(HERE, replace(HERE, mixed=[{"seed": 1}]))] == []
 
 
+@pytest.mark.parametrize("name", ["engine.vllm", "judge.policy_engine.vllm"])
+def test_a_setting_that_there_was_not_yet_counts_as_its_default(name):
+    there = replace(HERE, settings={**HERE.settings, name: {}})
+    assert identity.changes(HERE, there) == []
+    there.settings[name] = {"quantization": "fp8"}
+    assert [change.name for change in identity.changes(HERE, there)] == [name]
+
+
+def test_a_setting_that_counts_no_longer_is_no_change():
+    now = replace(HERE, settings={"cluster.min_samples": 2, "embed.revision": None})
+    assert identity.changes(HERE, now) == []
+
+
+def test_a_section_that_is_left_out_is_a_change():
+    before = replace(HERE, settings={"judge.policy_engine.model": "m", "judge.policy_engine.revision": None})
+    now = replace(HERE, settings={"judge.policy_engine": None})
+    assert [str(change) for change in identity.changes(before, now)] == [
+        "judge.policy_engine.model: m there, not set now"
+    ]
+
+
 def test_a_long_value_is_cut_short():
     longer = replace(HERE, fingerprints={"prompt": "word " * 40, "sizes": (1, 2)})
     [change] = identity.changes(HERE, longer)

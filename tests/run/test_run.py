@@ -56,6 +56,12 @@ def test_what_stands_on_a_stage_that_was_made_again_is_stale(tmp_path):
     assert stale["chunk"] == stale["embed"] == []
 
 
+def test_advice_can_be_pasted_whatever_the_run_is_called(tmp_path):
+    (tmp_path / "my run").mkdir()
+    with pytest.raises(UserError, match=rf"`longrlvr-data select -o '{tmp_path}/my run'`"):
+        Run(str(tmp_path / "my run")).dataset()
+
+
 def provenance(chunk: str) -> dict:
     ledger = {"candidate": {"in": 1, "kept": 1, "rejected": {}, "failed": {}}}
     stages = {"chunk": {"identity": chunk, "mixed": False}, "select": {"mixed": False, "ledger": ledger}}

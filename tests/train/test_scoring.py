@@ -137,3 +137,15 @@ def test_a_verifier_that_is_not_there(own):
         scored_by_own("1890", "about_the_yaer")
     with pytest.raises(ValueError, match="did you mean 'exact'"):
         RewardConfig(verifier="exct")
+
+
+def test_a_reward_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "custom_reward", raising=False)
+    shutil.copy(Path(__file__).resolve().parents[2] / "examples" / "custom_reward.py", tmp_path)
+    cited = {(1, 3): 1.0, (1,): 0.5}
+    assert {ids: scored("the red oak", ids, kind="custom_reward:all_or_half").total for ids in cited} == cited
+    with pytest.raises(ConfigError, match=r"train\.reward\.kind.*all_or_half"):
+        scored("the red oak", kind="custom_reward:all_or_haf")
+    with pytest.raises(ValueError, match="did you mean 'context'"):
+        RewardConfig(kind="contxt")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from datagen.tasks.cloze import Cloze, DocumentIndex
+from datagen.tasks.cloze.compose import Cloze
+from datagen.tasks.cloze.document import DocumentIndex
 
 STORY = [
     "The keeper of the lighthouse was a quiet man. He came to the island in the winter of 1871 with a small wooden\n"

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.tasks.cloze import Cloze, DocumentIndex, Shortage, candidates, check, numbered
+from datagen.tasks.cloze.compose import Cloze, Shortage, candidates, numbered
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.rules import check
 from datagen.tasks.cloze.words import show
 
 

@@ -5,7 +5,7 @@ import pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.tasks.cloze import DocumentIndex
+from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.words import words
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from datagen import records
-from datagen.tasks.cloze import Cloze, DocumentIndex, Limits, check, numbered
-from datagen.tasks.cloze.rules import RULES, rating_parts
+from datagen.tasks.cloze.compose import Cloze, numbered
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.rules import RULES, Limits, check, rating_parts
 
 
 def row(terms: list[str], quotes: list[str], chunks: list[int], **changes: Any) -> Cloze:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datagen.tasks.cloze import DocumentIndex
+from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.terms import find
 
 FILLER = {
