@@ -16,6 +16,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from openai.types import Batch
@@ -280,13 +281,7 @@ class _Session:
         try:
             if isinstance(status, int) and status >= 400:
                 failure = http_errors.failure(status, body)
-                return Failure(
-                    failure.reason,
-                    self.api.clean(failure.detail),
-                    failure.retryable,
-                    failure.about_endpoint,
-                    failure.lacks,
-                )
+                return replace(failure, detail=self.api.clean(failure.detail))
             return http_errors.completion(request, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)
         except http_errors.Unusable as e:
             if e.completion is None:

@@ -276,13 +276,10 @@ def _process_shard(job: Job) -> int:
 def _write(stage: Stage, shard: Shard, output: Output, entry: Ledger) -> None:
     """Write a shard, the rows last. What later stages made of the same shard as it was before goes first."""
     table = stage.table
-    if shards.exists(shard.path(table.name)):
-        parts = ((table.record, output.rows, ""), (Dropped, output.dropped, "dropped"))
-        if all(
-            records.to_table(of, rows).equals(shards.read_table(shard.path(table.name, t))) for of, rows, t in parts
-        ):
-            return
-        shard.discard_after(table)
+    for record, rows, side in ((table.record, output.rows, ""), (Dropped, output.dropped, "dropped")):
+        there = shard.path(table.name, side)
+        if shards.exists(there) and not records.to_table(record, rows).equals(shards.read_table(there)):
+            shard.discard_after(table)
     stored = ids.load(RunPaths(shard.run).folder(stage.name))
     assert stored is not None, "it is saved before any shard is processed"
 

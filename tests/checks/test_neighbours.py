@@ -37,12 +37,12 @@ def test_the_encoder_is_asked_once_and_outside_of_the_event_loop(tmp_path, monke
         with pytest.raises(RuntimeError, match="no running event loop"):
             asyncio.get_running_loop()
         asked.append(texts)
-        return np.ones((len(texts), 384), np.float16)
+        return np.ones((len(texts), 384), np.float16), np.ones(len(texts), bool)
 
     async def many() -> list[list[int]]:
         return await asyncio.gather(*(near.of(candidate(), 3, [0, 3], 2) for _ in range(5)))
 
-    monkeypatch.setattr(encoder, "encode", encode)
+    monkeypatch.setattr(encoder, "encode_usable", encode)
     near = neighbours(tmp_path)
     assert asked == []
     found = asyncio.run(many())

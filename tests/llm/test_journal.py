@@ -149,10 +149,9 @@ def test_a_megabyte_comes_back(path):
 def test_any_reply_comes_back(tmp_path_factory, text, said):
     """Even one with half an emoji in it, as it comes out of the readers of replies."""
     path = tmp_path_factory.mktemp("journal") / "x.jsonl"
-    body = {"choices": [{"message": {"content": said, "refusal": said}}]}
+    body = {"choices": [{"message": {"content": said, "refusal": said}, "finish_reason": "stop"}]}
     failure = replies.failure(500, {"error": {"message": said, "code": said}})
     asked = Request("m", [{"role": "user", "content": "Who?"}], {"max_tokens": 10})
-    body["choices"][0]["finish_reason"] = "stop"
     try:
         reply = replies.completion(asked, body, endpoint="http://there")
     except replies.Unusable as e:

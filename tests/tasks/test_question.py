@@ -174,7 +174,9 @@ def test_a_cluster_of_which_nothing_came_is_accounted_for(run):
 
 
 def test_what_cannot_be_read_is_asked_for_again_and_then_fails_with_its_text(run):
-    ledger = run.go(Settings(reply="Certainly! Here is a fine question."), generate__candidates=1)
+    ledger = run.go(
+        Settings(reply="Certainly! Here is a fine question."), generate__candidates=1, engine__max_error_rate=1.0
+    )
     n = len(run.rows("cluster", Cluster))
     assert run.requests == 3 * n
     assert ledger["candidate"] == {"in": n, "kept": 0, "rejected": {}, "failed": {"unreadable reply": n}}

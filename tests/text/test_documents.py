@@ -455,7 +455,7 @@ def test_a_document_that_is_too_large_is_set_aside_unread(tmp_path, name):
 
 
 def test_a_line_that_is_too_large_takes_no_more_memory_than_a_document_may(tmp_path):
-    with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as f:
+    with gzip.GzipFile(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as f:
         for _ in range(30):
             f.write(b" " * 1_000_000)
         f.write(b"\n" + GOOD)
