@@ -17,7 +17,7 @@ from datagen import shards
 from datagen.config.llm import PriceConfig
 from datagen.config.model import Config
 from datagen.executors import local as executors
-from datagen.llm.base import Completion, Request, Stream
+from datagen.llm.base import Account, Backend, Completion, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.drive import ShardJob, drive
 from datagen.records import Chunk, Cluster, Dropped
@@ -38,7 +38,7 @@ DOCUMENTS_PER_SHARD = 50
 
 
 @dataclass
-class Simulated:
+class Simulated(Backend):
     """An engine whose replies are the model's. Counts what is asked, and notes what the model got wrong."""
 
     model: Model
@@ -47,17 +47,10 @@ class Simulated:
 
     room = AT_ONCE
 
-    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+    async def complete(
+        self, request: Request, stream: Stream | None = None, account: Account | None = None
+    ) -> Completion:
         return self._completion(request)
-
-    def expect(self, n: int) -> None:
-        pass
-
-    def idle(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
 
     def _completion(self, request: Request) -> Completion:
         name = request.check or "generate"
