@@ -29,7 +29,11 @@ async def bounded(response: httpx.Response) -> None:
     """
     if (encoding := response.headers.get("content-encoding", "identity")) != "identity":
         raise TooLarge(f"the reply is compressed ({encoding[:40]!r}), which was not asked for")
-    response.stream = _Bounded(response.stream)
+    size = response.headers.get("content-length", "")
+    if not size.isdigit():  # it may not end
+        response.stream = _Bounded(response.stream)
+    elif int(size) > MOST_BYTES:
+        raise TooLarge(f"the reply is longer than {MOST_BYTES >> 20} MiB")
 
 
 class _Bounded(httpx.AsyncByteStream):
