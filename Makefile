@@ -5,6 +5,7 @@
 # make test      the environment if absent, then every check that CI runs but the slow tests
 # make docs      the documentation in build/site; any warning is an error
 # make check     what CI runs
+# make campaign  kills and failing servers by the hundred, drawn from CAMPAIGN_SEED on: half an hour
 # make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
 # make resolve   which training frameworks resolve together with this package and its extras
@@ -35,7 +36,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow test-lowest test-vllm resolve docs check lint format lock clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm resolve docs check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -64,6 +65,10 @@ test: lint
 
 test-slow: $(VENV)/.dev-installed
 	$(BIN)/python -m pytest -m slow
+
+campaign: $(VENV)/.dev-installed
+	CAMPAIGN=200 $(BIN)/python -m pytest -n 2 -rP tests/campaign
+	$(BIN)/python -m pytest -m slow -rP tests/test_llm_run.py tests/test_crashes.py
 
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
