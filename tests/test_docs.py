@@ -69,3 +69,11 @@ def test_the_readme_names_every_command():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in ("run", *COMMANDS, "status", "quickstart-corpus"):
         assert re.search(rf"`(longrlvr-data )?{name}( [^`]*)?`", text), name
+
+
+def test_the_tests_that_hold_a_promise_exist():
+    named = re.findall(r"`(test_\w+|tests/[\w/]+\.py)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 20
+    for name in named:
+        assert (ROOT / name).exists() if "/" in name else f"def {name}(" in sources, name
