@@ -38,7 +38,7 @@ class DamagedFile(UserError):
 
     def __str__(self) -> str:
         repair = f"longrlvr-data doctor {shlex.quote(self.run)} --repair"
-        return f"{self.path} is damaged ({self.reason}): `{repair}` removes it, and the next run makes it again"
+        return f"{self.path} is damaged ({self.reason}): `{repair}` takes it out, and the next run makes it again"
 
 
 class StaleStage(UserError):

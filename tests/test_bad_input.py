@@ -416,7 +416,7 @@ def test_a_damaged_shard_is_named_and_can_be_made_again():
             damaged.write_bytes(damaged.read_bytes()[:kept])
             line = error(chunk("in.jsonl"))
             assert line.startswith(f"{damaged} is damaged (")
-            assert line.endswith(": `longrlvr-data doctor run --repair` removes it, and the next run makes it again")
+            assert line.endswith(": `longrlvr-data doctor run --repair` takes it out, and the next run makes it again")
             said(cli("doctor", "run", "--repair"), 0)
             assert not damaged.exists()
         else:
@@ -447,7 +447,7 @@ def test_a_damaged_file_of_bookkeeping_is_named_and_can_be_repaired():
         damaged.write_bytes(damaged.read_bytes()[:10])
         line = error(chunk("in.jsonl"))
         assert line.startswith(f"{damaged} is damaged")
-        assert line.endswith(": `longrlvr-data doctor run --repair` removes it, and the next run makes it again")
+        assert line.endswith(": `longrlvr-data doctor run --repair` takes it out, and the next run makes it again")
         said(cli("doctor", "run", "--repair"), 0)
         said(chunk("in.jsonl"), 0)
         assert data("run") == whole

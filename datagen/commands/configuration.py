@@ -16,6 +16,7 @@ from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import ConfigError, InputError
 from datagen.run.run import Run
+from datagen.run.tables import TABLES
 from datagen.selection import benchmarks
 
 
@@ -60,20 +61,33 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
 
 @contextmanager
 def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[None]:
-    """Keep the settings as the run's own once the work is done, unless it is a `dry` one; before it, if the run has
-    none yet. Those are taken away again if the work ends before the stage `first` has made anything.
+    """Keep the settings as the run's own once the work is done, or has made anything, unless it is a `dry` one; before
+    it, if the run has none yet. Those are taken away again if the work ends before the stage `first` has made anything.
     """
-    own = Run(run).settings
+    own, before = Run(run).settings, _made(run)
     new = not shards.exists(own)
     try:
         if new:
             Run(run).save_config(config)
         yield
+    except BaseException:
+        if not dry and _made(run) != before:
+            Run(run).save_config(config)
+        raise
     finally:
         if new and not Run(run).names(first):
             shards.remove(own)  # nothing was made by these settings: they are not the run's
     if not dry:
         Run(run).save_config(config)
+
+
+def _made(run: str) -> list[Any]:
+    """The shards that are there, and how long the journals are."""
+    paths = Run(run)
+    found: list[Any] = [paths.names(stage) for stage in TABLES]
+    if shards.is_local(run):
+        found += [(file, file.stat().st_size) for stage in TABLES for file in paths.journal_files(stage)]
+    return found
 
 
 def settle_input(config: Config, run: str, reporter: Reporter) -> Config:

@@ -59,15 +59,11 @@ def _examine(run: str, repair: bool, as_json: bool) -> int:
 
 def _repaired(run: str) -> tuple[list[Checked], set[str]]:
     """What was found, and the files that were removed for it."""
-    from datagen import shards
     from datagen.inspect import health
     from datagen.run.run import Run
 
     checked = list(health.examine(Run(run)))
-    removed = {c.path for c in checked if c.problem and c.removable}
-    for path in sorted(removed):
-        shards.remove(path)
-    return checked, removed
+    return checked, health.repair(checked)
 
 
 def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
@@ -85,15 +81,15 @@ def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
     console.print(table)
     damaged = [c for c in checked if c.problem]
     for c in damaged:
-        done = " (removed)" if c.path in removed else "" if c.removable else " (put it back from a copy)"
-        console.print(Text(f"{c.path}: {c.problem}{done}"), soft_wrap=True)
+        done = " (taken out)" if c.path in removed else "" if c.removable else " (put it back from a copy)"
+        console.print(Text(f"{c.path}: {c.problem.removeprefix(f'{c.path}:').strip()}{done}"), soft_wrap=True)
     if removed:
         console.print(
-            Text(f"\nTo make what was removed again:\n  {command_line('run', run, None, {})}"), soft_wrap=True
+            Text(f"\nTo make again what was taken out:\n  {command_line('run', run, None, {})}"), soft_wrap=True
         )
     elif any(c.removable for c in damaged):
         console.print(
-            Text(f"\nTo remove what the next run can make again:\n  longrlvr-data doctor {_quoted(run)} --repair"),
+            Text(f"\nTo take out what the next run can make again:\n  longrlvr-data doctor {_quoted(run)} --repair"),
             soft_wrap=True,
         )
 

@@ -70,7 +70,8 @@ def _run_stages(
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
     if counts:
         _say_dataset(counts, run, config, reporter)
-    return _report(run, total, counts, reporter, options.json)
+    asks = any(s.models(config) for s in todo)
+    return _report(run, total, counts, reporter, options.json, asks)
 
 
 def _say_dataset(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:
@@ -114,7 +115,7 @@ def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) ->
 
 
 def _report(
-    run: str, total: dict[str, Ledger], counts: dict[str, int] | None, reporter: Reporter, as_json: bool
+    run: str, total: dict[str, Ledger], counts: dict[str, int] | None, reporter: Reporter, as_json: bool, asks: bool
 ) -> int:
     failed = sum(map(ledgers.failures, total.values()))
     code = FAILED_ROWS if failed else COMPLETE
@@ -125,5 +126,6 @@ def _report(
         messages.show_dataset(run, counts)
     if failed:
         counted = f"`longrlvr-data status {shlex.quote(run)}` counts the reasons"
-        reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')}/ holds the rows")
+        asked = "; the same command asks a model for them again" * asks
+        reporter.say(f"{failed:,} rows failed: {counted}, {Run(run).folder('*', 'dropped')}/ holds the rows{asked}")
     return code

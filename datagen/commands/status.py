@@ -57,15 +57,18 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
         for line in usages.sentences(name, usage):
             console.print(line, markup=False, soft_wrap=True)
     if stale := [s.name for s in statuses if s.stale]:
-        console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale)}", markup=False, soft_wrap=True)
+        ready = not any(s.pending for s in statuses if s.name not in stale)
+        console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale, ready)}", markup=False, soft_wrap=True)
     return guard.COMPLETE
 
 
-def _remaking(run: str, stale: list[str]) -> str:
-    """The commands that make these stages, and the dataset, again."""
+def _remaking(run: str, stale: list[str], ready: bool) -> str:
+    """The commands that make these stages, and the dataset, again. `ready`: all stages before the dataset are done."""
     from datagen.commands.advice import Given, command_line, remaking
 
-    return command_line("select", run, None, {}) if stale == ["dataset"] else remaking(stale, Given("status", run))
+    if stale == ["dataset"]:
+        return command_line("select" if ready else "run", run, None, {})
+    return remaking(stale, Given("status", run))
 
 
 def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
@@ -91,4 +94,4 @@ def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
         except ConfigError as e:
             reporter.say(f"what {s.name} cost is not known: {e}")
             found[s.name] = usages.usage(Run(run), s.name, {"": EngineConfig()})
-    return {name: usage for name, usage in found.items() if usage["requests"]}
+    return {name: usage for name, usage in found.items() if usage["requests"] or usage["lost_prompt_tokens"]}

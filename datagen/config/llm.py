@@ -44,6 +44,8 @@ class EndpointConfig(Section):
     def _has_a_scheme(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/\s]", value):
             raise ValueError("an address begins with http:// or https://, such as http://localhost:8000/v1")
+        if value is not None and (found := re.search(r"/(chat/completions|completions|embeddings|models)/*$|#", value)):
+            raise ValueError(f"an address ends before {found[0]}, most often with /v1")
         return value
 
     @field_validator("api_key_env")

@@ -6,8 +6,9 @@ ledger of each shard from the rows before and after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from datagen import records, shards
@@ -47,9 +48,25 @@ def examine(run: Run) -> Iterator[Checked]:
             yield from _stage(run, table, unsound)
     if shards.is_local(run.path):
         for path in sorted((run.local / "journal").glob(f"*/*{JOURNAL}")):
-            yield _checked("journal", str(path), lambda path=path: list(journal.read(path)), removable=False)
+            yield _checked("journal", str(path), lambda path=path: _read(path))
     if shards.exists(run.dataset_folder):
         yield from _dataset(run)
+
+
+def repair(checked: Iterable[Checked]) -> set[str]:
+    """Take out what is damaged and can be made again: whole files, of journals the damaged lines. Returns the files."""
+    found = {c.path: c for c in checked if c.problem and c.removable}
+    for path, c in sorted(found.items()):
+        if c.part == "journal":
+            journal.mend(Path(path))
+        else:
+            shards.remove(path)
+    return set(found)
+
+
+def _read(path: Path) -> None:
+    for _ in journal.read(path):
+        pass
 
 
 def _checked(part: str, path: str, look: Callable[[], Any], removable: bool = True) -> Checked:

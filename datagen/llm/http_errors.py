@@ -136,6 +136,8 @@ def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1,
 
 def _problem(found: Completion, finish: str, message: dict[str, Any]) -> tuple[str, str] | None:
     """(reason, detail) of a reply that is of no use, whatever was asked."""
+    if not message and not finish:
+        return UNFINISHED, "it holds no choice"
     if not found.finish:
         return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model"
     if found.finish == "content_filter":

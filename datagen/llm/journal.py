@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shlex
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import shards
-from datagen.errors import UserError
+from datagen.errors import DamagedFile
 from datagen.llm.base import Completion
 
 GATHER = 0.005  # seconds: replies that come meanwhile are written and fsynced together
@@ -145,7 +144,29 @@ class GroupCommit:
 
 
 def read(path: Path) -> Iterator[Completion]:
-    """The completions in a journal that may not be there. Raises UserError at a damaged line."""
+    """The completions in a journal that may not be there. Raises DamagedFile, which names the damaged lines."""
+    for number, completion in _lines(path):
+        if completion is None:
+            lines = [number for number, completion in _lines(path) if completion is None]
+            shown = ", ".join(map(str, lines[:10])) + (", …" if len(lines) > 10 else "")
+            what = f"line{'s' * (len(lines) > 1)} {shown}: not what was written"
+            raise DamagedFile(str(path), what, str(path.parents[2]))
+        yield completion
+
+
+def mend(path: Path) -> None:
+    """Take the damaged lines out of a journal: what was asked there is asked for again. The file as it was is kept
+    beside it, with ".damaged" at its end. Raises UserError when it can't be written.
+    """
+    with shards.writing(str(path)):
+        sound = b"".join(_line(completion) for _, completion in _lines(path) if completion)
+        whole = path.read_bytes()
+        shards.write_bytes(f"{path}.damaged", whole)
+        shards.write_bytes(str(path), sound)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Completion | None]]:
+    """The lines, numbered from 1; None for one that is damaged."""
     if not path.exists():
         return
     with open(path, "rb") as f:
@@ -153,12 +174,9 @@ def read(path: Path) -> Iterator[Completion]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield _completion(line)
-            except (ValueError, TypeError, RecursionError) as e:
-                raise UserError(
-                    f"{path}:{number} is damaged: delete that line, and its request is asked for again:\n"
-                    f"  sed -i {number}d {shlex.quote(str(path))}"
-                ) from e
+                yield number, _completion(line)
+            except (ValueError, TypeError, RecursionError):
+                yield number, None
 
 
 def usage(journals: Iterable[Path]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 from datagen import records, shards
 from datagen.config.model import Config
-from datagen.errors import InputError, StaleStage, UnfinishedStage
+from datagen.errors import EngineError, InputError, StaleStage, UnfinishedStage
 from datagen.executors.local import Map
 from datagen.llm import drive
 from datagen.llm import usage as usages
 from datagen.llm.base import Request
+from datagen.llm.drive import OverBudget
 from datagen.records import Dropped
 from datagen.run import identity as ids
 from datagen.run import ledger as ledgers
@@ -88,9 +89,6 @@ def run(
         wanted = replace(wanted, mixed=[*stored.mixed, _earlier(stored)]) if found else stored
     layout = task.run.layout
     again = set() if offline or resume == "never" else _failed(task, done)
-    if again:
-        progress.say(f"{stage.name}: rows that failed in {len(again):,} shards are asked for again")
-        done -= again
     complete = layout is not None and done >= set(layout)
     if found:
         progress.say(f"{stage.name}: kept as it is, although " + "; ".join(map(str, found)))
@@ -98,7 +96,7 @@ def run(
         if unsplittable and not complete:
             what = f"which shard holds what depends on {', '.join(unsplittable)}"
             raise StaleStage(f"{here} is unfinished, and {what}", stage.name)
-    if complete:
+    if complete and not again:
         if not stored:
             ids.save(here, wanted)
         return _summary(task, None)
@@ -107,7 +105,10 @@ def run(
             raise UnfinishedStage(f"{stage.name} needs the output of {name}, which is not finished in {folder}", name)
     ids.save(here, wanted)
     started = time.monotonic()
-    _process(task, done)
+    if not complete:
+        _process(task, done)
+    if again:
+        _ask_again(task, again)
     return _summary(task, time.monotonic() - started)
 
 
@@ -148,6 +149,15 @@ def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resum
 def _done(stage: Stage, run: Run) -> set[str]:
     """The finished shards. One whose side table was deleted is made again."""
     return set.intersection(*(set(run.names(stage.name, table)) for table in ("", "dropped", *stage.table.side)))
+
+
+def _ask_again(task: _Task, failed: set[str]) -> None:
+    """Ask for the rows that failed in these shards. If that goes nowhere, they stay as they are: all else is done."""
+    task.progress.say(f"{task.stage.name}: rows that failed in {len(failed):,} shards are asked for again")
+    try:
+        _process(task, set(task.run.layout or ()) - failed)
+    except (EngineError, OverBudget) as e:
+        task.progress.say(f"{task.stage.name}: rows that failed stay so: {e}")
 
 
 def _failed(task: _Task, done: set[str]) -> set[str]:

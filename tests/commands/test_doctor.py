@@ -57,7 +57,7 @@ def test_damage_is_found_repaired_and_made_again_to_the_byte(run, name):
     before = of_the_run(run)
     DAMAGE[name](run / name)
     assert list(problems(run)) == [name]
-    assert "To make what was removed again:\n  longrlvr-data run -o" in call("doctor", run, "--repair").stdout
+    assert "To make again what was taken out:\n  longrlvr-data run -o" in call("doctor", run, "--repair").stdout
     assert not (run / name).exists()
     result = call("run", "-o", run, "--workers", "1")
     assert result.exit_code == 0, result.stderr

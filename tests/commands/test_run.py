@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 
 from datagen.commands import configuration
+from datagen.config import model as configs
 from datagen.config.model import Config
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, EngineError
 from datagen.run import identity
+from datagen.run.run import Run
 from datagen.stages import COMMANDS, STAGES
 from tests.commands.calls import call, cli, contents, times, with_settings
 
@@ -266,3 +268,17 @@ def test_the_published_rule_on_a_run_brings_its_own_similarity(run):
     result = call("cluster", "-o", run, "--set", "cluster.published=true", "--set", "cluster.min_similarity=0.6")
     assert result.exit_code == 2
     assert "cluster.min_similarity" not in result.stderr.split("Redoing")[0]
+
+
+def test_settings_by_which_something_was_paid_for_are_kept_though_the_work_stopped(run):
+    """So that the same command can be given again, without all that was given with it."""
+    config = configs.merge(Run(str(run)).config, {"max_cost": 3.0, "engine.price.prompt": 1.0})
+    with pytest.raises(EngineError), configuration.kept(str(run), config, "generate"):
+        journal = Run(str(run)).journal("generate", "shard-00000")
+        journal.parent.mkdir(parents=True)
+        journal.write_text("a reply\n")
+        raise EngineError("spent")
+    assert Run(str(run)).config.max_cost == 3.0
+    with pytest.raises(EngineError), configuration.kept(str(run), configs.merge(config, {"max_cost": 9.0}), "generate"):
+        raise EngineError("nothing was asked")
+    assert Run(str(run)).config.max_cost == 3.0

@@ -42,6 +42,9 @@ def test_a_secret_is_neither_taken_nor_shown(text):
 
 def test_an_address_without_a_scheme_is_refused():
     assert "begins with http:// or https://" in problem("engine: {endpoints: [{base_url: 'localhost:8000/v1'}]}")
+    assert "ends before /chat/completions" in problem(
+        "engine: {endpoints: [{base_url: 'http://localhost:8000/v1/chat/completions'}]}"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing but a remark\n", "{}"])

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from datagen.llm.base import LLM, Account, Backend, Completion, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.drive import OverBudget, ShardJob
 from datagen.llm.journal import Journal
+from tests.servers.openai_server import Settings, serve
 
 FREE = PriceConfig()
 
@@ -317,3 +320,33 @@ def test_a_budget_that_is_enough_is_no_hindrance(tmp_path):
     assert driven(tmp_path, Scripted(), budget) == expected()  # all of it is there: nothing is left to pay
     other = tmp_path / "other"
     assert driven(other, Scripted(room=1000), Budget(PRICE, spent + 0.001)) == expected()  # waits for what comes back
+
+
+MANY = """
+import resource, sys
+from pathlib import Path
+soft = 40
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
+from datagen.llm.base import Request
+from datagen.llm.chat import ChatBackend
+from datagen.llm.cost import Budget
+from datagen.llm.drive import ShardJob, drive
+
+def job(n):
+    request = Request("m", [{"role": "user", "content": f"Say {n}."}], {"max_tokens": 9})
+    return ShardJob(f"s{n}", Path(sys.argv[2]) / f"s{n}.jsonl", lambda llm: [llm.complete(request)])
+
+backend = ChatBackend(EngineConfig(endpoints=(EndpointConfig(base_url=sys.argv[1]),)))
+done = list(drive((job(n) for n in range(200)), backend, Budget(PriceConfig()), 200))
+print(sum(each.results[0].error == "" for each in done))
+"""
+
+
+def test_a_low_limit_of_open_files_loses_nothing(tmp_path):
+    """Each request has a connection and each shard a journal: the limit is raised before anything is asked."""
+    with serve(Settings(latency=0.2)) as server:
+        done = subprocess.run([sys.executable, "-c", MANY, server.url, tmp_path], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "200\n"), done.stderr
+        assert server.stats.requests == 200
+        assert server.stats.max_in_flight > 40
