@@ -272,13 +272,13 @@ def test_the_published_rule_on_a_run_brings_its_own_similarity(run):
 
 def test_settings_by_which_something_was_paid_for_are_kept_though_the_work_stopped(run):
     """So that the same command can be given again, without all that was given with it."""
-    config = configs.merge(Run(str(run)).config, {"max_cost": 3.0, "engine.price.prompt": 1.0})
-    with pytest.raises(EngineError), configuration.kept(str(run), config, "generate"):
-        journal = Run(str(run)).journal("generate", "shard-00000")
-        journal.parent.mkdir(parents=True)
-        journal.write_text("a reply\n")
-        raise EngineError("spent")
-    assert Run(str(run)).config.max_cost == 3.0
-    with pytest.raises(EngineError), configuration.kept(str(run), configs.merge(config, {"max_cost": 9.0}), "generate"):
-        raise EngineError("nothing was asked")
-    assert Run(str(run)).config.max_cost == 3.0
+    given = {"max_cost": 3.0, "engine.price.prompt": 1.0}
+    journal = Run(str(run)).journal("generate", "shard-00000")
+    journal.parent.mkdir(parents=True)
+    for reply, kept in (("a reply\n", 3.0), ("", 3.0), ("another\n", 4.0)):
+        config = configs.merge(Run(str(run)).config, given)
+        with suppress(EngineError), configuration.kept(str(run), config, "generate"):
+            journal.open("a").write(reply)
+            raise EngineError("the server is gone")
+        assert Run(str(run)).config.max_cost == kept
+        given["max_cost"] = 4.0
