@@ -3,13 +3,17 @@
 Its own stage, run by the `cluster` command, so that another similarity threshold does not cost another embedding pass.
 """
 
+import shlex
 from typing import Any
 
+from datagen import shards
 from datagen.config.model import Config
 from datagen.embed import encoder
+from datagen.errors import UserError
 from datagen.executors import local as executors
 from datagen.records import NO_VECTOR, Chunk, Dropped, Embedding
 from datagen.run import tables
+from datagen.run.paths import RunPaths
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
@@ -19,6 +23,8 @@ def process(shard: Shard) -> Output:
     """The vectors of a shard's chunks, in their order. A chunk without a usable one is set aside."""
     chunks = shard.rows("chunk", Chunk)
     vectors, usable = encoder.encode_usable([c.text for c in chunks], shard.config.embed, executors.tick)
+    if chunks:
+        _check_size(shard, vectors.shape[1])
     output = Output([])
     for c, vector, good in zip(chunks, vectors, usable, strict=True):
         if good:
@@ -28,6 +34,20 @@ def process(shard: Shard) -> Output:
             row_id = f"{c.doc_id}#{c.chunk_index}"
             output.dropped.append(Dropped("chunk", row_id, c.doc_id, "failed", NO_VECTOR, detail))
     return output
+
+
+def _check_size(shard: Shard, size: int) -> None:
+    """Raise UserError where another shard's vectors have another size: whoever embeds has changed the model."""
+    for name in RunPaths(shard.run).names("embed"):
+        found = shards.read_table(RunPaths(shard.run).shard("embed", name), ["vector"])["vector"]
+        if len(found) and len(found[0]) != size:
+            raise UserError(
+                f"embed.model {shard.config.embed.model} gives vectors of {size} numbers for {shard.name}, and gave "
+                f"{len(found[0])} for {name}: it has become another. To embed all with the one of now:\n"
+                f"  longrlvr-data cluster -o {shlex.quote(shard.run)} --resume never"
+            )
+        if len(found):
+            return  # all that are there were held against each other
 
 
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:

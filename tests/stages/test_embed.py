@@ -152,3 +152,19 @@ def test_a_chunk_without_a_usable_vector_is_set_aside_and_the_rest_goes_on(run, 
     assert all(1 not in c.chunk_indices and max(c.chunk_indices) < len(texts) for c in clusters)
     before = [c for c in Run(str(folder)).rows("cluster") if c.doc_id != bad.doc_id]
     assert [c for c in Run(str(tmp_path)).rows("cluster") if c.doc_id != bad.doc_id] == before
+
+
+def test_vectors_of_another_size_than_those_before_are_noticed(tmp_path, settings):
+    """A server that has begun to serve another model."""
+    chunks = [Chunk("d", i, 0, 7, 3, f"Text {i}.") for i in range(3)]
+    for name in ("shard-00000", "shard-00001"):
+        shards.write_rows(f"{tmp_path}/chunk/{name}.parquet", Chunk, chunks)
+    with serve() as server:
+        config = settings("unused", embed__model="scripted", embed__endpoints=[{"base_url": server.url}])
+        first = embed.process(Shard(str(tmp_path), "shard-00000", config))
+        shards.write_rows(f"{tmp_path}/embed/shard-00000.parquet", Embedding, first.rows)
+        assert len(embed.process(Shard(str(tmp_path), "shard-00001", config)).rows) == 3
+    with serve(Settings(faults=lambda body, asked: "wider")) as server:
+        config = settings("unused", embed__model="scripted", embed__endpoints=[{"base_url": server.url}])
+        with pytest.raises(UserError, match="of 33 numbers for shard-00001, and gave 32 for shard-00000"):
+            embed.process(Shard(str(tmp_path), "shard-00001", config))
