@@ -29,6 +29,7 @@ R = TypeVar("R")
 Map = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+JOINED = 10.0  # seconds that workers which were told to end have, before this process goes on without them
 
 
 def cores() -> int:
@@ -133,10 +134,12 @@ def _portable(work: Callable[[T], R], item: T) -> R:
 
 def _stop(executor: ProcessPoolExecutor) -> None:
     """Drop what is queued and end the workers; each finishes the write it has in hand."""
-    workers = list((executor._processes or {}).values())
+    workers, manager = list((executor._processes or {}).values()), getattr(executor, "_executor_manager_thread", None)
     executor.shutdown(wait=False, cancel_futures=True)
     for worker in workers:
         worker.terminate()
+    if manager:
+        manager.join(JOINED)  # else it may close its pipe just as Python, at exit, writes to it to wake it up
 
 
 def _report_to(report: Callable[[int], None]) -> None:
