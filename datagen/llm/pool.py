@@ -104,46 +104,39 @@ class Pool:
         Raises Failed when the attempts are used up or the failure is final, EngineError when there is no point in
         going on, and whatever else an attempt raises.
         """
+        spent, attempts = 0.0, 0
+        failed_at: set[EndpointState] = set()
+        with self._calling():
+            while True:
+                attempts += 1
+                ahead, tokens = first or attempts > 1, chars / CHARS_PER_TOKEN
+                try:
+                    return await self._try(attempt, model, group, tokens, attempts, ahead, failed_at), attempts
+                except Failed as e:
+                    spent += e.counts
+                    if not e.failure.retryable or spent > max_attempts() - 0.01:  # a sum of fractions
+                        e.attempts = attempts
+                        raise
+                    failed = e
+                except Exception:  # it ends the run: nothing more is sent
+                    self.dispatcher.stop()
+                    raise
+                if before_another:
+                    await before_another(failed)
+                await asyncio.sleep(back_off(attempts) if failed.wait is None else min(failed.wait, SHORT))
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Count a call. With the first, connections are made, and the time without an answer begins."""
         if not self.clients:  # all at once: it takes a while, which would count as a server's latency
             self.clients = {endpoint: self._client(endpoint) for endpoint in self.endpoints}
         if not self.calls:  # nobody had anything to answer
             self.answered_at = dict.fromkeys((endpoint.model for endpoint in self.endpoints), time.monotonic())
         self.calls += 1
         try:
-            return await self._call(attempt, model, chars, max_attempts, group, first, before_another)
+            yield
         finally:
             self.calls -= 1
-
-    async def _call(
-        self,
-        attempt: Callable[[EndpointState, int], Awaitable[tuple[T, int]]],
-        model: str,
-        chars: int,
-        max_attempts: Callable[[], int],
-        group: str,
-        first: bool,
-        before_another: Callable[[Failed], Awaitable[None]] | None,
-    ) -> tuple[T, int]:
-        spent, attempts = 0.0, 0
-        failed_at: set[EndpointState] = set()
-        while True:
-            attempts += 1
-            try:
-                return await self._try(
-                    attempt, model, group, chars / CHARS_PER_TOKEN, attempts, first, failed_at
-                ), attempts
-            except Failed as e:
-                spent += e.counts
-                if not e.failure.retryable or spent > max_attempts() - 0.01:  # a sum of fractions
-                    e.attempts = attempts
-                    raise
-                failed = e
-            except Exception:  # it ends the run: nothing more is sent
-                self.dispatcher.stop()
-                raise
-            if before_another:
-                await before_another(failed)
-            await asyncio.sleep(back_off(attempts) if failed.wait is None else min(failed.wait, SHORT))
 
     async def _try(
         self,
@@ -152,11 +145,11 @@ class Pool:
         group: str,
         estimate: float,
         number: int,
-        first: bool,
+        ahead: bool,
         failed_at: set[EndpointState],
     ) -> T:
         """One attempt, wherever there is a place first; best where it did not fail before."""
-        endpoint = await self.dispatcher.acquire(model, group, estimate, first or number > 1, failed_at)
+        endpoint = await self.dispatcher.acquire(model, group, estimate, ahead, failed_at)
         probing = endpoint.breaker.state == HALF_OPEN
         sent_at = time.monotonic()
         try:
