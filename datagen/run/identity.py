@@ -120,7 +120,8 @@ def load(folder: str) -> Identity | None:
     """The identity a stage's folder was written under, or None if there is none yet.
 
     Names that settings and parts had in earlier versions are read as those of today, and make no change.
-    Raises UserError for a file that this version cannot read.
+    Raises DamagedFile where the parts are not those that the hash was made of, UserError for a file that this version
+    cannot read.
     """
     stored = shards.read_object(shards.join(folder, FILE))
     if stored is None:
@@ -131,6 +132,8 @@ def load(folder: str) -> Identity | None:
             raise DamagedFile(shards.join(folder, FILE), f"{name} is no {kind.__name__}")
     try:
         saved_as = stored.pop("identity")
+        if saved_as != digest(stored):
+            raise DamagedFile(shards.join(folder, FILE), "its hash is not that of its parts")
         stored["mixed"] = [_in_new_names(earlier) for earlier in stored["mixed"]]
         return Identity(**_in_new_names(stored), stored=saved_as)
     except (KeyError, TypeError, AttributeError) as e:

@@ -103,7 +103,8 @@ def run(
     for name in stage.table.reads:
         if not task.run.is_complete(name):
             raise UnfinishedStage(f"{stage.name} needs the output of {name}, which is not finished in {folder}", name)
-    ids.save(here, wanted)
+    if wanted is not stored:  # it may have been saved under names that are others by now, and its hash is of those
+        ids.save(here, wanted)
     started = time.monotonic()
     if not complete:
         _process(task, done)

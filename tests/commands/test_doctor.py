@@ -46,6 +46,7 @@ DAMAGE = {
     "select/ledger.json": lambda path: path.write_text('{"units": {}}'),
     "chunk/shards.json": lambda path: path.write_text('["shard-00000"]'),
     "cluster/stage.json": lambda path: path.write_text("[]"),
+    "judge/stage.json": lambda path: path.write_text(path.read_text().replace('"version": ', '"version": 1')),
     ".fingerprints.json": lambda path: path.write_text("5"),
     "dataset/provenance.json": lambda path: path.write_text("{"),
     "dataset/data/train-00000-of-00001.parquet": lambda path: flipped(path),

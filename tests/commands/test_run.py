@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
@@ -14,7 +13,6 @@ from datagen.commands import configuration
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.errors import ConfigError, EngineError
-from datagen.run import identity
 from datagen.run.run import Run
 from datagen.stages import COMMANDS, STAGES
 from tests.commands.calls import call, cli, contents, times, with_settings
@@ -248,11 +246,6 @@ def test_settings_by_which_nothing_was_made_are_not_kept(tmp_path, stopped):
 
 
 def test_the_seed_counts_for_clusters_that_are_drawn_at_random(run):
-    """What the earlier version wrote with a seed fits as well."""
-    stored = identity.load(str(run / "cluster"))
-    assert stored
-    assert "seed" not in stored.settings
-    identity.save(str(run / "cluster"), replace(stored, settings=stored.settings | {"seed": 0}))
     assert call("cluster", "-o", run, "--seed", "7").exit_code == 0
     published = ("--set", "cluster.published=true", "--workers", "1")
     assert call("cluster", "-o", run, *published, "--resume", "never").exit_code == 0

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.errors import DamagedFile
 from datagen.run import identity
 from datagen.run.identity import Identity
 
@@ -120,6 +122,17 @@ def test_a_long_value_is_cut_short():
     longer = replace(HERE, fingerprints={"prompt": "word " * 40, "sizes": (1, 2)})
     [change] = identity.changes(HERE, longer)
     assert str(change) == f"prompt: bbbbbbbbbbbb there, {('word ' * 40)[:57]}… now"
+
+
+def test_parts_that_are_not_those_of_the_hash_are_noticed(tmp_path):
+    identity.save(str(tmp_path), HERE)
+    file = tmp_path / "stage.json"
+    sound = json.dumps(json.loads(file.read_text()))
+    for before, now in (('"version": 1', '"version": 3'), ('"seed": 0', '"seed": 1'), ("c" * 64, "c" * 63 + "d")):
+        assert sound.count(before) == 1
+        file.write_text(sound.replace(before, now))
+        with pytest.raises(DamagedFile, match="its hash is not that of its parts"):
+            identity.load(str(tmp_path))
 
 
 def test_what_is_saved_is_loaded(tmp_path):

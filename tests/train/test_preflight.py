@@ -13,6 +13,7 @@ from transformers import LlamaConfig, MistralConfig, Qwen2Config
 from typer.testing import CliRunner
 
 from datagen.cli import app
+from datagen.run.identity import digest
 from datagen.train import tiny
 from tests.train.train_worlds import dataset, row
 
@@ -188,7 +189,9 @@ def test_a_setting_of_0_1_0_counts_under_its_new_name(data, model, tmp_path):
     given = (data, "-o", tmp_path / "out", "--model", model, "-c", settings, "--device", "cpu")
     assert "train.loss.kl is now called train.loss.kl_coef" in refused(*given, code=0)
     stored = tmp_path / "out" / "stage.json"
-    stored.write_text(stored.read_text().replace("loss.kl_coef", "loss.kl"))
+    written = json.loads(stored.read_text().replace("loss.kl_coef", "loss.kl"))
+    written["identity"] = digest({name: value for name, value in written.items() if name != "identity"})
+    stored.write_text(json.dumps(written))
     refused(*given, code=0)
     told = refused(*given[:-4], "-c", config(tmp_path, loss={"kl_coef": 0.2}, steps=0, **SMALL), "--device", "cpu")
     assert "loss.kl_coef: 0.1 there, 0.2 now" in told
