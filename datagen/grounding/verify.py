@@ -3,7 +3,8 @@
 Source: the usual normalisation of extractive question answering (Rajpurkar et al. 2016, SQuAD), and the two-way
 containment of LongRLVR's verifier (arXiv 2603.02146). Departures: only what cannot change the meaning is left out (see
 `answers`), so symbols, signs and units count; containment does not count where what is added may change the answer
-(another number, a symbol, "not", "or"). What is left open is for a model to decide.
+(a list's other items, another number, a symbol, "not", "or"). Strings alone decide less still: only that words which
+say nothing, as in "it was in 1850", make no difference. What is left open is for a model to decide.
 """
 
 from __future__ import annotations
@@ -25,7 +26,26 @@ _THOUSANDS = re.compile(r"[-−]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ARTICLES = {"a", "an", "the"}
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)")  # a decimal comma may be one between two numbers
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d*|)(?:\.0+|\.\d*[1-9])?")  # but for zeros that add nothing to a whole number
-_TURNS = {"not", "no", "nor", "neither", "never", "none", "or", "either", "except", "but", "without", "unless"}
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+# What makes another answer of the one that it is added to, or taken from
+_TURNS = _words(
+    "not no nor neither never none or either except but without unless and both",
+    "nicht kein keine oder und weder noch ohne ne pas ni ou et sans sauf",
+    "o y sin non né e senza não nem sem не ни или и",
+    "half one two three four five six seven eight nine ten eleven twelve dozen hundred thousand million billion",
+)
+# What says nothing by itself; not "by", "from", "before": by 1850 is not in 1850
+_IDLE = _words(
+    "in on at of during it is was were are they he she that this mr mrs ms dr",
+    "im am es ist war waren sind er sie das der die den dem herr frau",
+    "le la les un une en au à du est était étaient ce il elle ils c'est el los las era fue",
+)
+_LISTED = re.compile(r"[,;/&+、،؛]|\n")
 
 
 def words(text: str) -> list[str]:
@@ -51,12 +71,15 @@ def contains(expected: str, given: str) -> bool:
     """Whether the answers are the same, or one stands in the other, word for word, and the rest changes nothing."""
     if exact(expected, given):
         return True
+    same_lists = len(_LISTED.findall(expected.strip())) == len(_LISTED.findall(given.strip()))
+    return same_lists and all(word[0].isalpha() and word not in _TURNS for word in _added(expected, given) or "?")
+
+
+def _added(expected: str, given: str) -> list[str]:
+    """The tokens that one answer has before and after all of the other's; none where it does not hold them."""
     short, long = sorted((tokens(expected), tokens(given)), key=len)
     starts = [i for i in range(len(long) - len(short) + 1) if long[i : i + len(short)] == short] if short else []
-    if not starts:
-        return False
-    rest = long[: starts[0]] + long[starts[0] + len(short) :]
-    return all(word[0].isalpha() and word not in _TURNS for word in rest)
+    return long[: starts[0]] + long[starts[0] + len(short) :] if starts else []
 
 
 def token_f1(expected: str, given: str) -> float:
@@ -88,7 +111,8 @@ def find(verifier: str | Verifier) -> Verifier:
 
 def verdict(expected: str, given: str) -> bool | None:
     """True: they say the same. False: they do not. None: strings can't tell."""
-    if contains(expected, given):
+    added = _added(expected, given)
+    if exact(expected, given) or (added and all(word in _IDLE for word in added)):
         return True
     a, b = tokens(expected), tokens(given)
     if len(a) != 1 or len(b) != 1 or not (_NUMBER.fullmatch(a[0]) and _NUMBER.fullmatch(b[0])):

@@ -16,8 +16,17 @@ from datagen.grounding import verify
         ("3", "3.0", True),
         ("12", "13", False),
         ("1850", "in 1850", True),
-        ("Mara Voss", "Dr. Mara Voss of Leeds", True),
-        ("Dr. Mara Voss of Leeds", "Voss", True),
+        ("Mara Voss", "It was Dr. Mara Voss", True),
+        ("1850", "by 1850", None),
+        ("Michigan", "Lake Michigan", None),
+        ("Mara Voss", "Dr. Mara Voss of Leeds", None),
+        ("Chicago", "Chicago, San Francisco, Galveston, Dayton", None),
+        ("Chicago", "Chicago and Dayton", None),
+        ("the bells", "the two bells", None),
+        ("Rom", "im Jahr Rom", None),
+        ("1850", "es war 1850", True),
+        ("1850", "c'était en 1850", None),
+        ("1850", "en 1850", True),
         ("12", "12 or 13", None),
         ("Rome", "not Rome", None),
         ("Rome", "either Rome or Paris", None),
@@ -48,8 +57,8 @@ from datagen.grounding import verify
         ("1990-1995", "1990 1995", None),
         ("[1, 2)", "(1, 2]", None),
         ("5!", "5", None),
-        ("A minor", "minor", True),  # by containment
-        ("vitamin A", "vitamin", True),
+        ("A minor", "minor", None),
+        ("vitamin A", "vitamin", None),
         ("Rome/Paris", "Rome", None),
         ("1,2", "1.2", None),
         ("007", "7", None),
@@ -153,6 +162,29 @@ def test_verifiers_are_found_by_name_by_import_path_and_as_functions():
 def test_an_unknown_verifier_is_refused(name):
     with pytest.raises(ValueError, match="exact"):
         verify.find(name)
+
+
+@pytest.mark.parametrize(
+    ("expected", "given", "held"),
+    [
+        ("Mara Voss", "Dr. Mara Voss of Leeds", True),
+        ("Voss", "Vossberg", False),
+        ("Chicago", "Chicago, San Francisco, Galveston, Dayton", False),
+        ("Chicago", "Chicago and Dayton", False),
+        ("Chicago", "Chicago & Dayton", False),
+        ("Chicago", "Chicago\nDayton", False),
+        ("Wien", "Wien und Prag", False),
+        ("Paris", "Paris et Lyon", False),
+        ("東京", "東京、大阪", False),
+        ("the bells", "the two bells", False),
+        ("Rome", "not Rome", False),
+        ("12", "12 or 13", False),
+        ("oak", "", False),
+    ],
+)
+def test_containment_stops_where_what_is_added_may_change_the_answer(expected, given, held):
+    assert verify.contains(expected, given) is held
+    assert verify.contains(given, expected) is held
 
 
 def test_containing_includes_being_the_same():
