@@ -40,12 +40,13 @@ def names(kind: Kind) -> list[str]:
 
 
 def _bundled(kind: Kind) -> dict[str, Path]:
-    folder = _folder(kind)
-    files = sorted(folder.rglob(f"*{_SUFFIX[kind]}"))
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files if file.is_file()}
+    place = folder(kind)
+    files = sorted(place.rglob(f"*{_SUFFIX[kind]}"))
+    return {file.relative_to(place).with_suffix("").as_posix(): file for file in files if file.is_file()}
 
 
-def _folder(kind: Kind) -> Path:
+def folder(kind: Kind) -> Path:
+    """Where the bundled files of a kind are."""
     package = Path(__file__).resolve().parent
     # The wheel's own folder first: what lies beside an installed package may be anyone's.
     installed = package / "_resources"

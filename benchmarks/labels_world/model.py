@@ -15,6 +15,7 @@ import random
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .documents import World
@@ -23,6 +24,7 @@ from .kinds import Plan, Question
 from .rates import Rates
 from .values import same, wordings
 
+_PAIRS = Path(__file__).parents[2] / "prompts" / "grader-pairs.json"
 _CHUNK = re.compile(r"<CHUNK_(\d+)>(.*?)</CHUNK_\1>", re.DOTALL)
 _CITED = re.compile(r":\s*(\d+(?:,\s*\d+)*)\s*$", re.MULTILINE)
 _KIND = re.compile(r"\b(multi-hop|comparison|aggregation|order in time|temporal|cause|counting)[.:]")
@@ -63,6 +65,8 @@ class Prompt:
 class Model:
     def __init__(self, world: World, rates: Rates, seed: int = 0) -> None:
         self.world, self.rates, self.seed = world, rates, seed
+        known = (pair for pairs in json.loads(_PAIRS.read_text(encoding="utf-8")).values() for pair in pairs)
+        self._pairs = {(pair["question"], pair["answer"], pair["given"]): pair["same"] for pair in known}
         self._facts: dict[str, frozenset[Fact]] = {}  # by passage
         self._answers: dict[str, list[str]] = defaultdict(list)  # by what is asked for
         for question in world.questions.values():
@@ -73,6 +77,8 @@ class Model:
         prompt = Prompt.read(messages, schema, sample)
         if prompt.asked == "evidence":
             return self._generate(prompt)
+        if pair := self._pair(prompt):
+            return self._grade_pair(prompt, *pair)
         question = self._question(prompt)
         if prompt.asked == "rating":
             return self._rate(prompt, question)
@@ -218,7 +224,16 @@ class Model:
         alike = same(reference, given, question.asks)
         errs = self._draw(prompt, "grade", question.text, reference, given).random() < self.rates.grade
         mistake = ("took two answers for the same" if not alike else "took the same for two answers") if errs else ""
-        return Reply("[[Yes]]" if alike != errs else "[[No]]", question.text, mistake)
+        return Reply(_graded(reference, given, alike != errs), question.text, mistake)
+
+    def _pair(self, prompt: Prompt) -> tuple[str, str, str] | None:
+        """Question, reference and other answer, if they are of those that a grader is tried out with."""
+        found = (prompt.within("question"), prompt.within("reference_answer"), prompt.within("other_answer"))
+        return found if found in self._pairs else None
+
+    def _grade_pair(self, prompt: Prompt, *pair: str) -> Reply:
+        errs = self._draw(prompt, "grade", *pair).random() < self.rates.grade
+        return Reply(_graded(pair[1], pair[2], self._pairs[pair] != errs))
 
     # Words ----------------------------------------------------------------------------------------------------------
 
@@ -249,6 +264,10 @@ def _told(question: Question, seen: frozenset[Fact], counting: bool = False) -> 
 def _answered(answer: str | None) -> str:
     made = {"reason": "", "answerable": answer is not None, "answer": answer or ""}
     return json.dumps(made, ensure_ascii=False)
+
+
+def _graded(reference: str, given: str, alike: bool) -> str:
+    return json.dumps({"reference": reference, "other": given, "same": alike}, ensure_ascii=False)
 
 
 def _in_steps(rating: float) -> float:

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from datagen import prompts
+from datagen.checks import grading
 from datagen.checks.check import Case
+from datagen.checks.grading import GRADE, plain
 from datagen.config.llm import SamplingConfig
 from datagen.config.model import engine_of
 from datagen.grounding import fences, tags
 from datagen.llm import parsing
 from datagen.llm.base import Request
 
-GRADE = "grade"
 SAMPLED = 1.0  # the temperature where several answers to the same are wanted, as in rollouts
 GUESS: dict[str, Any] = {
     "type": "object",
@@ -48,21 +49,21 @@ async def grade(case: Case, given: str) -> bool:
     score = case.score(case.candidate.answer, given)
     if score is not None:
         return score >= 1
-    question, expected = plain(case.candidate.question), plain(case.candidate.answer)
-    wanted = request(case, GRADE, None, question=question, answer=expected, given=plain(given))
-    return await parsing.ask(case.llm, wanted, parsing.read_verdict, case.config.judge.max_parse_retries)
+    grader = grading.grader(case.config, case.prompts[GRADE])
+    wanted = grader.request(case.candidate.question, case.candidate.answer, given, case.cluster.cluster_id)
+    return await grader.verdict(case.llm, wanted)
 
 
-def from_chunks(case: Case, check: str, chunks: Iterable[int]) -> Request:
-    """A request to answer from these chunks, shown in the order of the document."""
-    shown = passages(case, sorted(chunks))
+def from_chunks(case: Case, check: str, *chunks: Iterable[int]) -> Request:
+    """A request to answer from these chunks: of each group in the order of the document, one group after the other."""
+    shown = passages(case, [chunk for group in chunks for chunk in sorted(group)])
     return request(case, check, ANSWER, passages=shown, question=plain(case.candidate.question))
 
 
 def request(
-    case: Case, check: str, schema: dict[str, Any] | None, sample: int = 0, samples: int = 1, **values: str
+    case: Case, check: str, schema: dict[str, Any], sample: int = 0, samples: int = 1, **values: str
 ) -> Request:
-    """A request by the prompt of a check, or of `GRADE`, with these values of its variables."""
+    """A request by the prompt of a check, with these values of its variables."""
     messages = [{"role": "user", "content": prompts.render(case.prompts[check], **values)}]
     sampling = sampled(case.config.judge.sampling, samples)
     model = engine_of(case.config, "judge").model or ""
@@ -78,13 +79,6 @@ def sampled(sampling: SamplingConfig, n: int) -> dict[str, Any]:
 def passages(case: Case, chunks: Iterable[int]) -> str:
     """These chunks of the document as a prompt shows them, numbered from 0."""
     return tags.render_context([plain(case.texts[i]) for i in chunks])
-
-
-def plain(text: str) -> str:
-    """Text as it may stand in a prompt: what looks like a verdict, [[10]] or [[Yes]], is parted, so that a reply that
-    holds one does not quote it.
-    """
-    return text.replace("[[", "[ [").replace("]]", "] ]")
 
 
 def listed(chunks: Iterable[int]) -> str:

@@ -76,7 +76,8 @@ class Check:
     finds, and raises Rejected where the candidate is not to be kept. `prompt` is a bundled prompt's name or a file,
     which `judge.prompts` may replace; without one, it asks by no prompt of its own. `limits` are what `select` holds
     its findings against. `engine` is the model that it asks besides the judge's, `more_prompts` are the prompts that
-    its requests are made of besides its own, by what a person calls them.
+    its requests are made of besides its own, by what a person calls them. `compares`: it has answers compared with the
+    candidate's, so that whoever compares them must be able to.
     """
 
     name: str
@@ -86,3 +87,4 @@ class Check:
     limits: tuple[Limit, ...] = ()
     engine: Callable[[Config], EngineConfig | None] = _no_engine
     more_prompts: Callable[[Config], Mapping[str, Prompt]] = _no_prompts
+    compares: bool = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datagen.checks.asking import GUESS, is_right, plain, request
+from datagen.checks.asking import GUESS, is_right, request
 from datagen.checks.check import Case, Check, Figure, Findings, Rejected
+from datagen.checks.grading import plain
 from datagen.selection.limit import Limit
 
 
@@ -24,4 +25,5 @@ CHECK = Check(
     prompt="judge-closed_book",
     figure=Figure("closed_book", "answered without the document"),
     limits=(Limit("closed_book", "max_closed_book", "answered without the document"),),
+    compares=True,
 )

@@ -11,26 +11,24 @@ from datagen.checks.check import Case, Check, Findings, Rejected
 async def run(case: Case, found: Findings) -> None:
     """Bring the nearest other chunks into view. Beside the evidence they must not change the answer, or the question
     fits two things; in place of one of its chunks they must not give it, or the label is one of several.
+
+    The other chunks come first, and are the same for all these requests: a server computes them once.
     """
-    settings = case.config.judge
-    near = {
-        chunk: await case.neighbours.of(case.candidate, chunk, found.ref_chunks, settings.neighbours)
-        for chunk in found.ref_chunks
-    }
-    around = sorted({other for others in near.values() for other in others})
-    if around and not (await is_right(case, from_chunks(case, "completeness", [*found.ref_chunks, *around]))):
-        raise Rejected("another answer among other chunks", f"with {listed(around)} in view")
-    for chunk, others in near.items():
-        rest = [i for i in found.ref_chunks if i != chunk]
-        if not others or not (await is_right(case, from_chunks(case, "completeness", [*rest, *others]))):
+    settings, cited = case.config.judge, found.ref_chunks
+    near = [await case.neighbours.of(case.candidate, chunk, cited, settings.neighbours) for chunk in cited]
+    others = sorted({other for chunks in near for other in chunks})
+    if not others:
+        return
+    if not await is_right(case, from_chunks(case, "completeness", others, cited)):
+        raise Rejected("another answer among other chunks", f"with {listed(others)} in view")
+    for i, chunk in enumerate(cited):
+        rest = [*cited[:i], *cited[i + 1 :]]
+        if not await is_right(case, from_chunks(case, "completeness", others, rest)):
             continue
         if settings.alternatives == "reject":
             raise Rejected("other chunks are as good", f"one of {listed(others)} in place of {chunk}")
-        alone = []
-        for other in others:
-            if await is_right(case, from_chunks(case, "completeness", [*rest, other])):
-                alone.append(other)
+        alone = [other for other in others if await is_right(case, from_chunks(case, "completeness", [other], rest))]
         found.alt_chunks = sorted({*found.alt_chunks, *(alone or others)})
 
 
-CHECK = Check("completeness", run, prompt="judge-completeness")
+CHECK = Check("completeness", run, prompt="judge-completeness", compares=True)

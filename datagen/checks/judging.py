@@ -9,9 +9,12 @@ A candidate is one conversation: it ends with Findings, or with a Dropped that s
 
 from __future__ import annotations
 
+from typing import Any
+
 from datagen import plugins, prompts
-from datagen.checks.asking import GRADE
+from datagen.checks import grading
 from datagen.checks.check import Case, Check, Findings, Rejected
+from datagen.checks.grading import GRADE
 from datagen.checks.neighbours import Neighbours
 from datagen.config.data import SelectConfig
 from datagen.config.llm import EngineConfig
@@ -26,6 +29,7 @@ from datagen.run.shard import Shard
 from datagen.selection.limit import Limit
 
 SETTING = "judge.checks"
+VERSION = 2  # raise it when the bundled checks start to find other things
 _KNOWN = f"a limit is on one of rating, {', '.join(FIGURES)}, by a setting of select"
 
 
@@ -53,6 +57,25 @@ async def _judge(case: Case) -> Findings | Dropped:
     except parsing.NoReply as e:
         return Dropped("candidate", candidate.qa_id, candidate.doc_id, "failed", e.reason, e.detail)
     return found
+
+
+async def calibrate(shard: Shard, llm: LLM) -> dict[str, Any] | None:
+    """How the grader does on pairs of known truth, in the language of the shard's questions; None where no check has
+    answers compared. Raises UserError where it can't be believed.
+    """
+    config = shard.config
+    if not any(check.compares for check in chosen(config).values()):
+        return None
+    candidates: list[Candidate] = shard.rows("generate", Candidate)
+    grader = grading.grader(config, load_prompts(config)[GRADE])
+    spoken = grading.language(candidate.question for candidate in candidates)
+    found = await grading.calibrate(llm, grader, spoken)
+    found.require(
+        grader.model,
+        "Choose a better model to check with (--set judge.engine.model=…), or checks that compare no answers "
+        "(--set judge.checks=[lint,quality])",
+    )
+    return found.figures
 
 
 def bundled() -> list[Check]:
@@ -100,16 +123,15 @@ def load_prompts(config: Config) -> dict[str, Prompt]:
     return {name: prompts.load(file) for name, file in (files | config.judge.prompts).items()}
 
 
-def fingerprints(config: Config) -> dict[str, str]:
-    """What the prompts in use say, and the sources of the user's own checks."""
+def fingerprints(config: Config) -> dict[str, Any]:
+    """What the prompts in use say, the version of the code, and the sources of the user's own checks."""
     checks = chosen(config)
     used = {name: prompt for name, prompt in load_prompts(config).items() if name in {*checks, GRADE}}
     used["again"] = prompts.load("again")
     for check in checks.values():
         used |= check.more_prompts(config)
-    return {f"prompt {name}": prompt.digest for name, prompt in used.items()} | plugins.fingerprints(
-        *config.judge.checks
-    )
+    said = {f"prompt {name}": prompt.digest for name, prompt in used.items()}
+    return said | {"version of the checks": VERSION} | plugins.fingerprints(*config.judge.checks)
 
 
 def models(config: Config) -> dict[str, EngineConfig]:

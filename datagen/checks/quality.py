@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.checks.asking import listed, passages, plain, request
+from datagen.checks.asking import listed, passages, request
 from datagen.checks.check import Case, Check, Findings, Rejected
+from datagen.checks.grading import plain
 from datagen.grounding import fences
 from datagen.llm import parsing
 from datagen.selection.limit import Limit

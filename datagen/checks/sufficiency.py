@@ -23,4 +23,5 @@ CHECK = Check(
     prompt="judge-sufficiency",
     figure=Figure("sufficiency", "answered from the evidence alone"),
     limits=(Limit("sufficiency", "min_sufficiency", "not answered from its evidence"),),
+    compares=True,
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from datagen import shards
+from datagen.checks import grading
 from datagen.commands.guard import COMPLETE
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json, put
@@ -15,6 +17,7 @@ from datagen.stages import runner
 from datagen.stages.stage import Stage
 
 SHOWN_REQUESTS = 3  # by --dry-run
+ENOUGH_RATINGS, FLAT = 10, 0.75  # candidates, and the share of one rating among them that is no spread
 SHOWN = 5  # rows set aside that are named without -v
 
 
@@ -33,6 +36,25 @@ def say_input(run: str, reporter: Reporter, verbose: bool) -> None:
                 reporter.say(f"set aside: {d.detail}")
     if aside > SHOWN and not verbose:
         reporter.say(f"… and {aside - SHOWN:,} more (-v names them all)")
+
+
+def say_judged(run: str, reporter: Reporter) -> None:
+    """Say what the judge's model showed of itself: how it compared answers of known truth, and ratings that tell no
+    candidate from another.
+    """
+    places = Run(run)
+    if trial := shards.read_object(places.trial("judge")):
+        reporter.say(f"judge: of pairs of answers of known truth, the model got right {grading.described(trial)}")
+    files = [places.shard("judge", name) for name in places.names("judge")]
+    ratings = Counter(rating for file in files for rating in shards.read_table(file, ["rating"])["rating"].to_pylist())
+    if ratings.total() < ENOUGH_RATINGS:
+        return
+    rating, n = ratings.most_common(1)[0]
+    if n > FLAT * ratings.total():
+        reporter.say(
+            f"judge: {n:,} of {ratings.total():,} candidates are rated {rating:g}: the rating tells little, and what "
+            "decides are the checks that have the question answered"
+        )
 
 
 def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:

@@ -67,6 +67,8 @@ def _run_stages(
                     total[s.name] = runner.run(s, run, config, resume[s.name], pool, reporter, model.offline)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
+                    if s.name == "judge" and s.models(config):
+                        messages.say_judged(run, reporter)
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
     if counts:
         _say_dataset(counts, run, config, reporter)

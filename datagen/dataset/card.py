@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from datagen.checks import grading
 from datagen.config.data import DatasetConfig
 from datagen.config.model import Config
 from datagen.run.identity import digest
@@ -43,6 +44,7 @@ def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provena
         "## How the rows came about\n",
         _table(["stage", "of", "came in", "kept", "left, and why"], _funnel(provenance["stages"])),
         *([_MIXED] if any(stage["mixed"] for stage in provenance["stages"].values()) else []),
+        *_tried(provenance["stages"].get("judge", {}).get("trial")),
         *_compared(provenance["stages"]["select"]),
         "## Settings\n",
         "```yaml\n" + yaml.safe_dump(_settings(provenance), sort_keys=True) + "```\n",
@@ -97,6 +99,16 @@ def _funnel(stages: dict[str, Any]) -> list[list[str]]:
             why = ", ".join(f"{reason} {n:,}" for reason, n in left.items())
             rows.append([name, f"{unit}s", f"{entry['in']:,}", f"{entry['kept']:,}", why])
     return rows
+
+
+def _tried(trial: dict[str, Any] | None) -> list[str]:
+    """How far the model that compared answers can be believed."""
+    if trial is None:
+        return []
+    return [
+        "Whether two answers say the same was decided by a model where strings could not tell. Of pairs of known "
+        f"truth it got right {grading.described(trial)}.\n"
+    ]
 
 
 def _compared(select: dict[str, Any]) -> list[str]:

@@ -97,6 +97,8 @@ def provenance(run: Run, config: Config) -> dict[str, Any]:
             "mixed": bool(stored.mixed),
             "ledger": stage_status(run, stage.table).ledger,
         }
+        if trial := shards.read_object(run.trial(stage.name)):
+            stages[stage.name]["trial"] = trial
     return {
         "made_by": f"longrlvr-data {__version__}",
         "dataset": settings_of(config, "dataset"),

@@ -15,8 +15,10 @@ T = TypeVar("T")
 SHOWN_AGAIN = 4000  # characters of a reply that could not be read, in the next prompt
 KEPT = 2000  # characters of it in the row that failed; the journal has the whole
 _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
+_OPENED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?(?=\{)")
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
 _VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
+AFRESH, HOTTER, HOTTEST = 1_000, 0.5, 1.5  # another draw's place among the samples, and its temperature
 _TRIES = 200  # opening braces looked at in one reply
 
 
@@ -28,6 +30,10 @@ class ParseError(ValueError):
         self.reason = reason
 
 
+class Unfit(ParseError):
+    """A reply that can be read, and that will not do: a fault of the model, and none of the server that gave it."""
+
+
 class NoReply(Exception):
     """A conversation that ended without a result: no reply could be had, or none that can be read."""
 
@@ -37,42 +43,79 @@ class NoReply(Exception):
 
 
 async def ask(llm: LLM, request: Request, read: Callable[[str], T], max_parse_retries: int) -> T:
-    """Send a request until its reply can be read: `read` gets the text and raises ParseError. Raises NoReply, and then
-    the next run asks again from the start.
+    """Send a request until its reply can be read: `read` gets the text and raises ParseError, or Unfit.
+
+    The model is told what was wrong with its reply; where it gives the same again, it is asked afresh, at a higher
+    temperature. Raises NoReply, and then the next run asks again from the start; or Unfit, which is final.
     """
     replies: list[Completion] = []
+    asked, afresh = request, 0
     for left in range(max_parse_retries, -1, -1):
-        completion = await llm.complete(request)
+        completion = await llm.complete(asked)
         if completion.error:
             raise NoReply(completion.error, completion.detail)
+        repeated = completion.text in [reply.text for reply in replies]
         replies.append(completion)
         try:
-            found = read(reply_text(completion))
+            found = read_reply(completion, read)
         except ParseError as e:
-            llm.report(completion, e.reason)
+            llm.report(completion, "" if isinstance(e, Unfit) else e.reason)
+            if not left and isinstance(e, Unfit):
+                raise
             if not left:
                 await llm.disown(replies, e.reason)
                 raise NoReply(e.reason, f"{e}. The reply: {_shown(completion, KEPT)}") from e
-            turn = [{"role": "assistant", "content": _shown(completion, SHOWN_AGAIN)}] if completion.text else []
-            problem = {"role": "user", "content": prompts.render(prompts.load("again"), problem=str(e))}
-            request = replace(request, messages=[*request.messages, *turn, problem])
+            if repeated:
+                afresh += 1
+                asked = _afresh(request, afresh)
+            else:
+                asked = _again(asked, completion, str(e))
         else:
             llm.report(completion)
             return found
     raise AssertionError("the last reading returns or raises")
 
 
-def reply_text(completion: Completion) -> str:
-    """The text of a whole reply. Raises ParseError for one that is cut, refused, filtered or empty."""
+def _again(asked: Request, reply: Completion, problem: str) -> Request:
+    """The same conversation, with the reply and what was wrong with it."""
+    turn = [{"role": "assistant", "content": _shown(reply, SHOWN_AGAIN)}] if reply.text else []
+    told = {"role": "user", "content": prompts.render(prompts.load("again"), problem=problem)}
+    return replace(asked, messages=[*asked.messages, *turn, told])
+
+
+def _afresh(request: Request, nth: int) -> Request:
+    """Another draw of the request as it was first sent."""
+    sampling = request.sampling
+    if "temperature" in sampling:
+        sampling = sampling | {"temperature": min(HOTTEST, sampling["temperature"] + HOTTER * nth)}
+    return replace(request, sampling=sampling, sample=request.sample + AFRESH * nth)
+
+
+def read_reply(completion: Completion, read: Callable[[str], T]) -> T:
+    """What `read` makes of a reply. Raises ParseError for one that is refused, filtered, empty or cut short; a JSON
+    object that it began with, and that was whole before, counts.
+    """
     if completion.refusal:
         raise ParseError("refused by the model", "the request was refused")
     if completion.finish == "content_filter":
         raise ParseError("stopped by a content filter", "the reply was stopped by a content filter")
+    text = completion.text or ""
     if completion.finish == "length":
-        raise ParseError("reply cut short", "the reply was cut off at the limit of tokens: it has to be shorter")
-    if completion.text is None or not completion.text.strip():
+        text = _first_object(text)
+        if not text:
+            raise ParseError("reply cut short", "the reply was cut off at the limit of tokens: it has to be shorter")
+    if not text.strip():
         raise ParseError("empty reply", "the reply was empty")
-    return completion.text
+    return read(text)
+
+
+def _first_object(text: str) -> str:
+    """The JSON object that a text begins with, maybe in a fence; empty if it is not whole."""
+    start = _OPENED.match(text)
+    try:
+        return text[start.end() : _DECODER.raw_decode(text, start.end())[1]] if start else ""
+    except (ValueError, RecursionError):
+        return ""
 
 
 def read_object(text: str, keys: set[str]) -> dict[str, Any]:
@@ -126,11 +169,17 @@ def read_answer(text: str) -> str | None:
 
 
 def read_verdict(text: str) -> bool:
-    """[[Yes]] or [[No]], whichever alone a reply holds. Raises ParseError."""
-    found = {word.casefold() for word in _VERDICT.findall(text)}
-    if len(found) != 1:
-        raise ParseError("no verdict", "it must end with [[Yes]] or with [[No]], and hold only one of them")
-    return found == {"yes"}
+    """The object's "same", true or false; or [[Yes]] or [[No]], whichever alone a reply holds. Raises ParseError."""
+    try:
+        same = read_object(text, {"same"})["same"]
+    except ParseError as e:
+        found = {word.casefold() for word in _VERDICT.findall(text)}
+        if len(found) != 1 or "{" in text:
+            raise ParseError("no verdict", str(e)) from e
+        return found == {"yes"}
+    if not isinstance(same, bool):
+        raise ParseError("no verdict", '"same" must be true or false')
+    return same
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

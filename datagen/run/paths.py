@@ -49,6 +49,10 @@ class RunPaths:
         """The journal of one shard. Raises ConfigError as `journals` does."""
         return self.journals(stage) / (shard + JOURNAL)
 
+    def trial(self, stage: str) -> str:
+        """The file of what a stage's models showed before they were believed."""
+        return shards.join(self.folder(stage), "trial.json")
+
     def journal_files(self, stage: str) -> list[Path]:
         """A stage's journals, in order. Raises ConfigError as `journals` does."""
         return sorted(self.journals(stage).glob(f"*{JOURNAL}"))

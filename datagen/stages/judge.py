@@ -36,6 +36,11 @@ def start(shard: Shard, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     return [_prove(candidate, prover) for prover, of in provers for candidate in of]
 
 
+async def trial(shard: Shard, llm: LLM) -> dict[str, Any] | None:
+    """How the model that compares answers does on pairs of known truth. Raises UserError if it can't be believed."""
+    return await judging.calibrate(shard, llm) if shard.config.judge.method == "llm" else None
+
+
 def _rules(config: Config) -> Callable[[Sequence[str], Config], Prover]:
     """What proves the task's candidates. Raises ConfigError if nothing does."""
     if prove := task.chosen(config).prove:
@@ -110,5 +115,5 @@ def check(config: Config) -> None:
     encoder.check(config.embed)
 
 
-WORK = Conversations(start, finish, models)
+WORK = Conversations(start, finish, models, trial=trial)
 STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, check, version=3)

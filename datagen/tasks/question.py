@@ -2,7 +2,8 @@
 
 Source: LongRLVR (arXiv 2603.02146), data synthesis: one question over several chunks of a cluster, a short verifiable
 answer, the evidence named, leave to skip. Departures: kinds of questions are drawn, so that candidates of a cluster
-differ; the reply is checked strictly and asked for again with the error told.
+differ; the facts are written down with their passages before the question, so that it is made of several; the reply is
+checked strictly, wording and all, and asked for again with the fault named.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from datagen.config.questions import QuestionType
 from datagen.grounding import fences, tags
 from datagen.llm import parsing
 from datagen.llm.base import LLM, Conversation, Request
-from datagen.llm.parsing import ParseError
+from datagen.llm.parsing import ParseError, Unfit
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.tasks.task import Made, Task
+from datagen.text import wording
 
 KEYS = {"question", "answer", "evidence"}
 QUESTION_TYPES: dict[str, str] = {
@@ -54,18 +56,19 @@ def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config, llm:
 def request(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> tuple[Request, str]:
     """The request for a candidate, and the kind of question it asks for."""
     settings, n = config.generate, len(cluster.chunk_indices)
+    most = min(settings.max_evidence, n)
     kind = question_type(cluster.cluster_id, sample, config)
     content = prompts.render(
         prompts.load(settings.prompt),
         passages=tags.render_context([texts[i] for i in cluster.chunk_indices]),
         question_type=QUESTION_TYPES[kind],
         min_evidence=settings.min_evidence,
-        max_evidence=min(settings.max_evidence, n),
+        max_evidence=most,
         last=n - 1,
     )
     messages = [{"role": "user", "content": content}]
     model = engine_of(config, "generate").model or ""
-    return Request(model, messages, settings.sampling.sent(), schema(n), sample, cluster.cluster_id), kind
+    return Request(model, messages, settings.sampling.sent(), schema(n, most), sample, cluster.cluster_id), kind
 
 
 def question_type(cluster_id: str, sample: int, config: Config) -> str:
@@ -75,11 +78,17 @@ def question_type(cluster_id: str, sample: int, config: Config) -> str:
     return kinds[sample % len(kinds)]
 
 
-def schema(n: int) -> dict[str, Any]:
-    """Of the reply about `n` passages."""
-    evidence = {"type": "array", "items": {"type": "integer", "enum": list(range(n))}, "maxItems": n}
+def schema(n: int, max_evidence: int) -> dict[str, Any]:
+    """Of the reply about `n` passages. A skip has no evidence, so the fewest can't be asked for here."""
     text = {"type": "string"}
-    properties = {"skip": {"type": "boolean"}, "question": text, "answer": text, "evidence": evidence}
+    fact = {
+        "type": "object",
+        "properties": {"passage": {"type": "integer", "enum": list(range(n))}, "says": text},
+        "required": ["passage", "says"],
+        "additionalProperties": False,
+    }
+    evidence = {"type": "array", "items": fact, "maxItems": max_evidence}
+    properties = {"skip": {"type": "boolean"}, "evidence": evidence, "question": text, "answer": text}
     return {
         "type": "object",
         "properties": properties,
@@ -91,16 +100,20 @@ def schema(n: int) -> dict[str, Any]:
 async def _write(llm: LLM, cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> Made:
     qa_id = f"{cluster.cluster_id}/q{sample}"
     asked, kind = request(cluster, sample, texts, config)
-    settings = config.generate
+    passages = [texts[i] for i in cluster.chunk_indices]
+
+    def usable(text: str) -> tuple[str, str, list[int]] | None:
+        found = read(text, len(passages), config.generate.min_evidence, config.generate.max_evidence)
+        if found and (wrong := wording.flaw(*found, range(len(passages)), passages, config)):
+            raise Unfit(*wrong)
+        return found
+
     try:
-        made = await parsing.ask(
-            llm,
-            asked,
-            lambda text: read(text, len(cluster.chunk_indices), settings.min_evidence),
-            settings.max_parse_retries,
-        )
+        made = await parsing.ask(llm, asked, usable, config.generate.max_parse_retries)
     except parsing.NoReply as e:
         return [Dropped("candidate", qa_id, cluster.doc_id, "failed", e.reason, e.detail)]
+    except Unfit as e:
+        return [Dropped("candidate", qa_id, cluster.doc_id, "rejected", e.reason, str(e))]
     if made is None:
         return [Dropped("candidate", qa_id, cluster.doc_id, "rejected", SKIPPED, f"asked for: {kind}")]
     question, answer, evidence = made
@@ -121,21 +134,28 @@ async def _write(llm: LLM, cluster: Cluster, sample: int, texts: Sequence[str], 
     return [candidate]
 
 
-def read(text: str, n: int, min_evidence: int) -> tuple[str, str, list[int]] | None:
-    """(question, answer, evidence as numbers of the `n` passages shown); None: the model skips. Raises ParseError."""
+def read(text: str, n: int, min_evidence: int, max_evidence: int) -> tuple[str, str, list[int]] | None:
+    """(question, answer, evidence as numbers of the `n` passages shown); None: the model skips.
+
+    Evidence is facts with their passages, or the numbers alone. Raises ParseError; Unfit where it is too little or too
+    much, or a passage is called by its number.
+    """
     reply = parsing.read_object(text, KEYS if '"skip"' not in text else {"skip"})
     if reply.get("skip") is True:
         return None
     question, answer, evidence = _text(reply, "question"), _text(reply, "answer"), reply.get("evidence")
-    if not isinstance(evidence, list) or any(type(i) is not int for i in evidence):
-        raise ParseError("unusable evidence", '"evidence" must be a list of whole numbers')
-    if outside := [i for i in evidence if not 0 <= i < n]:
+    cited = [e.get("passage") if isinstance(e, dict) else e for e in evidence] if isinstance(evidence, list) else [None]
+    if any(type(i) is not int for i in cited):
+        raise ParseError("unusable evidence", '"evidence" must be a list of facts, each with the number of its passage')
+    if outside := [i for i in cited if not 0 <= i < n]:
         raise ParseError("unusable evidence", f"there is no passage {outside[0]}: they are numbered from 0 to {n - 1}")
-    if len(set(evidence)) < min_evidence:
-        raise ParseError("too little evidence", f"a question must need at least {min_evidence} different passages")
+    if len(set(cited)) < min_evidence:
+        raise Unfit("too little evidence", f"a question must need at least {min_evidence} different passages")
+    if len(set(cited)) > max_evidence:
+        raise Unfit("too much evidence", f"a question must need at most {max_evidence} different passages")
     if _NUMBERED.search(question) or _NUMBERED.search(answer):
-        raise ParseError("names a chunk", "neither question nor answer may name a passage by its number")
-    return question, answer, sorted(set(evidence))
+        raise Unfit("names a chunk", "neither question nor answer may name a passage by its number")
+    return question, answer, sorted(set(cited))
 
 
 def _text(reply: dict[str, Any], key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ def _checked(
         rollout_vllm.check(s)
     shape = models.shape_of(planned.model_config, s)
     models.check_memory(shape, s, planned.splits["train"].longest, world, planned.dtype)
-    Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens).close()
+    with closing(Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens)) as scorer:
+        scorer.calibrate(example.question for example in planned.splits["train"].examples)
     fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier, s.reward.kind)}
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible":

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from types import FunctionType
 
 from datagen import llm as engines
 from datagen import plugins, prompts
-from datagen.checks.asking import plain
+from datagen.checks import grading
+from datagen.checks.grading import Calibration, Grader
 from datagen.config.llm import EngineConfig
 from datagen.config.train import RewardConfig
 from datagen.errors import ConfigError
@@ -19,7 +21,7 @@ from datagen.grounding import rewards, tags, verify
 from datagen.grounding.rewards import Reward
 from datagen.grounding.verify import Verifier
 from datagen.llm import parsing
-from datagen.llm.base import Backend, Completion, Request
+from datagen.llm.base import LLM, Backend, Completion, Request, Stream
 from datagen.train.loss import overlong_penalty
 from datagen.train.types import Example, Response, Scored
 
@@ -32,7 +34,7 @@ KINDS: dict[str, Callable[[Reward, str], float]] = {  # of the reward and the re
 
 class Scorer:
     """Raises ConfigError at once where the reward or the verifier can't be loaded, or the verifier's model is not named
-    or has no key, and EngineError where that does not answer.
+    or has no key.
     """
 
     def __init__(self, settings: RewardConfig, engine: EngineConfig, max_tokens: int) -> None:
@@ -43,11 +45,10 @@ class Scorer:
             if engine.kind != "openai":
                 raise ConfigError("train.reward.verifier: a model verifies by a server only (engine.kind: openai)")
             engines.check(engine, (), asks=True)
-            self.llm, self.model = engines.start(engine, ""), engine.model or ""
+            self.llm = engines.start(engine, "")
             self.loop = asyncio.Runner()
-            self.prompt = prompts.load("judge-grade")
-            probe = Example("", "Is 2 an even number?", "yes", (0,), 0, 0)
-            self._asked([(probe, "it is")], must_answer=True)
+            sampling = {"temperature": 0.0, "max_tokens": 1024}
+            self.grader = Grader(prompts.load("judge-grade"), engine.model or "", sampling, 1)
 
     def __call__(self, responses: Sequence[tuple[Example, Response, str]]) -> list[Scored]:
         """Score each response to an example, given with its text. Raises EngineError where no verifier answers."""
@@ -59,6 +60,21 @@ class Scorer:
             self._scored(example, response, text, reading.parsed, correct)
             for (example, response, text), reading, correct in zip(responses, readings, verdicts, strict=True)
         ]
+
+    def calibrate(self, questions: Iterable[str]) -> Calibration | None:
+        """How the verifier's model, if there is one, does on pairs of known truth in the language of these questions.
+
+        Raises UserError where it can't be believed, EngineError where it does not answer.
+        """
+        if self.llm is None:
+            return None
+        found = self.loop.run(grading.calibrate(_Direct(self.llm), self.grader, grading.language(questions)))
+        found.require(
+            self.grader.model,
+            "Choose a better model to verify with (--set engine.model=…), or let strings decide "
+            "(--set train.reward.verifier=contains)",
+        )
+        return found
 
     def close(self) -> None:
         """Close the connection to the verifier's model, if there is one."""
@@ -91,23 +107,27 @@ class Scorer:
         found = self.verify(example.answer, answer)
         return found >= self.settings.min_f1 if self.settings.verifier == "f1" and found is not None else found
 
-    def _asked(self, given: list[tuple[Example, str]], must_answer: bool = False) -> list[bool | None]:
+    def _asked(self, given: list[tuple[Example, str]]) -> list[bool | None]:
         """The model's verdicts; None where it gave none that can be read."""
         assert self.llm
-        requests = [self._request(example, answer) for example, answer in given]
+        requests = [self.grader.request(example.question, example.answer, answer) for example, answer in given]
         # Samples that gave the same answer to the same question are one request.
         different = {request.key: request for request in requests}.values()
         found = {completion.key: completion for completion in self.loop.run(_completions(self.llm, different))}
-        for completion in found.values():
-            if must_answer and completion.error:
-                raise ConfigError(f"the verifier's model can't be asked: {completion.error}: {completion.detail}")
         return [_read(found[request.key]) for request in requests]
 
-    def _request(self, example: Example, answer: str) -> Request:
-        said = {"question": example.question, "answer": example.answer, "given": answer}
-        text = prompts.render(self.prompt, **{name: plain(value) for name, value in said.items()})
-        sampling = {"temperature": 0.0, "max_tokens": 1024}
-        return Request(self.model, [{"role": "user", "content": text}], sampling, check="grade")
+
+@dataclass
+class _Direct(LLM):
+    """Requests go straight to a backend, and no replies are kept."""
+
+    backend: Backend
+
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        return await self.backend.complete(request, stream)
+
+    async def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        self.backend.disown(completions, problem)
 
 
 async def _completions(llm: Backend, requests: Iterable[Request]) -> list[Completion]:
@@ -116,7 +136,7 @@ async def _completions(llm: Backend, requests: Iterable[Request]) -> list[Comple
 
 def _read(completion: Completion) -> bool | None:
     try:
-        return None if completion.error else parsing.read_verdict(parsing.reply_text(completion))
+        return None if completion.error else parsing.read_reply(completion, parsing.read_verdict)
     except parsing.ParseError:
         return None
 

@@ -288,7 +288,7 @@ def test_grades_err_at_the_rate(world: World):
         others = {lure.value for lure in question.lures} - {question.answer}
         for other, alike in [(values.wordings(question.answer, question.asks)[0], True), *((o, False) for o in others)]:
             messages = prompt("judge-grade", question=question.text, answer=question.answer, given=other)
-            wrong.append(model.reply(messages, None).text != f"[[{'Yes' if alike else 'No'}]]")
+            wrong.append(json.loads(model.reply(messages, None).text)["same"] is not alike)
     assert share(wrong) == pytest.approx(0.1, abs=0.03)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from datagen import shards
+from datagen.checks.grading import CALIBRATION
 from datagen.config import model as configs
 from datagen.llm import usage as usages
 from datagen.records import Candidate, Chunk, Cluster, Dropped, Embedding, Judgement
@@ -72,9 +73,9 @@ def outcome(run: Run, reply: CALLS = model.reply, **given: Any) -> Judgement | D
 
 
 def asked(run: Run) -> dict[str, int]:
-    """Requests by check, of the run so far."""
+    """Requests by check, of the run so far, but for those by which the grader was tried out."""
     usage = usages.usage(RunPaths(run.folder), "judge", judge.STAGE.models(run.config))
-    return {check: part["requests"] for check, part in usage["checks"].items()}
+    return {check: part["requests"] for check, part in usage["checks"].items() if check != CALIBRATION}
 
 
 def rated(rating: float) -> CALLS:

@@ -8,8 +8,7 @@ def test_another_chunk_that_is_as_good_rejects_the_row(tmp_path):
     row = outcome(made(tmp_path, TEXTS, judge__checks=["quality", "completeness"]), rated(9))
     assert isinstance(row, Dropped)
     assert row.reason == "other chunks are as good"
-    assert row.detail.startswith("one of 5, ")
-    assert row.detail.endswith(" in place of 3")
+    assert row.detail == "one of 1, 2, 4, 5 in place of 3"
 
 
 def test_a_question_that_fits_two_things_rejects_the_row(tmp_path):

@@ -48,7 +48,7 @@ def test_lint_comes_first_and_costs_nothing(only_two):
     row = outcome(run)
     assert isinstance(row, Dropped)
     assert row.reason == "points at the text"
-    assert run.requests == 0
+    assert asked(run) == {}
 
 
 def test_a_check_that_is_switched_on_later_asks_for_itself_alone(only_two):

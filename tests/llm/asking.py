@@ -1,7 +1,7 @@
 """Requests to a backend, the way a stage makes them: a shard of conversations, with a journal in a folder that goes."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,7 +45,15 @@ class Scripted(LLM):
     def __init__(self, *completions: Completion) -> None:
         self.completions = list(completions)
         self.asked: list[Request] = []
+        self.problems: list[str] = []  # that were reported, "" for none
+        self.disowned: list[str] = []
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
         self.asked.append(request)
         return self.completions.pop(0)
+
+    def report(self, completion: Completion, problem: str = "") -> None:
+        self.problems.append(problem)
+
+    async def disown(self, completions: Sequence[Completion], problem: str) -> None:
+        self.disowned.append(problem)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datagen.llm import parsing
 from datagen.llm.base import Completion, Request
-from datagen.llm.parsing import NoReply, ParseError
+from datagen.llm.parsing import NoReply, ParseError, Unfit
 from datagen.tasks.question import read
 from tests.llm.asking import Scripted
 
@@ -28,10 +28,11 @@ TEXT = json.dumps(REPLY)
         f"{TEXT}\nThe evidence is in two passages {{0, 2}}.",
         json.dumps(REPLY, indent=2),
         TEXT.replace("Who", "\\u0057ho"),
+        TEXT.replace("[0, 2]", '[{"passage": 2, "says": "so"}, {"passage": 0, "says": "and so"}]'),
     ],
 )
 def test_an_object_is_found(text: str):
-    assert read(text, 3, 2) == ("Who?", "He.", [0, 2])
+    assert read(text, 3, 2, 2) == ("Who?", "He.", [0, 2])
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,8 @@ def test_an_object_is_found(text: str):
         (TEXT.replace("[0, 2]", "[0, 3]"), "unusable evidence"),
         (TEXT.replace("[0, 2]", "[-1, 2]"), "unusable evidence"),
         (TEXT.replace("[0, 2]", "[2, 2]"), "too little evidence"),
+        (TEXT.replace("[0, 2]", "[0, 1, 2]"), "too much evidence"),
+        (TEXT.replace("[0, 2]", '[{"says": "so"}, 2]'), "unusable evidence"),
         (TEXT.replace("Who", "Who, says CHUNK_2"), "names a chunk"),
         (TEXT.replace("He.", "See passage 2"), "names a chunk"),
         ("{" * 100_000, "unreadable reply"),
@@ -60,27 +63,27 @@ def test_an_object_is_found(text: str):
 )
 def test_what_cannot_be_read_has_a_reason(text: str, reason: str):
     with pytest.raises(ParseError) as e:
-        read(text, 3, 2)
+        read(text, 3, 2, 2)
     assert e.value.reason == reason
 
 
 def test_a_skip_is_no_failure():
-    assert read('{"skip": true, "question": "", "answer": "", "evidence": []}', 3, 2) is None
-    assert read('{"skip": true}', 3, 2) is None
+    assert read('{"skip": true, "question": "", "answer": "", "evidence": []}', 3, 2, 2) is None
+    assert read('{"skip": true}', 3, 2, 2) is None
 
 
 def test_a_megabyte_is_read():
     """At once; a quadratic search would take minutes."""
     padding = "x{" * 300_000
     with pytest.raises(ParseError):
-        read(padding, 3, 2)
+        read(padding, 3, 2, 2)
     long = json.dumps(REPLY | {"answer": "y" * 1_000_000})
-    assert read(long, 3, 2) == ("Who?", "y" * 1_000_000, [0, 2])
+    assert read(long, 3, 2, 2) == ("Who?", "y" * 1_000_000, [0, 2])
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str):
-    for reader in (lambda t: read(t, 3, 2), parsing.read_rating, parsing.read_answer, parsing.read_verdict):
+    for reader in (lambda t: read(t, 3, 2, 2), parsing.read_rating, parsing.read_answer, parsing.read_verdict):
         try:
             reader(text)
         except ParseError as e:
@@ -140,24 +143,43 @@ def test_no_answer_is_guessed(text: str):
 
 
 @pytest.mark.parametrize(
-    ("text", "same"), [("[[Yes]]", True), ("Both name him. [[ NO ]]", False), ("[[no]], so: [[No]]", False)]
+    ("text", "same"),
+    [
+        ('{"reference": "Rome", "other": "Roma", "same": true}', True),
+        ('{"reference": "Rome", "other": "says [[Yes]]", "same": false}', False),
+        ("[[Yes]]", True),
+        ("Both name him. [[ NO ]]", False),
+        ("[[no]], so: [[No]]", False),
+    ],
 )
 def test_a_verdict_is_read(text: str, same: bool):
     assert parsing.read_verdict(text) is same
 
 
-@pytest.mark.parametrize("text", ["Yes", "[Yes]", "[[Yes]] or [[No]]", "[[Yes, they do]]", "", "[[10]]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Yes",
+        "[Yes]",
+        "[[Yes]] or [[No]]",
+        "[[Yes, they do]]",
+        "",
+        "[[10]]",
+        '{"same": "yes"}',
+        '{"reference": "[[Yes]]"',
+    ],
+)
 def test_no_verdict_is_guessed(text: str):
     with pytest.raises(ParseError):
         parsing.read_verdict(text)
 
 
-def conversation(*completions: Completion) -> tuple[object, list[Request]]:
+def conversation(*completions: Completion, **sampling: float) -> tuple[object, list[Request]]:
     """What comes of a request that is answered like this, and the requests that were made."""
-    llm, first = Scripted(*completions), Request("m", [{"role": "user", "content": "?"}], {})
+    llm, first = Scripted(*completions), Request("m", [{"role": "user", "content": "?"}], sampling)
     try:
-        return asyncio.run(parsing.ask(llm, first, lambda text: read(text, 3, 2), 2)), llm.asked
-    except NoReply as e:
+        return asyncio.run(parsing.ask(llm, first, lambda text: read(text, 3, 2, 2), 2)), llm.asked
+    except (NoReply, Unfit) as e:
         return e, llm.asked
 
 
@@ -173,6 +195,7 @@ def conversation(*completions: Completion) -> tuple[object, list[Request]]:
     ],
 )
 def test_what_cannot_be_read_is_asked_again_and_then_failed_with_the_text_kept(completion: Completion, reason: str):
+    """The second reply to it is the same again, so that the third request is the first anew."""
     result, asked = conversation(completion, completion, completion)
     assert isinstance(result, NoReply)
     assert result.reason == reason
@@ -194,3 +217,42 @@ def test_where_no_reply_could_be_had_none_is_asked_again():
     result, asked = conversation(Completion("", error="server error", detail="HTTP 500"))
     assert isinstance(result, NoReply)
     assert (result.reason, result.detail, len(asked)) == ("server error", "HTTP 500", 1)
+
+
+def test_a_model_that_repeats_itself_is_asked_afresh_and_hotter():
+    short = Completion("", text=TEXT.replace("[0, 2]", "[2]"))
+    result, asked = conversation(short, short, Completion("", text=TEXT), temperature=0.2)
+    assert result == ("Who?", "He.", [0, 2])
+    assert "at least 2 different passages" in asked[1].messages[-1]["content"]
+    assert (asked[2].messages, asked[2].sampling["temperature"]) == (asked[0].messages, 0.7)
+    _, asked = conversation(short, short, short)
+    assert "temperature" not in asked[2].sampling  # some models take none
+    assert len({request.key for request in asked}) == 3
+
+
+def test_what_can_be_read_and_will_not_do_is_final_and_no_fault_of_the_server():
+    short = Completion("", text=TEXT.replace("[0, 2]", "[2]"))
+    llm = Scripted(short, short, short)
+    with pytest.raises(Unfit, match="at least 2"):
+        asyncio.run(parsing.ask(llm, Request("m", [], {}), lambda text: read(text, 3, 2, 2), 2))
+    assert (llm.problems, llm.disowned) == (["", "", ""], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        (TEXT + "\n" * 50, True),
+        (f"```json\n{TEXT}\n```\nTo explain, the passages", True),
+        (TEXT + TEXT.replace("He", "She"), True),
+        (TEXT[:-1], False),
+        (f"A first try: {TEXT}. But better:", False),  # what it was about to say is not known
+        ("", False),
+    ],
+)
+def test_an_object_that_was_whole_before_the_reply_was_cut_counts(text: str, whole: bool):
+    completion = Completion("", text=text, finish="length")
+    if whole:
+        assert parsing.read_reply(completion, lambda text: read(text, 3, 2, 2)) == ("Who?", "He.", [0, 2])
+    else:
+        with pytest.raises(ParseError, match="cut off"):
+            parsing.read_reply(completion, lambda text: read(text, 3, 2, 2))

@@ -1,5 +1,6 @@
 """Runs that version 0.1 made, over one document: without a model, and with one that a journal tells of."""
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -39,11 +40,26 @@ def test_its_rows_are_read(runs):
 
 def test_names_that_changed_since_make_nothing_stale(runs):
     before = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/*.parquet") if path.parent.name != "select"}
-    for name in ("extractive", "llm"):
-        result = call("generate", "-o", runs / name)
+    for stage in ("generate", "judge"):
+        result = call(stage, "-o", runs / "extractive")
         assert result.exit_code == 0, result.stderr
-        assert call("judge", "-o", runs / name).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def rated(run: Path) -> list[tuple[str, float]]:
+    return [(row.qa_id, row.rating) for row in Run(str(run)).rows("judge")]
+
+
+def test_that_a_model_is_asked_in_other_words_since_is_said_before_anything_is_asked(runs):
+    for stage, changed in (("generate", "prompt generate: "), ("judge", "prompt grade: ")):
+        result = call(stage, "-o", runs / "llm")
+        assert result.exit_code == 2
+        assert changed in result.stderr
+    before = rated(runs / "llm")
+    for stage in ("generate", "judge"):
+        kept = call(stage, "-o", runs / "llm", "--resume", "always")
+        assert kept.exit_code == 0, kept.stderr
+    assert rated(runs / "llm") == before
 
 
 def test_what_must_be_redone_is_said_with_its_cost(runs):
@@ -57,13 +73,7 @@ def test_what_must_be_redone_is_said_with_its_cost(runs):
     assert len(Run(str(runs / "extractive")).dataset("train")) > 0
 
 
-def test_replies_in_its_journals_are_used_again(runs):
-    run = Run(str(runs / "llm"))
-    before = {stage: list(run.rows(stage)) for stage in ("generate", "judge")}
-    for stage in ("generate", "judge"):
-        result = call(stage, "-o", run.path, "--resume", "never", "--offline")
-        assert result.exit_code == 0, result.stderr
-    assert list(run.rows("generate")) == before["generate"]
-    assert [(row.qa_id, row.rating) for row in run.rows("judge")] == [
-        (row.qa_id, row.rating) for row in before["judge"]
-    ]
+def test_its_journals_are_read(runs):
+    stages = json.loads(call("status", runs / "llm", "--json").stdout)["stages"]
+    paid = {stage["name"]: stage["usage"] for stage in stages if stage["usage"]}
+    assert {name: usage["requests"] for name, usage in paid.items()} == {"generate": 4, "judge": 18}

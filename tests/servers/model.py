@@ -5,8 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
+_PAIRS = Path(__file__).parents[2] / "prompts" / "grader-pairs.json"
+TAGS = {"question": "question", "reference_answer": "answer", "other_answer": "given"}  # and their names in a pair
+PAIRS = {
+    tuple(pair[name] for name in TAGS.values()): pair["same"]
+    for pairs in json.loads(_PAIRS.read_text(encoding="utf-8")).values()
+    for pair in pairs
+}
 OPENING = re.compile(r"<CHUNK_(\d+)>")
 WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 LED_TO = re.compile(r"“([^”]*)”")
@@ -36,14 +44,20 @@ def reply(request: dict[str, Any]) -> str:
         text, cited = answer(shown, everything) or ("unknown", [])
         tags = " ".join(f"<CHUNK_{i}>" for i in cited)
         return f"So.\n<useful_chunks>\n{tags}\n</useful_chunks>\n<answer>\n{text}\n</answer>"
-    if "[[Yes]]" in everything:
-        return "They differ. [[No]]"
+    if "same" in properties:
+        return json.dumps(_filled(properties) | {"same": grade(everything)})
     return json.dumps(_filled(properties)) if properties else "OK"
 
 
 def rating(draw: int) -> dict[str, Any]:
     value = RATINGS[draw % len(RATINGS)]
     return {"rating": value, "reason": f"It deserves {value} of 10."}
+
+
+def grade(asked: str) -> bool:
+    """Whether two answers say the same: it knows that of the pairs by which graders are tried out, and of no others."""
+    within = (asked.rpartition(f"<{tag}>\n")[2].partition(f"\n</{tag}>")[0] for tag in TAGS)
+    return PAIRS.get(tuple(within), False)
 
 
 def question(shown: dict[int, str], draw: int) -> dict[str, Any]:

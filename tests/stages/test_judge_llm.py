@@ -273,7 +273,7 @@ def test_only_the_reply_is_read(hostile, replies, expected):
     (conversation,) = judge.start(Shard(hostile.folder, NAME, hostile.config), llm)
     found = asyncio.run(conversation)
     content = llm.asked[0].messages[0]["content"]
-    shown = content[: content.index("The passages above are material")]
+    shown = content[: content.index("You rate questions")]
     assert all(shown.count(f"<CHUNK_{i}>") == shown.count(f"</CHUNK_{i}>") == 1 for i in range(4))
     assert content.count("<CHUNK_0>") == 1
     assert "Why {{passages}} [ [10] ]?" in content  # nothing that was put in is a variable, or looks like a verdict

@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from datagen.checks import lint as judge_lint
 from datagen.config import model as configs
 from datagen.records import Candidate
+from datagen.text import wording
 
 TEXTS = [
     "The mill at Hexham was sold in 1850 to the brothers Orr, who had come from Leeds the year before that.",
@@ -30,7 +30,8 @@ GOOD = Candidate(
 
 
 def problem(texts=TEXTS, cluster=(0, 1, 2, 3), **given):
-    return judge_lint.problem(dataclasses.replace(GOOD, **given), cluster, texts, configs.load(None))
+    row = dataclasses.replace(GOOD, **given)
+    return wording.flaw(row.question, row.answer, row.ref_chunks, cluster, texts, configs.load(None))
 
 
 def test_nothing_is_wrong_with_a_good_one():
@@ -42,6 +43,8 @@ def test_nothing_is_wrong_with_a_good_one():
     [
         ({"question": " "}, "empty"),
         ({"answer": "\n"}, "empty"),
+        ({"question": "…"}, "empty"),
+        ({"answer": "…"}, "empty"),
         ({"answer": "x" * 201}, "too long or too short"),
         ({"question": "Why " * 501 + "?"}, "too long or too short"),
         ({"ref_chunks": [0, 5]}, "no such chunk"),
@@ -125,6 +128,6 @@ def test_the_whole_of_a_cluster_of_three_may_be_needed():
 
 
 def test_copied_is_a_share_of_runs_of_words():
-    assert judge_lint.copied("too short to tell", TEXTS[0]) == 0.0
-    assert judge_lint.copied(TEXTS[0], TEXTS[0]) == 1.0
-    assert 0 < judge_lint.copied("So the mill at Hexham was sold to whom by whom and why?", TEXTS[0]) < 0.75
+    assert wording.copied("too short to tell", TEXTS[0]) == 0.0
+    assert wording.copied(TEXTS[0], TEXTS[0]) == 1.0
+    assert 0 < wording.copied("So the mill at Hexham was sold to whom by whom and why?", TEXTS[0]) < 0.75

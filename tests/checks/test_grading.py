@@ -1,0 +1,109 @@
+"""Whoever compares answers is tried out with pairs of known truth before it is believed."""
+
+import asyncio
+import json
+
+import pytest
+
+from datagen import prompts, shards
+from datagen.checks import grading
+from datagen.checks.grading import Calibration, Grader, pairs
+from datagen.errors import EngineError, UserError
+from datagen.grounding import verify
+from datagen.llm.base import LLM, Completion, Request, Stream
+from datagen.records import Judgement
+from tests.checks.cases import ALL, outcome, rated
+from tests.servers import model
+from tests.servers.openai_server import Settings
+
+LANGUAGES = ["de", "en", "es", "fr", "ru", "zh"]
+GRADER = Grader(prompts.load("judge-grade"), "m", {}, 1)
+
+
+class Says(LLM):
+    """Answers every request by a function of its prompt."""
+
+    def __init__(self, reply) -> None:
+        self.reply = reply
+
+    async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
+        found = self.reply(request.messages[0]["content"])
+        return found if isinstance(found, Completion) else Completion(request.key, text=found)
+
+
+def verdict(same: bool) -> str:
+    return json.dumps({"reference": "a", "other": "b", "same": same})
+
+
+def calibrated(reply, language: str = "en") -> Calibration:
+    return asyncio.run(grading.calibrate(Says(reply), GRADER, language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pairs_are_balanced_and_left_open_by_strings(language):
+    found = pairs(language)
+    assert [pair.same for pair in found] == [True] * 6 + [False] * 6
+    assert len({(pair.question, pair.answer) for pair in found}) == 12
+    assert language == "en" or found != pairs("en")
+    for pair in found:
+        assert verify.verdict(pair.answer, pair.given) is not (not pair.same)  # where strings tell, they tell the truth
+    assert grading.language(pair.question for pair in found) == language
+
+
+def test_a_language_without_pairs_is_tried_in_english():
+    assert pairs("tlh") == pairs("en")
+    assert grading.language([]) == "en"
+    assert grading.language(["Kumusta ka?", "0"]) in LANGUAGES
+
+
+def test_a_grader_that_knows_is_believed():
+    found = calibrated(lambda text: verdict(model.grade(text)))
+    assert found.figures == {"language": "en", "same": 6, "same_right": 6, "different": 6, "different_right": 6}
+    found.require("m", "")
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_grader_that_always_says_the_same_is_refused(says):
+    found = calibrated(lambda text: verdict(says), "de")
+    assert not found.passed
+    with pytest.raises(UserError, match="of pairs of known truth it got right") as e:
+        found.require("weak-1b", "Choose another.")
+    assert str(e.value).startswith("weak-1b can't tell")
+    assert str(e.value).endswith("Choose another.")
+    assert ("'Wien' and 'Prag', not the same" in str(e.value)) is says
+
+
+def test_a_verdict_that_cannot_be_read_is_a_wrong_one():
+    found = calibrated(lambda text: "Yes." if "lighthouse" in text else verdict(model.grade(text)))
+    assert (found.same_right, found.passed) == (5, True)
+
+
+def test_a_grader_that_cannot_be_asked_is_no_bad_grader():
+    with pytest.raises(EngineError, match="can't be asked: server error"):
+        calibrated(lambda text: Completion("", error="server error"))
+
+
+def test_the_trial_is_journalled_and_kept_and_asked_once(only_two):
+    run = only_two(judge__checks=["quality", "sufficiency"])
+    assert isinstance(outcome(run, rated(9)), Judgement)
+    kept = shards.read_json(f"{run.folder}/judge/trial.json")
+    assert kept == {"language": "en", "same": 6, "same_right": 6, "different": 6, "different_right": 6}
+    run.go(Settings(reply=rated(9)), resume="never")
+    assert run.requests == 0
+
+
+def test_a_grader_that_can_not_tell_ends_the_run_before_a_candidate_is_judged(only_two):
+    def yes(body: dict) -> str:
+        return verdict(True) if "<other_answer>" in str(body) else rated(9)(body)
+
+    run = only_two(judge__checks=ALL)
+    with pytest.raises(UserError, match="scripted can't tell whether two answers say the same"):
+        run.go(Settings(reply=yes))
+    assert run.requests == 12
+    assert not shards.exists(f"{run.folder}/judge/shard-00000.parquet")
+
+
+def test_checks_that_compare_no_answers_need_no_grader(only_two):
+    run = only_two(judge__checks=["lint", "quality"])
+    assert isinstance(outcome(run, rated(9)), Judgement)
+    assert not shards.exists(f"{run.folder}/judge/trial.json")
