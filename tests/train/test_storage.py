@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
-from datagen.cli import app
 from datagen.errors import UserError
 from datagen.train import trackers
 from datagen.train.log import METRICS, Log
 from datagen.train.types import State
+from tests.train.calls import config, train
 from tests.train.train_worlds import dataset
 
 SETTINGS: dict[str, Any] = {
@@ -27,14 +25,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def train(data: Path, out: Path, steps: int, expect: int = 0, **changes: Any) -> str:
-    file = data / "c.yaml"
-    file.write_text(yaml.safe_dump({"train": SETTINGS | changes}))
-    how = ["-c", str(file), "-o", str(out), "--steps", str(steps), "--device", "cpu"]
-    done = CliRunner().invoke(app, ["train", str(data), *how])
-    assert done.exit_code == expect, done.output
-    assert "Traceback" not in done.output
-    return " ".join(done.output.split())
+def go(data: Path, out: Path, steps: int, code: int = 0, **changes: Any) -> str:
+    return train(data, "-c", config(data, **SETTINGS | changes), "-o", out, "--steps", steps, code=code)
 
 
 @pytest.fixture
@@ -44,28 +36,28 @@ def data(tmp_path) -> Path:
 
 def test_truncated_weights_are_named_and_the_checkpoint_before_goes_on(data, tmp_path):
     out = tmp_path / "out"
-    train(data, out, 2)
+    go(data, out, 2)
     last = out / "checkpoints" / "step-000002"
     weights = last / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    told = train(data, out, 3, expect=1)
+    told = go(data, out, 3, code=1)
     assert f"error: {last} cannot be loaded (" in told
     assert "remove it to go on from the one before" in told
     last.rename(tmp_path / "damaged")
-    assert "going on from" in train(data, out, 3)
+    assert "going on from" in go(data, out, 3)
 
 
 def test_a_damaged_line_of_metrics_is_named(data, tmp_path):
     out = tmp_path / "out"
-    train(data, out, 2)
+    go(data, out, 2)
     whole = (out / METRICS).read_text()
     for damaged in ("{" + whole, "5\n" + whole, "{}\n" + whole):
         (out / METRICS).write_text(damaged)
         for steps in (2, 3):
-            told = train(data, out, steps, expect=1)
+            told = go(data, out, steps, code=1)
             assert f"{out / METRICS}, line 1 is damaged: delete this line and run the same command again" in told
     (out / METRICS).write_bytes(whole.encode() + b'{"step": 3, "rew\xff')  # cut short by a kill
-    train(data, out, 3)
+    go(data, out, 3)
     assert [json.loads(line)["step"] for line in (out / METRICS).read_text().splitlines()] == [1, 2, 3]
 
 
@@ -90,7 +82,7 @@ def test_a_disk_that_fills_up_while_metrics_are_written(small_disk):
 
 
 def test_a_disk_too_small_for_the_tiny_model(data, small_disk):
-    told = train(data, small_disk / "out", 1, expect=1)
+    told = go(data, small_disk / "out", 1, code=1)
     assert "no space left. Free some space and run the same command again" in told
     assert not [path for path in small_disk.rglob("*") if path.is_dir() and path != small_disk / "out"]
 
@@ -99,28 +91,28 @@ def test_what_a_kill_left_half_written_is_cleared_away(data, tmp_path):
     left = tmp_path / "out" / "checkpoints" / ".step-000001.longrlvr-tmp"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"half")
-    train(data, tmp_path / "out", 0)
+    go(data, tmp_path / "out", 0)
     assert not left.exists()
 
 
 def test_steps_without_contrast_are_no_success(data, tmp_path):
     """All responses are worth nothing, so that no step changes the model."""
-    told = train(data, tmp_path / "out", 2, expect=1, reward={})
+    told = go(data, tmp_path / "out", 2, code=1, reward={})
     assert (
         "nothing was learned: in every step, all responses to a prompt had the same reward (0.00 on average; " in told
     )
     assert "0% of the responses could be read" in told
     assert "--sft-steps" in told
-    assert "nothing was learned" in train(data, tmp_path / "out", 2, expect=1, reward={})
+    assert "nothing was learned" in go(data, tmp_path / "out", 2, code=1, reward={})
 
 
 def test_steps_without_contrast_among_others_are_counted(data, tmp_path):
     out = tmp_path / "out"
-    assert "the model after 2 steps, as" in train(data, out, 2)
+    assert "the model after 2 steps, as" in go(data, out, 2)
     rows = [json.loads(line) for line in (out / METRICS).read_text().splitlines()]
     rows[0]["optimizer_steps"] = 0
     (out / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    assert "the model after 2 steps, of which 1 changed it, as" in train(data, out, 2)
+    assert "the model after 2 steps, of which 1 changed it, as" in go(data, out, 2)
 
 
 def test_metrics_for_tensorboard_are_read_back_and_a_full_disk_is_a_sentence(small_disk):
