@@ -21,7 +21,7 @@ from datagen.dataset import read
 from datagen.errors import ConfigError, UserError
 from datagen.run import lock
 from datagen.run.resume import Resume
-from datagen.train import checkpoint, curve, log, models, parallel, preflight, setup, stored_state
+from datagen.train import curve, log, models, parallel, preflight, run_folder, setup, stored_state
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
@@ -113,7 +113,9 @@ def _folder(dataset: str) -> str:
 
 
 def _train(plan: Plan, world: World, options: Options) -> int:
-    s, last = plan.config.train, checkpoint.latest(plan.folder)
+    s, last = plan.config.train, run_folder.latest(plan.folder)
+    if last:
+        run_folder.verify(last, world)
     stored = stored_state.read(last) if last else None
     done = stored and stored.state.warmed >= s.sft.steps and stored.state.step >= s.steps
     if not done:
@@ -122,7 +124,7 @@ def _train(plan: Plan, world: World, options: Options) -> int:
                 _work(plan, world, last, stored)
         except Interrupted:
             if world.is_main:
-                last = checkpoint.latest(plan.folder)
+                last = run_folder.latest(plan.folder)
                 print(f"interrupted; the same command goes on from {last}", file=sys.stderr)
             return INTERRUPTED
     if world.is_main:
@@ -168,7 +170,7 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
 
 
 def _report(plan: Plan, as_json: bool) -> None:
-    folder, last = plan.folder, checkpoint.latest(plan.folder)
+    folder, last = plan.folder, run_folder.latest(plan.folder)
     rows = log.read(folder / METRICS)
     steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
     learned = sum(r.get("optimizer_steps", 1) > 0 for r in steps)

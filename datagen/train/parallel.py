@@ -133,7 +133,7 @@ def process_group(device: str) -> Iterator[World]:
         torch.cuda.set_device(on)
     how: dict[str, Any] = {"backend": "cpu:gloo,cuda:nccl" if on.type == "cuda" else "gloo", "timeout": PATIENCE}
     if "RANK" not in os.environ:
-        how |= {"store": dist.HashStore(), "rank": 0, "world_size": 1}
+        how |= {"store": torch.distributed.HashStore(), "rank": 0, "world_size": 1}  # pyright: ignore
     dist.init_process_group(**how)
     try:
         yield World(rank, size, on)

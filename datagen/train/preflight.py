@@ -17,7 +17,7 @@ from datagen.errors import ConfigError, UserError
 from datagen.run import identity
 from datagen.run import resume as resuming
 from datagen.run.resume import Resume
-from datagen.train import checkpoint, data, model_folder, models, rollout_vllm, tiny, trackers
+from datagen.train import data, model_folder, models, rollout_vllm, run_folder, tiny, trackers
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.scoring import Scorer
@@ -95,7 +95,15 @@ def _checked(
     if resume == "if-possible":
         resuming.check(str(folder), identity.load(str(folder)), now, resume)
     if resume == "never":
-        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, identity.FILE, trackers.RUN):
+        for old in (
+            run_folder.CHECKPOINTS,
+            "samples",
+            run_folder.REFERENCE,
+            "model",
+            METRICS,
+            identity.FILE,
+            trackers.RUN,
+        ):
             shards.remove(str(folder / old))
     identity.save(str(folder), now)
     return planned

@@ -9,8 +9,8 @@ import torch
 
 from datagen.config.model import engine_of
 from datagen.config.train import OptimizerConfig, TrainConfig
-from datagen.errors import ConfigError, UserError
-from datagen.train import checkpoint, models, parallel, rollout_vllm, trackers
+from datagen.errors import ConfigError
+from datagen.train import checkpoint, models, parallel, rollout_vllm, run_folder, trackers
 from datagen.train.collect import Collector
 from datagen.train.log import Log
 from datagen.train.parallel import World
@@ -69,9 +69,11 @@ def adamw(model: Any, settings: OptimizerConfig) -> torch.optim.AdamW:
 
 def reference(trainer: Trainer, plan: Plan, fresh: bool) -> Any:
     """The model as it was before the first rollout, which does not learn. `fresh`: that is now."""
-    s, folder = trainer.settings, trainer.folder / "reference"
+    s, folder = trainer.settings, trainer.folder / run_folder.REFERENCE
     if s.sft.steps and fresh:
         checkpoint.save_model(folder, trainer.model, trainer.tokenizer, trainer.world, s)
+    elif s.sft.steps:
+        run_folder.verify(folder, trainer.world)
     if s.sft.steps:
         model = _own(folder, s, trainer.world, frozen=True)
     else:
@@ -85,9 +87,7 @@ def _own(folder: Path, settings: TrainConfig, world: World, frozen: bool = False
     try:
         return models.load(str(folder), settings, world, frozen)
     except ConfigError as e:
-        reason = models.reason(e.__cause__ or e)
-        before = "to go on from the one before, or" if folder.parent.name == checkpoint.FOLDER else "and"
-        raise UserError(f"{folder} cannot be loaded ({reason}): remove it {before} start over (--resume never)") from e
+        raise run_folder.unusable(folder, models.reason(e.__cause__ or e)) from e
 
 
 def _sampler(plan: Plan, model: Any, world: World) -> Sampler:

@@ -1,14 +1,19 @@
 """What a disk can do to a run: a sentence with the way on, and a run that goes on when it was put right."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from typer.testing import CliRunner
 
+from datagen.cli import app
 from datagen.errors import UserError
-from datagen.train import trackers
+from datagen.train import run_folder, trackers
 from datagen.train.log import METRICS, Log
+from datagen.train.parallel import World
 from datagen.train.types import State
 from tests.train.calls import config, train
 from tests.train.train_worlds import dataset
@@ -23,6 +28,10 @@ SETTINGS: dict[str, Any] = {
     "rollout": {"n": 8, "max_tokens": 40},
     "reward": {"overlong_buffer": 39},  # rewards differ by length, if by nothing else
 }
+
+
+CPU = World(0, 1, torch.device("cpu"))
+SAME = "and run the same command again"
 
 
 def go(data: Path, out: Path, steps: int, code: int = 0, **changes: Any) -> str:
@@ -41,10 +50,87 @@ def test_truncated_weights_are_named_and_the_checkpoint_before_goes_on(data, tmp
     weights = last / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     told = go(data, out, 3, code=1)
-    assert f"error: {last} cannot be loaded (" in told
-    assert "remove it to go on from the one before" in told
-    last.rename(tmp_path / "damaged")
-    assert "going on from" in go(data, out, 3)
+    assert f"error: {last} cannot be used (model.safetensors: some of its bytes have changed" in told
+    assert f"To go on from the checkpoint before it, step-000001, put it aside {SAME}: mv {last} {last}-damaged" in told
+    last.rename(f"{last}-damaged")
+    assert f"going on from {last.with_name('step-000001')}" in go(data, out, 3)
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(data, tmp_path):
+    """In the weights, in the optimizer's state, in the place in the run, in a checksum; also without its command."""
+    out = tmp_path / "out"
+    go(data, out, 2)
+    last, draw = out / "checkpoints" / "step-000002", random.Random(0)
+    files = {path: path.read_bytes() for path in last.iterdir()}
+    assert {"model.safetensors", "trainer.safetensors", "trainer.json", "SHA256SUMS"} <= {path.name for path in files}
+    for path, whole in files.items():
+        for at in {0, len(whole) - 1, *(draw.randrange(len(whole)) for _ in range(10))}:
+            flipped = bytearray(whole)
+            flipped[at] ^= 1 << draw.randrange(8)
+            path.write_bytes(flipped)
+            with pytest.raises(UserError, match=rf"mv \S*{last.name} \S*{last.name}-damaged"):
+                run_folder.verify(last, CPU)
+        if path.name in ("model.safetensors", "trainer.safetensors"):
+            assert "step-000001, put it aside" in go(data, out, 3, code=1)
+        path.write_bytes(whole)
+    run_folder.verify(last, CPU)
+
+
+def test_a_checkpoint_with_a_file_too_few_and_one_with_others(data, tmp_path):
+    out = tmp_path / "out"
+    go(data, out, 1)
+    last = out / "checkpoints" / "step-000001"
+    (last / "notes.txt").write_text("the good one")
+    run_folder.verify(last, CPU)
+    (last / "tokenizer.json").rename(last / "elsewhere.json")
+    told = go(data, out, 2, code=1)
+    assert "(tokenizer.json: it is missing). There is none before it: get it back from a copy, or start over" in told
+
+
+def test_a_checkpoint_without_checksums_is_read(data, tmp_path):
+    """As earlier versions wrote it; what it takes to load it is still noticed."""
+    out = tmp_path / "out"
+    go(data, out, 2)
+    last = out / "checkpoints" / "step-000002"
+    (last / "SHA256SUMS").unlink()
+    assert f"going on from {last}" in go(data, out, 3)
+    last = out / "checkpoints" / "step-000003"
+    (last / "SHA256SUMS").unlink()
+    weights = last / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    told = go(data, out, 4, code=1)
+    assert f"error: {last} cannot be used (" in told
+    assert f"step-000002, put it aside {SAME}: mv {last} {last}-damaged" in told
+
+
+def test_the_model_that_it_is_compared_with_is_verified_too(data, tmp_path):
+    out, how = tmp_path / "out", {"loss": {"kl_coef": 0.1}, "sft": {"steps": 1, "batch": 2}}
+    go(data, out, 1, **how)
+    weights = out / "reference" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    told = go(data, out, 2, code=1, **how)
+    assert f"error: {out / 'reference'} cannot be used (model.safetensors: some of its bytes have changed" in told
+    assert "start over with --resume never" in told
+
+
+def test_doctor_looks_at_what_was_trained(data, tmp_path):
+    out = tmp_path / "out"
+    go(data, out, 2)
+
+    def doctor(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["doctor", str(out), *words])
+        return done.exit_code, done.output
+
+    assert doctor()[0] == 0
+    told = json.loads(doctor("--json")[1])
+    assert (told["checked"]["training"] > 10, told["problems"]) == (True, [])
+    weights = out / "checkpoints" / "step-000002" / "trainer.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    code, told = doctor("--repair")
+    assert code == 1
+    assert f"{weights}: some of its bytes have changed since it was written. `mv {weights.parent} " in told
+    assert "copy" not in told
+    assert weights.exists()
 
 
 def test_a_damaged_line_of_metrics_is_named(data, tmp_path):
