@@ -16,7 +16,7 @@ from datagen import resources
 from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.model import Config
-from datagen.console import print_json
+from datagen.console import plain, print_json, put
 from datagen.dataset import read
 from datagen.errors import ConfigError, UserError
 from datagen.run import lock
@@ -125,7 +125,7 @@ def _train(plan: Plan, world: World, options: Options) -> int:
         except Interrupted:
             if world.is_main:
                 last = run_folder.latest(plan.folder)
-                print(f"interrupted; the same command goes on from {last}", file=sys.stderr)
+                print(plain(f"interrupted; the same command goes on from {last}"), file=sys.stderr)
             return INTERRUPTED
     if world.is_main:
         _report(plan, options.json)
@@ -179,8 +179,8 @@ def _report(plan: Plan, as_json: bool) -> None:
         if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
         few = f", of which {learned} changed it" if learned < len(steps) else ""
-        print(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
-        print(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
+        put(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
+        put(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
     else:
         found = {"steps": plan.config.train.steps, "learned_steps": learned, "checkpoint": str(last)}
         found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}

@@ -49,14 +49,16 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     source = source or (str(folder / "model") if s.model == TINY else s.model or "")
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
     models.check_lengths(model_config, s.model or "")
-    data.check_tokenizer(tokenizer, s.model or "")
+    data.check_tokenizer(tokenizer, s.model or "", model_config.vocab_size)
     ends = models.end_tokens(s, source, model_config, tokenizer)
     room = getattr(model_config, "max_position_embeddings", None) or s.max_prompt_tokens + s.rollout.max_tokens
     limit = min(s.max_prompt_tokens, room - s.rollout.max_tokens)
     if limit < 1:
         raise ConfigError(f"train.rollout.max_tokens: {s.rollout.max_tokens:,}, and {s.model} has {room:,} positions")
     most = {"train": None, "validation": s.eval_prompts}
-    splits = {split: data.load(files[split], tokenizer, limit, most[split]) for split in SPLITS}
+    splits = {
+        split: data.load(files[split], tokenizer, limit, most[split], model_config.vocab_size) for split in SPLITS
+    }
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))

@@ -19,7 +19,9 @@ from datagen.train.rollout import ModelSampler
 from datagen.train.scoring import Scorer
 from datagen.train.stored_state import Stored
 from datagen.train.trainer import Trainer
-from datagen.train.types import Sampler, State
+from datagen.train.types import Sampler, Split, State
+
+NAMED = 3  # of the rows that are set aside
 
 
 def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) -> Trainer:
@@ -39,6 +41,9 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) 
     if world.is_main:
         log = Log(plan.folder, state if stored else None, s.steps, trackers.asked_for(s, plan.folder))
         log.say(_first_line(plan, model, world))
+        for split in plan.splits.values():
+            if split.set_aside:
+                log.say(_set_aside(split))
         if last:
             log.say(f"going on from {last}")
     scorer = Scorer(s.reward, engine_of(plan.config, "train"), s.rollout.max_tokens)
@@ -108,3 +113,10 @@ def _first_line(plan: Plan, model: Any, world: World) -> str:
         f"{len(train.tokens):,} tokens (the longest prompt {train.longest:,}), "
         f"{f'{world.size} × ' if world.size > 1 else ''}{device}, {str(plan.dtype).removeprefix('torch.')}"
     )
+
+
+def _set_aside(split: Split) -> str:
+    """Which rows are not trained or evaluated on, and why: how many, and the first."""
+    left = len(split.set_aside)
+    more = f" (and {left - NAMED:,} more)" if left > NAMED else ""
+    return f"set aside {left:,} of {left + len(split):,} rows: {'; '.join(split.set_aside[:NAMED])}{more}"
