@@ -20,8 +20,8 @@ def load(
     """The rows of some files, the first `most` of them. A row that the chat template refuses, or whose prompt or gold
     output has a token that the model has no embedding of, is set aside.
 
-    Raises InputError as `dataset.read.rows` does, and where a prompt is longer than `limit` tokens: cutting it would cut
-    away evidence.
+    Raises InputError as `dataset.read.rows` does, and where a prompt is longer than `limit` tokens: cutting it would
+    cut away evidence.
     """
     examples: list[Example] = []
     parts: list[np.ndarray] = []

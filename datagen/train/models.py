@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
@@ -210,7 +211,10 @@ def end_tokens(settings: TrainConfig, folder: str, model_config: Any, tokenizer:
             "eos_token in its tokenizer_config.json, or eos_token_id in its generation_config.json"
         )
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
-    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARK)[2]
+    try:
+        after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARK)[2]
+    except TemplateError:  # of a conversation like this; the rows may have others
+        after = ""
     closing = [token for token in tokenizer(after, add_special_tokens=False)["input_ids"] if token in ends]
     return list(dict.fromkeys([*closing[:1], *ends]))
 

@@ -56,9 +56,13 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     if limit < 1:
         raise ConfigError(f"train.rollout.max_tokens: {s.rollout.max_tokens:,}, and {s.model} has {room:,} positions")
     most = {"train": None, "validation": s.eval_prompts}
-    splits = {
-        split: data.load(files[split], tokenizer, limit, most[split], model_config.vocab_size) for split in SPLITS
-    }
+    vocabulary = model_config.vocab_size
+    splits = {split: data.load(files[split], tokenizer, limit, most[split], vocabulary) for split in SPLITS}
+    if not splits["train"] and (reasons := splits["train"].set_aside):
+        raise InputError(
+            f"{reasons[0]}. So it is with all {len(reasons):,} rows to train on: choose a model whose template takes "
+            "these conversations, and whose tokenizer is its own"
+        )
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))

@@ -20,4 +20,5 @@ def train(data: Path, *words: Any, code: int = 0) -> str:
     done = CliRunner().invoke(app, ["train", str(data), "--device", "cpu", *map(str, words)])
     assert done.exit_code == code, done.output
     assert "Traceback" not in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return " ".join(done.output.split())
