@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,9 +154,19 @@ def check_memory(shape: Shape, settings: TrainConfig, prompt: int, world: World,
 def _memory(world: World, settings: TrainConfig) -> float:
     """Bytes that the trainer can have."""
     if world.device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(world.device)
+        free, total = _gpu_memory(world.device)
         return free - (rollout_vllm.share(settings) * total if settings.rollout.sampler == "vllm" else 0)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _gpu_memory(device: torch.device) -> tuple[int, int]:
+    """Bytes that are free on a GPU, and all there are."""
+    if device.index is not None:
+        return torch.cuda.mem_get_info(device)
+    # It is not a rank that asks, but what starts them. Whoever asks holds a part of the GPU from then on.
+    ask = [sys.executable, "-c", "import torch; print(*torch.cuda.mem_get_info(0))"]
+    free, total = subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return int(free), int(total)
 
 
 def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False) -> Any:

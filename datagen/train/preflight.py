@@ -13,7 +13,7 @@ from datagen import plugins, shards
 from datagen.config.model import Config, engine_of, settings_of
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
-from datagen.errors import ConfigError, UserError
+from datagen.errors import ConfigError, InputError, UserError
 from datagen.run import identity
 from datagen.run import resume as resuming
 from datagen.run.resume import Resume

