@@ -29,7 +29,7 @@ def test_a_step_is_that_of_the_cpu_but_for_rounding(dtype, source):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_attention_to_a_shared_prompt_is_right_but_for_rounding(dtype):
-    assert devices.attention_apart("cuda", dtype) < devices.ROUNDING[dtype] / 10
+    assert devices.attention_apart("cuda", dtype) < devices.ROUNDING[dtype] / 5
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -47,7 +47,7 @@ def test_a_step_of_all_gpus_is_that_of_the_cpu_and_goes_on_from_a_checkpoint(sou
 
 @pytest.mark.parametrize("activations", ["keep", "recompute", "offload"])
 def test_the_memory_of_a_step_is_what_was_estimated(activations, tmp_path, monkeypatch):
-    """110 million parameters in bfloat16, prompts of 512 tokens. Beside the estimate there are the kernels' buffers."""
+    """83 million parameters in bfloat16, prompts of 512 tokens. Beside the estimate there are the kernels' buffers."""
     shape = {"hidden_size": 768, "intermediate_size": 2304, "num_hidden_layers": 12, "num_attention_heads": 12}
     source = devices.source(tmp_path / "model", **shape, num_key_value_heads=4, initializer_range=0.02)
     monkeypatch.setattr(devices, "SETTINGS", devices.SETTINGS.model_copy(update={"activations": activations}))

@@ -8,6 +8,7 @@ a log-prob of the small model here, and as many on the way back; they add up lik
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,9 @@ def gap(model: Any, given: list[Tensor], sampled: Iterable[list[tuple[int, list[
     return torch.cat(gaps).abs().mean().item()
 
 
+WIDE = {"hidden_size": 256, "initializer_range": 0.075}  # heads of a width that vLLM has kernels for
+
+
 def handed_over(folder: str, device: str, dtype: torch.dtype, arguments: dict[str, Any]) -> tuple[float, float]:
     """After a step: the gap of vLLM's log-probs from the trainer's before it is handed the weights, and after."""
     from datagen.train.rollout_vllm import VllmSampler
@@ -185,13 +189,13 @@ def handed_over(folder: str, device: str, dtype: torch.dtype, arguments: dict[st
     with parallel.process_group(device) as world:
         model, optimizer = loaded(folder, world, dtype)
         sampler = VllmSampler(settings, folder, 65, dtype, [2], 1)
-        sampler.update_weights(model)
-        given, seeds = prompts(world.device), [[(0, p, i) for i in range(4)] for p in range(3)]
-        taken(model, optimizer, world)
-        before = gap(model, given, sampler.sample(given, seeds, 0.7), 0.7)
-        sampler.update_weights(model)
-        after = gap(model, given, sampler.sample(given, seeds, 0.7), 0.7)
-        sampler.close()
+        with closing(sampler):
+            sampler.update_weights(model)
+            given, seeds = prompts(world.device), [[(0, p, i) for i in range(4)] for p in range(3)]
+            taken(model, optimizer, world)
+            before = gap(model, given, sampler.sample(given, seeds, 0.7), 0.7)
+            sampler.update_weights(model)
+            after = gap(model, given, sampler.sample(given, seeds, 0.7), 0.7)
     print(f"log-probs of vLLM and of the trainer: {before:.3f} nats apart before, {after:.4f} after")
     return before, after
 

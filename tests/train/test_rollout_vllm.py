@@ -100,7 +100,7 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_after_a_step_it_samples_by_the_new_weights(dtype, tmp_path):
-    before, after = devices.handed_over(devices.source(tmp_path / "model"), "cpu", dtype, EAGER)
+    before, after = devices.handed_over(devices.source(tmp_path / "model", **devices.WIDE), "cpu", dtype, EAGER)
     assert after < (1e-4 if dtype == torch.float32 else devices.HANDED) < devices.HANDED * 2 < before
 
 
