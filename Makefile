@@ -8,6 +8,7 @@
 # make campaign  kills and failing servers by the hundred, drawn from CAMPAIGN_SEED on: half an hour
 # make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
+# make test-gpu  the tests on GPUs, where there are any; needs TORCH=default, and vLLM beside it for its part
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -36,7 +37,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm resolve docs check lint format lock clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu resolve docs check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -72,6 +73,12 @@ campaign: $(VENV)/.dev-installed
 
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
+
+# Fails where there is none, so that nobody takes skipped tests for passed ones.
+NO_GPU := no GPU is visible to PyTorch here, so nothing was tested: install its CUDA build (make clean, TORCH=default)
+test-gpu: $(VENV)/.dev-installed
+	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "$(NO_GPU)")'
+	$(BIN)/python -m pytest -m gpu -rsP tests/gpu
 
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,16 +20,19 @@ Repair = Annotated[
 
 
 def doctor(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The run directory.")] = RUN,
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="The run directory, or the folder that `train` wrote to.")
+    ] = RUN,
     repair: Repair = False,
     json: Json = False,
 ) -> None:
-    """Check every file of a run: shards, ledgers, journals and the dataset.
+    """Check every file of a run: shards, ledgers, journals, the dataset and checkpoints.
 
     \b
     Examples:
       longrlvr-data doctor runs/mine
       longrlvr-data doctor runs/mine --repair
+      longrlvr-data doctor runs/mine/train
     """
     from datagen.commands import guard
 
@@ -41,12 +46,13 @@ def _examine(run: str, repair: bool, as_json: bool) -> int:
     from datagen.run import lock
     from datagen.run.run import Run
 
-    Run(run).check()
-    if repair:
-        with lock.locked(run):
-            checked, removed = _repaired(run)
+    if health.is_training(Path(run)):
+        checked, removed = list(health.examine_training(Path(run))), set()
     else:
-        checked, removed = list(health.examine(Run(run))), set()
+        Run(run).check()
+        with lock.locked(run) if repair else nullcontext():
+            checked = list(health.examine(Run(run)))
+            removed = health.repair(checked) if repair else set()
     left = [c for c in checked if c.problem and c.path not in removed]
     if as_json:
         counts = {part: sum(c.part == part for c in checked) for part in dict.fromkeys(c.part for c in checked)}
@@ -55,15 +61,6 @@ def _examine(run: str, repair: bool, as_json: bool) -> int:
     else:
         _show(run, checked, removed)
     return guard.ERROR if left else guard.COMPLETE
-
-
-def _repaired(run: str) -> tuple[list[Checked], set[str]]:
-    """What was found, and the files that were removed for it."""
-    from datagen.inspect import health
-    from datagen.run.run import Run
-
-    checked = list(health.examine(Run(run)))
-    return checked, health.repair(checked)
 
 
 def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
@@ -81,7 +78,8 @@ def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
     console.print(table)
     damaged = [c for c in checked if c.problem]
     for c in damaged:
-        done = " (taken out)" if c.path in removed else "" if c.removable else " (put it back from a copy)"
+        copy = "" if c.removable or c.part == "training" else " (put it back from a copy)"
+        done = " (taken out)" if c.path in removed else copy
         console.print(Text(f"{c.path}: {c.problem.removeprefix(f'{c.path}:').strip()}{done}"), soft_wrap=True)
     if removed:
         console.print(

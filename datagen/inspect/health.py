@@ -1,4 +1,5 @@
-"""Whether every file of a run holds what was written to it: shards, ledgers, bookkeeping, journals, the dataset.
+"""Whether every file of a run holds what was written to it: shards, ledgers, bookkeeping, journals, the dataset, and
+what was trained on it.
 
 Nothing is believed that can be computed again: each file's checksums, where its footer says that it belongs, and the
 ledger of each shard from the rows before and after it.
@@ -6,12 +7,13 @@ ledger of each shard from the rows before and after it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen import records, shards
+from datagen import checksums, records, shards
 from datagen.errors import DamagedFile, LedgerError, UserError
 from datagen.llm import journal
 from datagen.records import Dropped
@@ -29,7 +31,7 @@ class Checked:
     next run makes it again, the same to the byte.
     """
 
-    part: str  # "run", a stage, "journal" or "dataset"
+    part: str  # "run", a stage, "journal", "dataset" or "training"
     path: str
     problem: str = ""
     removable: bool = False
@@ -51,6 +53,32 @@ def examine(run: Run) -> Iterator[Checked]:
             yield _checked("journal", str(path), lambda path=path: _read(path))
     if shards.exists(run.dataset_folder):
         yield from _dataset(run)
+    if shards.is_local(run.path) and is_training(run.local / "train"):
+        yield from examine_training(run.local / "train")
+
+
+def is_training(folder: Path) -> bool:
+    """Whether `train` wrote to this folder."""
+    return (folder / "checkpoints").is_dir()
+
+
+def examine_training(folder: Path) -> Iterator[Checked]:
+    """Every file that a training run in this folder wrote checksums of: those of its checkpoints, and of the model that
+    it was compared with.
+    """
+    yield _checked("training", str(folder / identity.FILE), lambda: identity.load(str(folder)), removable=False)
+    for place in sorted(folder.glob(f"*/{checksums.FILE}")) + sorted(folder.glob(f"checkpoints/*/{checksums.FILE}")):
+        saved = place.parent
+        for path, problem in checksums.check(saved):
+            yield Checked("training", str(path), problem and f"{problem}. {_without(saved)}")
+
+
+def _without(saved: Path) -> str:
+    """The way on without a checkpoint, or without the reference, which nothing makes again."""
+    if saved.parent.name != "checkpoints":
+        return "Without it, training must start over (--resume never)"
+    aside = shlex.join(["mv", str(saved), f"{saved}-damaged"])
+    return f"`{aside}` lets training go on from the checkpoint before, if there is one"
 
 
 def repair(checked: Iterable[Checked]) -> set[str]:

@@ -12,7 +12,7 @@ Shapes: queries (B, H, T, D), keys and values (B, H_kv, T, D), where H is a mult
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,11 +20,22 @@ from torch import Tensor
 _aten: Any = torch.ops.aten
 
 
+def kernel(q: Tensor) -> Literal["cpu", "flash", "none"]:
+    """Which of PyTorch's kernels tells its log-sum-exp for queries like these."""
+    if q.device.type == "cpu":
+        return "cpu"
+    narrow, width = q.dtype in (torch.float16, torch.bfloat16), q.shape[-1]
+    if q.device.type != "cuda" or not narrow or width % 8 or width > 256:
+        return "none"
+    return "flash" if torch.cuda.get_device_capability(q.device) >= (8, 0) else "none"
+
+
 def forward(q: Tensor, k: Tensor, v: Tensor, causal: bool, scale: float) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
     """Output, log-sum-exp in at least 32 bits, and what `backward` wants besides."""
-    if q.device.type == "cpu":
+    by = kernel(q)
+    if by == "cpu":
         return *_aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, scale=scale), ()
-    if q.device.type == "cuda" and q.dtype in (torch.float16, torch.bfloat16):
+    if by == "flash":
         out, lse, *rest = _aten._scaled_dot_product_flash_attention(q, k, v, 0.0, causal, scale=scale)
         return out, lse, tuple(rest[:6])
     weights, v = _weights(q, k, v, causal, scale)
@@ -44,11 +55,13 @@ def backward(
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of q, k and v, where these keys are part of those that `out` and `lse` were made from."""
-    if q.device.type == "cpu":
+    by = kernel(q)
+    if by == "cpu":
         return _aten._scaled_dot_product_flash_attention_for_cpu_backward(
             grad, q, k, v, out, lse, 0.0, causal, scale=scale
         )
-    if q.device.type == "cuda" and q.dtype in (torch.float16, torch.bfloat16):
+    if by == "flash":
+        lse = lse.contiguous()  # it is read as it lies in memory, whatever its strides are
         cum_q, cum_k, max_q, max_k, seed, offset = rest
         return _aten._scaled_dot_product_flash_attention_backward(
             grad, q, k, v, out, lse, cum_q, cum_k, max_q, max_k, 0.0, causal, seed, offset, scale=scale
@@ -129,6 +142,10 @@ def _each(lengths: list[int], *whole: Tensor) -> Iterator[Any]:
 
 def causal(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     """Plain causal attention of whole sequences."""
+    if (
+        kernel(q) == "none"
+    ):  # what there is besides takes as many keys as queries, or the square of the length in memory
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
     return torch.nn.functional.scaled_dot_product_attention(
         q, k, v, is_causal=True, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
     )

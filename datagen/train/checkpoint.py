@@ -1,28 +1,24 @@
 """Checkpoints: the model as `from_pretrained` and vLLM load it, and beside it all that going on needs.
 
-A checkpoint is a folder, written beside its place and renamed into it: it is there whole or not at all. It is named
-`step-000050` after 50 batches of rollouts, `step-000050-2` after two optimizer steps on the next one, and `warm-000050`
-within the warm start.
+A checkpoint is a folder, written beside its place and renamed into it: it is there whole or not at all. Checksums in
+it tell whether its files still are what was written. How checkpoints are named, `run_folder` says.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.distributed.checkpoint import state_dict as states
 
-from datagen import shards
+from datagen import checksums, shards
 from datagen.config.train import TrainConfig
-from datagen.train import lora, model_folder, stored_state
+from datagen.train import lora, model_folder, run_folder, stored_state
 from datagen.train.parallel import World
 from datagen.train.stored_state import Stored
 from datagen.train.types import State
 
-FOLDER = "checkpoints"
-NAME = re.compile(r"(warm|step)-(\d{6,})(?:-(\d+))?")
 WHOLE: Any = states.StateDictOptions(full_state_dict=True, cpu_offload=True)
 FROM_FIRST: Any = states.StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
 
@@ -51,7 +47,8 @@ def save(
         with model_folder.replacing(target) as building, model_folder.written(target):
             model_folder.write(building, model, tokenizer, weights, settings.lora, dtype)
             stored_state.write(building, Stored(state, moments, exact))
-        for old in _there(target.parent)[: -settings.save_total_limit]:
+            checksums.write(building)
+        for old in run_folder.checkpoints(target.parent)[: -settings.save_total_limit]:
             shards.remove(str(old))
     world.wait()
 
@@ -62,23 +59,8 @@ def save_model(target: Path, model: Any, tokenizer: Any, world: World, settings:
     if world.is_main:
         with model_folder.replacing(target) as building, model_folder.written(target):
             model_folder.write(building, model, tokenizer, weights, settings.lora, torch.float32)
+            checksums.write(building)
     world.wait()
-
-
-def latest(folder: Path) -> Path | None:
-    """The last checkpoint of the run in this folder."""
-    found = _there(folder / FOLDER)
-    return found[-1] if found else None
-
-
-def _there(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the latest last; what else lies there is passed over."""
-    found = [(match, path) for path in folder.glob("*-*") if (match := NAME.fullmatch(path.name)) and path.is_dir()]
-    return [path for match, path in sorted(found, key=lambda pair: _place(pair[0]))]
-
-
-def _place(name: re.Match[str]) -> tuple[bool, int, int]:
-    return name[1] == "step", int(name[2]), int(name[3] or 0)
 
 
 def load(stored: Stored, model: Any, optimizer: Any) -> State:

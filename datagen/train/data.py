@@ -10,16 +10,22 @@ from jinja2 import TemplateError
 
 from datagen.dataset import read
 from datagen.errors import ConfigError, InputError
-from datagen.grounding import fences
+from datagen.grounding import fences, tags
 from datagen.train.types import Example, Split
 
 
-def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None) -> Split:
-    """The rows of some files, the first `most` of them. Raises InputError as `dataset.read.rows` does, and
-    where a prompt is longer than `limit` tokens: cutting it would cut away evidence.
+def load(
+    files: list[Path], tokenizer: Any, limit: int, most: int | None = None, vocabulary: int | None = None
+) -> Split:
+    """The rows of some files, the first `most` of them. A row that the chat template refuses, or whose prompt or gold
+    output has a token that the model has no embedding of, is set aside.
+
+    Raises InputError as `dataset.read.rows` does, and where a prompt is longer than `limit` tokens: cutting it would
+    cut away evidence.
     """
     examples: list[Example] = []
     parts: list[np.ndarray] = []
+    set_aside: list[str] = []
     at = 0
     for row in read.rows(files):
         if most is not None and len(examples) == most:
@@ -27,10 +33,12 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
         try:
             ids = np.asarray(encode(tokenizer, row.messages), np.int32)
         except TemplateError as e:
-            raise InputError(
-                f"{row.where}: the chat template of the model refuses the prompt ({e}): choose a model whose template "
-                "takes a conversation of one user message"
-            ) from e
+            set_aside.append(f"{row.where}: the chat template of the model refuses the prompt ({e})")
+            continue
+        gold = tokenizer(tags.render_response(row.ref_chunks, row.answer), add_special_tokens=False)["input_ids"]
+        if vocabulary and (largest := max(*ids, *gold, 0)) >= vocabulary:
+            set_aside.append(f"{row.where}: token {largest:,} of the tokenizer is beyond the model's {vocabulary:,}")
+            continue
         if len(ids) > limit:
             raise InputError(
                 f"{row.where}: the prompt has {len(ids):,} tokens, and {limit:,} is the most that leaves room for a "
@@ -41,7 +49,7 @@ def load(files: list[Path], tokenizer: Any, limit: int, most: int | None = None)
         parts.append(ids)
         examples.append(Example(row.qa_id, row.question, row.answer, row.ref_chunks, at, at + len(ids)))
         at += len(ids)
-    return Split(examples, np.concatenate(parts) if parts else np.zeros(0, np.int32))
+    return Split(examples, np.concatenate(parts) if parts else np.zeros(0, np.int32), set_aside)
 
 
 def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
@@ -52,10 +60,27 @@ def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def check_tokenizer(tokenizer: Any, name: str) -> None:
-    """Raise ConfigError unless prompts can be written for the model, and read back."""
+def check_tokenizer(tokenizer: Any, name: str, vocabulary: int) -> None:
+    """Raise ConfigError unless prompts can be written for the model, of tokens that it has embeddings of."""
     if not getattr(tokenizer, "chat_template", None):
         raise ConfigError(
             f"{name} has no chat template, so there is no way to tell where its response begins: use its "
             "instruction-tuned version, or add a chat_template to its tokenizer"
         )
+    frame = _frame(tokenizer)
+    beyond = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if i in frame and i >= vocabulary}
+    if beyond:
+        raise ConfigError(
+            f"train.model: {name} has {vocabulary:,} embeddings, and its tokenizer writes every prompt with "
+            f"{', '.join(f'{content} (token {i:,})' for i, content in sorted(beyond.items()))}: the two do not belong "
+            "together. Get the model's own tokenizer, or resize its embeddings to the tokenizer's length"
+        )
+
+
+def _frame(tokenizer: Any) -> set[int]:
+    """The tokens of the shortest prompt, and of the end of a turn."""
+    try:
+        ids = encode(tokenizer, [{"role": "user", "content": "?"}])
+    except TemplateError:  # of a conversation like this; the rows may have others
+        ids = []
+    return {*ids, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from datagen import resources
 from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.model import Config
-from datagen.console import print_json
+from datagen.console import plain, print_json, put
 from datagen.dataset import read
 from datagen.errors import ConfigError, UserError
 from datagen.run import lock
 from datagen.run.resume import Resume
-from datagen.train import checkpoint, curve, log, parallel, preflight, setup, stored_state
+from datagen.train import curve, log, models, parallel, preflight, run_folder, setup, stored_state
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
+from datagen.train.stored_state import Stored
 from datagen.train.trainer import Interrupted, Trainer, stop_on_signals
 
 COMPLETE, INTERRUPTED = 0, 130
@@ -62,7 +64,10 @@ def main(options: Options) -> int:
     device = _device(options.device)
     folder = Path(options.output_dir or _folder(options.dataset))
     files = read.find(options.dataset)
-    processes = options.processes or (torch.cuda.device_count() if device == "cuda" else 1)
+    gpus = torch.cuda.device_count() if device == "cuda" else 0
+    processes = options.processes or gpus or 1
+    if gpus and processes > gpus:
+        raise ConfigError(f"--processes {processes}: each has a GPU of its own, and {gpus} can be seen here")
     if processes > 1 and "RANK" not in os.environ:
         with lock.locked(str(folder)):
             world = World(0, processes, torch.device(device))
@@ -108,23 +113,45 @@ def _folder(dataset: str) -> str:
 
 
 def _train(plan: Plan, world: World, options: Options) -> int:
-    s, last = plan.config.train, checkpoint.latest(plan.folder)
+    s, last = plan.config.train, run_folder.latest(plan.folder)
+    if last:
+        run_folder.verify(last, world)
     stored = stored_state.read(last) if last else None
     done = stored and stored.state.warmed >= s.sft.steps and stored.state.step >= s.steps
     if not done:
-        trainer = setup.trainer(plan, world, last, stored)
         try:
-            _run(trainer, plan, fresh=not stored or trainer.state.warmed < s.sft.steps)
+            with _memory_said(world):
+                _work(plan, world, last, stored)
         except Interrupted:
             if world.is_main:
-                last = checkpoint.latest(plan.folder)
-                print(f"interrupted; the same command goes on from {last}", file=sys.stderr)
+                last = run_folder.latest(plan.folder)
+                print(plain(f"interrupted; the same command goes on from {last}"), file=sys.stderr)
             return INTERRUPTED
-        finally:
-            trainer.collector.close()
     if world.is_main:
         _report(plan, options.json)
     return COMPLETE
+
+
+def _work(plan: Plan, world: World, last: Path | None, stored: Stored | None) -> None:
+    """Train from the last checkpoint to the end. Raises Interrupted, Diverged."""
+    trainer = setup.trainer(plan, world, last, stored)
+    try:
+        _run(trainer, plan, fresh=not stored or trainer.state.warmed < plan.config.train.sft.steps)
+    finally:
+        trainer.collector.close()
+
+
+@contextmanager
+def _memory_said(world: World) -> Iterator[None]:
+    """Within, a GPU that has too little memory is a sentence."""
+    try:
+        yield
+    except torch.OutOfMemoryError as e:
+        raise UserError(
+            f"{world.device} has too little memory for this ({models.reason(e)}). Lower "
+            "train.max_tokens_per_microbatch or train.rollout.prompts_at_once, set train.activations to offload, or "
+            "use more GPUs, and run the command again: it goes on from the last checkpoint"
+        ) from e
 
 
 def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
@@ -143,7 +170,7 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
 
 
 def _report(plan: Plan, as_json: bool) -> None:
-    folder, last = plan.folder, checkpoint.latest(plan.folder)
+    folder, last = plan.folder, run_folder.latest(plan.folder)
     rows = log.read(folder / METRICS)
     steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
     learned = sum(r.get("optimizer_steps", 1) > 0 for r in steps)
@@ -152,8 +179,8 @@ def _report(plan: Plan, as_json: bool) -> None:
         if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
         few = f", of which {learned} changed it" if learned < len(steps) else ""
-        print(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
-        print(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
+        put(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
+        put(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
     else:
         found = {"steps": plan.config.train.steps, "learned_steps": learned, "checkpoint": str(last)}
         found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}

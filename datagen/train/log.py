@@ -11,11 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from datagen import shards
+from datagen.console import Screen
 from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.train.trackers import Tracker
@@ -47,7 +48,7 @@ class Log:
         kept = [line for line, row in _lines(self.path) if _before(row, state)] if state else []
         shards.write_bytes(str(self.path), b"".join(kept))
         self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  # open as long as the run lasts
-        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.console = Screen(stderr=True, soft_wrap=True, highlight=False)
         self.rows: list[dict[str, Any]] = []
         self.live = Live(console=self.console, refresh_per_second=2) if self.console.is_terminal else None
         self.trackers = trackers
@@ -79,11 +80,11 @@ class Log:
         if self.live:
             self.live.update(self._table())
         else:
-            self.console.print(self._line(row))
+            self.say(self._line(row))
 
     def say(self, text: str) -> None:
         """Print a line for whoever watches."""
-        self.console.print(text)
+        self.console.print(Text(text))
 
     def _left(self, step: int) -> str:
         spent, n = self.seconds

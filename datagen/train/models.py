@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
@@ -151,9 +154,19 @@ def check_memory(shape: Shape, settings: TrainConfig, prompt: int, world: World,
 def _memory(world: World, settings: TrainConfig) -> float:
     """Bytes that the trainer can have."""
     if world.device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(world.device)
+        free, total = _gpu_memory(world.device)
         return free - (rollout_vllm.share(settings) * total if settings.rollout.sampler == "vllm" else 0)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _gpu_memory(device: torch.device) -> tuple[int, int]:
+    """Bytes that are free on a GPU, and all there are."""
+    if device.index is not None:
+        return torch.cuda.mem_get_info(device)
+    # It is not a rank that asks, but what starts them. Whoever asks holds a part of the GPU from then on.
+    ask = [sys.executable, "-c", "import torch; print(*torch.cuda.mem_get_info(0))"]
+    free, total = subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return int(free), int(total)
 
 
 def load(folder: str, settings: TrainConfig, world: World, frozen: bool = False) -> Any:
@@ -210,7 +223,10 @@ def end_tokens(settings: TrainConfig, folder: str, model_config: Any, tokenizer:
             "eos_token in its tokenizer_config.json, or eos_token_id in its generation_config.json"
         )
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
-    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARK)[2]
+    try:
+        after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARK)[2]
+    except TemplateError:  # of a conversation like this; the rows may have others
+        after = ""
     closing = [token for token in tokenizer(after, add_special_tokens=False)["input_ids"] if token in ends]
     return list(dict.fromkeys([*closing[:1], *ends]))
 

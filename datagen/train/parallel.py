@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -25,6 +26,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 LAUNCHER = "LONGRLVR_LAUNCHER"  # names the process that the ranks were started by
+# Ranks sample and verify apart, and one saves for all, for as long as it takes. If one dies, torchrun ends the others.
+PATIENCE = timedelta(days=1)
 SAVING = 600  # seconds that ranks have for their step and for saving once they are told to end
 
 
@@ -58,7 +61,7 @@ class World:
         """Sums over all ranks, which give the same names."""
         if self.size == 1 or not values:
             return values
-        total = torch.tensor([values[name] for name in sorted(values)], dtype=torch.float64, device=self.device)
+        total = torch.tensor([values[name] for name in sorted(values)], dtype=torch.float64)  # not by way of the GPU
         dist.all_reduce(total)
         return dict(zip(sorted(values), total.tolist(), strict=True))
 
@@ -68,8 +71,7 @@ class World:
 
     def wait(self) -> None:
         """Wait until all ranks are here."""
-        if self.size > 1:
-            dist.barrier()
+        self.sum({"here": 1.0})
 
 
 def launch(processes: int, arguments: list[str]) -> int:
@@ -129,12 +131,10 @@ def process_group(device: str) -> Iterator[World]:
     on = torch.device(f"cuda:{local}" if device == "cuda" else device)
     if on.type == "cuda":
         torch.cuda.set_device(on)
-    if size > 1 or on.type == "cuda":
-        backend = "cpu:gloo,cuda:nccl" if on.type == "cuda" else "gloo"
-        if size == 1:
-            dist.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)  # pyright: ignore
-        else:
-            dist.init_process_group(backend)
+    how: dict[str, Any] = {"backend": "cpu:gloo,cuda:nccl" if on.type == "cuda" else "gloo", "timeout": PATIENCE}
+    if "RANK" not in os.environ:
+        how |= {"store": torch.distributed.HashStore(), "rank": 0, "world_size": 1}  # pyright: ignore
+    dist.init_process_group(**how)
     try:
         yield World(rank, size, on)
     finally:

@@ -262,7 +262,7 @@ def check(model: Any) -> None:
     offs = []
     for _ in range(2):
         try:
-            theirs = model(ids[None]).logits[0, n - 13 : -1].float().log_softmax(-1)
+            theirs = model(ids[None], logits_to_keep=13).logits[0, :-1].float().log_softmax(-1)
         except ValueError as e:  # such as a cap on the scores
             raise ConfigError(f"{name} computes its attention in a way that can't be used here: {e}") from e
         ours, _ = responses(model, ids[n - 13 : -1], ids[n - 12 :], [12], prefix(model, ids[: n - 13]))

@@ -14,11 +14,11 @@ from datagen import plugins, shards
 from datagen.config.model import Config, engine_of, settings_of
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
-from datagen.errors import ConfigError, UserError
+from datagen.errors import ConfigError, InputError, UserError
 from datagen.run import identity
 from datagen.run import resume as resuming
 from datagen.run.resume import Resume
-from datagen.train import checkpoint, data, model_folder, models, rollout_vllm, tiny, trackers
+from datagen.train import data, model_folder, models, rollout_vllm, run_folder, tiny, trackers
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.scoring import Scorer
@@ -50,14 +50,20 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     source = source or (str(folder / "model") if s.model == TINY else s.model or "")
     model_config, tokenizer = models.config_of(s, source), models.tokenizer_of(s, source)
     models.check_lengths(model_config, s.model or "")
-    data.check_tokenizer(tokenizer, s.model or "")
+    data.check_tokenizer(tokenizer, s.model or "", model_config.vocab_size)
     ends = models.end_tokens(s, source, model_config, tokenizer)
     room = getattr(model_config, "max_position_embeddings", None) or s.max_prompt_tokens + s.rollout.max_tokens
     limit = min(s.max_prompt_tokens, room - s.rollout.max_tokens)
     if limit < 1:
         raise ConfigError(f"train.rollout.max_tokens: {s.rollout.max_tokens:,}, and {s.model} has {room:,} positions")
     most = {"train": None, "validation": s.eval_prompts}
-    splits = {split: data.load(files[split], tokenizer, limit, most[split]) for split in SPLITS}
+    vocabulary = model_config.vocab_size
+    splits = {split: data.load(files[split], tokenizer, limit, most[split], vocabulary) for split in SPLITS}
+    if not splits["train"] and (reasons := splits["train"].set_aside):
+        raise InputError(
+            f"{reasons[0]}. So it is with all {len(reasons):,} rows to train on: choose a model whose template takes "
+            "these conversations, and whose tokenizer is its own"
+        )
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
@@ -97,7 +103,15 @@ def _checked(
     if resume == "if-possible":
         resuming.check(str(folder), identity.load(str(folder)), now, resume)
     if resume == "never":
-        for old in (checkpoint.FOLDER, "samples", "reference", "model", METRICS, identity.FILE, trackers.RUN):
+        for old in (
+            run_folder.CHECKPOINTS,
+            "samples",
+            run_folder.REFERENCE,
+            "model",
+            METRICS,
+            identity.FILE,
+            trackers.RUN,
+        ):
             shards.remove(str(folder / old))
     identity.save(str(folder), now)
     return planned

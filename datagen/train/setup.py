@@ -9,8 +9,8 @@ import torch
 
 from datagen.config.model import engine_of
 from datagen.config.train import OptimizerConfig, TrainConfig
-from datagen.errors import ConfigError, UserError
-from datagen.train import checkpoint, models, parallel, rollout_vllm, trackers
+from datagen.errors import ConfigError
+from datagen.train import checkpoint, models, parallel, rollout_vllm, run_folder, trackers
 from datagen.train.collect import Collector
 from datagen.train.log import Log
 from datagen.train.parallel import World
@@ -19,7 +19,9 @@ from datagen.train.rollout import ModelSampler
 from datagen.train.scoring import Scorer
 from datagen.train.stored_state import Stored
 from datagen.train.trainer import Trainer
-from datagen.train.types import Sampler, State
+from datagen.train.types import Sampler, Split, State
+
+NAMED = 3  # of the rows that are set aside
 
 
 def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) -> Trainer:
@@ -39,6 +41,9 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) 
     if world.is_main:
         log = Log(plan.folder, state if stored else None, s.steps, trackers.asked_for(s, plan.folder))
         log.say(_first_line(plan, model, world))
+        for split in plan.splits.values():
+            if split.set_aside:
+                log.say(_set_aside(split))
         if last:
             log.say(f"going on from {last}")
     scorer = Scorer(s.reward, engine_of(plan.config, "train"), s.rollout.max_tokens)
@@ -69,9 +74,11 @@ def adamw(model: Any, settings: OptimizerConfig) -> torch.optim.AdamW:
 
 def reference(trainer: Trainer, plan: Plan, fresh: bool) -> Any:
     """The model as it was before the first rollout, which does not learn. `fresh`: that is now."""
-    s, folder = trainer.settings, trainer.folder / "reference"
+    s, folder = trainer.settings, trainer.folder / run_folder.REFERENCE
     if s.sft.steps and fresh:
         checkpoint.save_model(folder, trainer.model, trainer.tokenizer, trainer.world, s)
+    elif s.sft.steps:
+        run_folder.verify(folder, trainer.world)
     if s.sft.steps:
         model = _own(folder, s, trainer.world, frozen=True)
     else:
@@ -85,9 +92,7 @@ def _own(folder: Path, settings: TrainConfig, world: World, frozen: bool = False
     try:
         return models.load(str(folder), settings, world, frozen)
     except ConfigError as e:
-        reason = models.reason(e.__cause__ or e)
-        before = "to go on from the one before, or" if folder.parent.name == checkpoint.FOLDER else "and"
-        raise UserError(f"{folder} cannot be loaded ({reason}): remove it {before} start over (--resume never)") from e
+        raise run_folder.unusable(folder, models.reason(e.__cause__ or e)) from e
 
 
 def _sampler(plan: Plan, model: Any, world: World) -> Sampler:
@@ -108,3 +113,10 @@ def _first_line(plan: Plan, model: Any, world: World) -> str:
         f"{len(train.tokens):,} tokens (the longest prompt {train.longest:,}), "
         f"{f'{world.size} × ' if world.size > 1 else ''}{device}, {str(plan.dtype).removeprefix('torch.')}"
     )
+
+
+def _set_aside(split: Split) -> str:
+    """Which rows are not trained or evaluated on, and why: how many, and the first."""
+    left = len(split.set_aside)
+    more = f" (and {left - NAMED:,} more)" if left > NAMED else ""
+    return f"set aside {left:,} of {left + len(split):,} rows: {'; '.join(split.set_aside[:NAMED])}{more}"

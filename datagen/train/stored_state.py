@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from datagen.errors import UserError
 from datagen.grounding.rewards import Reward
+from datagen.train import run_folder
 from datagen.train.types import Group, Response, Scored, State
 
 VALUES, TENSORS, PICKLED = "trainer.json", "trainer.safetensors", "trainer.pt"
@@ -56,8 +56,7 @@ def read(folder: Path) -> Stored:
     try:
         return _pickled(folder) if not (folder / VALUES).exists() and (folder / PICKLED).exists() else _read(folder)
     except Exception as e:  # of as many kinds as there are ways to damage a file
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise UserError(f"{folder} cannot be read ({reason}): remove it to go on from the one before") from e
+        raise run_folder.unusable(folder, (str(e).strip() or type(e).__name__).splitlines()[0]) from e
 
 
 def _read(folder: Path) -> Stored:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from datagen.config.train import TrainConfig
-from datagen.train import checkpoint, collect, sft, update
+from datagen.train import checkpoint, collect, run_folder, sft, update
 from datagen.train.collect import Collector
 from datagen.train.log import Log, write_samples
 from datagen.train.parallel import World
@@ -103,7 +103,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        target = self.folder / checkpoint.FOLDER / self.state.name(self.settings.sft.steps)
+        target = self.folder / run_folder.CHECKPOINTS / self.state.name(self.settings.sft.steps)
         checkpoint.save(target, self.model, self.optimizer, self.tokenizer, self.state, self.world, self.settings)
 
     def _checkpoint(self, due: bool) -> None:

@@ -37,10 +37,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Split:
-    """The examples of a split. `tokens`: all prompts end to end, int32."""
+    """The examples of a split. `tokens`: all prompts end to end, int32. `set_aside`: why other rows are no examples."""
 
     examples: list[Example]
     tokens: np.ndarray
+    set_aside: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -1,5 +1,7 @@
 """Attention to a shared prompt equals plain attention over prompt and response, at every cut."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -73,3 +75,72 @@ def test_the_way_without_a_kernel_equals_the_kernel(causal, monkeypatch):
     torch.testing.assert_close(weights.logsumexp(-1), lse)
     for a, b in zip(attention.slow_backward(grad, q, k, v, out, lse, causal, SCALE), wanted, strict=True):
         torch.testing.assert_close(a, b)
+
+
+class Flash:
+    """The kernels for GPUs, by those for CPUs: the same arguments, and the log-sum-exp is read as it lies in memory."""
+
+    def _scaled_dot_product_flash_attention(self, q: Any, k: Any, v: Any, *given: Any, scale: float) -> tuple[Any, ...]:
+        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, *given, scale=scale)
+        return out, lse, None, None, q.shape[2], k.shape[2], torch.zeros(2), torch.zeros(()), torch.zeros(0)
+
+    def _scaled_dot_product_flash_attention_backward(self, *given: Any, scale: float) -> tuple[Any, ...]:
+        grad, q, k, v, out, lse, cum_q, cum_k, max_q, max_k, dropout, causal, *_ = given
+        assert (cum_q, cum_k, max_q, max_k) == (None, None, q.shape[2], k.shape[2])
+        lse = lse.as_strided(lse.shape, torch.empty(lse.shape).stride())
+        backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+        return backward(grad, q, k, v, out, lse.clone(), dropout, causal, scale=scale)
+
+
+def test_kernels_that_go_by_memory_and_not_by_strides_are_given_what_they_want(monkeypatch):
+    """Responses of a group lie end to end, so that what belongs to one is a part of a larger tensor."""
+
+    def gradients() -> tuple[torch.Tensor, ...]:
+        (q, k, v), (_, past_k, past_v) = tensors(9, 4, 2, 1), tensors(5, 4, 2, 2)
+        leaves = [x.requires_grad_() for x in (q, k, v, past_k, past_v)]
+        out = attention.shared(q, k, v, (past_k, past_v), [4, 2, 3], SCALE)
+        return torch.autograd.grad((out * torch.arange(8)).sum(), leaves)
+
+    wanted = gradients()
+    monkeypatch.setattr(attention, "kernel", lambda q: "flash")
+    monkeypatch.setattr(attention, "_aten", Flash())
+    for ours, theirs in zip(gradients(), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_the_kernels_for_gpus_take_what_they_are_given(monkeypatch):
+    """Without a GPU: their declared arguments, and the shapes that they return."""
+    monkeypatch.setattr(attention, "kernel", lambda q: "flash")
+    q, k, v = (x.to("meta", torch.bfloat16) for x in tensors(6, 4, 2, 1))
+    out, lse, rest = attention.forward(q, k, v, True, SCALE)
+    assert (out.shape, lse.shape, lse.dtype) == (q.shape, q.shape[:3], torch.float32)
+    grads = attention.backward(torch.empty_like(out), q, k, v, out, lse, rest, True, SCALE)
+    assert [(g.shape, g.dtype) for g in grads] == [(x.shape, x.dtype) for x in (q, k, v)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width", "capability", "by"),
+    [
+        (torch.bfloat16, 64, (9, 0), "flash"),
+        (torch.bfloat16, 64, (7, 5), "none"),
+        (torch.bfloat16, 100, (9, 0), "none"),
+        (torch.bfloat16, 264, (9, 0), "none"),
+        (torch.float32, 64, (9, 0), "none"),
+    ],
+)
+def test_a_gpu_is_asked_for_what_it_has(dtype, width, capability, by, monkeypatch):
+    class Queries:
+        device = torch.device("cuda:1")
+        shape = (1, 4, 6, width)
+
+    Queries.dtype = dtype  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    queries: Any = Queries()
+    assert attention.kernel(queries) == by
+
+
+def test_plain_attention_without_a_kernel_for_grouped_heads(monkeypatch):
+    q, k, v = tensors(6, 4, 2, 1)
+    wanted = attention.causal(q, k, v, SCALE)
+    monkeypatch.setattr(attention, "kernel", lambda q: "none")
+    torch.testing.assert_close(attention.causal(q, k, v, SCALE), wanted)

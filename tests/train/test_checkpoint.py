@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from datagen.config.train import TrainConfig
 from datagen.errors import UserError
 from datagen.grounding.rewards import Reward
-from datagen.train import checkpoint, model_folder, models, setup, stored_state, tiny
+from datagen.train import checkpoint, model_folder, models, run_folder, setup, stored_state, tiny
 from datagen.train.parallel import World
 from datagen.train.types import Group, Response, Scored, State
 
@@ -100,15 +100,15 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(small_disk, tmp_path):
 
 
 def test_only_folders_that_are_checkpoints_count(tmp_path):
-    assert checkpoint.latest(tmp_path) is None
-    folder = tmp_path / checkpoint.FOLDER
+    assert run_folder.latest(tmp_path) is None
+    folder = tmp_path / run_folder.CHECKPOINTS
     for name in ("step-000002", "warm-000050", "step-000002-1", "step-000002-10", "step-000002-2", "step-000001"):
         (folder / name).mkdir(parents=True)
     for name in ("step-000003 (copy)", "step-best", "step-000004-old", ".step-000009.longrlvr-tmp"):
         (folder / name).mkdir()
     (folder / "step-000008").write_text("a note")
     (folder / "step-000007.zip").write_bytes(b"PK")
-    assert checkpoint.latest(tmp_path) == folder / "step-000002-10"
+    assert run_folder.latest(tmp_path) == folder / "step-000002-10"
     made_now = made(tmp_path / "model")
     save(folder / "step-000003", *made_now)
     kept = {path.name for path in folder.iterdir()}
@@ -154,7 +154,7 @@ def test_nothing_in_a_checkpoint_is_run(by, tmp_path):
         torch.save(stored, tmp_path / stored_state.PICKLED)
     else:
         (tmp_path / stored_state.PICKLED).write_bytes(pickle.dumps(stored, 2))
-    with pytest.raises(UserError, match=rf"{tmp_path.name} cannot be read .*remove it to go on from the one before"):
+    with pytest.raises(UserError, match=rf"{tmp_path.name} cannot be used .*start over with --resume never"):
         stored_state.read(tmp_path)
     assert not (tmp_path / "ran").exists()
 
@@ -174,5 +174,5 @@ def test_a_damaged_checkpoint_is_named(file, content, tmp_path):
     if file == stored_state.PICKLED:
         (tmp_path / stored_state.VALUES).unlink()
     (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:-9] if content is None else content)
-    with pytest.raises(UserError, match=rf"{tmp_path.name} cannot be read .*remove it to go on from the one before"):
+    with pytest.raises(UserError, match=rf"{tmp_path.name} cannot be used .*start over with --resume never"):
         stored_state.read(tmp_path)

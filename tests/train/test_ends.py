@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from huggingface_hub import constants
-from typer.testing import CliRunner
 
-from datagen.cli import app
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
 from datagen.grounding import tags
@@ -18,6 +15,7 @@ from datagen.train import model_folder, models, sft, tiny
 from datagen.train.data import encode
 from datagen.train.parallel import World
 from datagen.train.types import Example
+from tests.train.calls import config, train
 from tests.train.train_worlds import dataset, row
 
 TEXTS = ["ash birch cedar elm"]
@@ -103,10 +101,7 @@ def test_a_checkpoint_ends_its_turns_by_itself(tmp_path):
 
     data = dataset(tmp_path / "data", train=3, validation=1)
     settings = {"model": "tiny", "steps": 0, "eval_every": 0, "sft": {"steps": 40, "batch": 3, "lr": 3e-3}}
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"train": settings}))
-    how = ["-c", str(tmp_path / "c.yaml"), "-o", str(tmp_path / "out"), "--device", "cpu"]
-    done = CliRunner().invoke(app, ["train", str(data), *how])
-    assert done.exit_code == 0, done.output
+    train(data, "-c", config(tmp_path, **settings), "-o", tmp_path / "out")
     saved = tmp_path / "out" / "checkpoints" / "step-000000"
     loaded: Any = AutoModelForCausalLM.from_pretrained(saved)
     ends, tokenizer = ends_of(saved)

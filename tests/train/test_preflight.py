@@ -8,22 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from transformers import LlamaConfig, MistralConfig, Qwen2Config
-from typer.testing import CliRunner
 
-from datagen.cli import app
 from datagen.run.identity import digest
 from datagen.train import tiny
+from tests.train.calls import config, train
 from tests.train.train_worlds import dataset, row
-
-
-def refused(*args: str | Path, code: int = 2) -> str:
-    """What is printed, on one line."""
-    done = CliRunner().invoke(app, ["train", *map(str, args)])
-    assert done.exit_code == code, done.output
-    assert "Traceback" not in done.output
-    return " ".join(done.output.split())
 
 
 @pytest.fixture
@@ -36,25 +26,20 @@ def model(tmp_path) -> Path:
     return tiny.build(tmp_path / "model", [row(0)["prompt"][0]["content"]], 300, max_position_embeddings=512)
 
 
-def config(folder: Path, **train: Any) -> Path:
-    (folder / "c.yaml").write_text(yaml.safe_dump({"train": train}))
-    return folder / "c.yaml"
-
-
 SMALL = {"rollout": {"max_tokens": 16}}
 
 
 def test_no_model(data, tmp_path):
-    assert "no model is named: give --model" in refused(data, "-o", tmp_path / "out")
+    assert "no model is named: give --model" in train(data, "-o", tmp_path / "out", code=2)
 
 
 def test_no_dataset(tmp_path):
-    told = refused(tmp_path, "-o", tmp_path / "out", "--model", "tiny", code=1)
+    told = train(tmp_path, "-o", tmp_path / "out", "--model", "tiny", code=1)
     assert "no dataset is there: give a finished run" in told
 
 
 def test_nowhere_to_write(data):
-    assert "say with -o where checkpoints and metrics go" in refused(data, "--model", "tiny")
+    assert "say with -o where checkpoints and metrics go" in train(data, "--model", "tiny", code=2)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +55,7 @@ def test_missing_columns(change, missing, data, tmp_path):
     for r in rows:
         change(r)
     pq.write_table(pa.Table.from_pylist(rows), data / "data" / "train-00000.parquet")
-    told = refused(data, "-o", tmp_path / "out", "--model", "tiny", code=1)
+    told = train(data, "-o", tmp_path / "out", "--model", "tiny", code=1)
     assert missing in told
     assert "it can't be trained on" in told
 
@@ -79,32 +64,32 @@ def test_a_row_without_evidence(data, model, tmp_path):
     rows = [row(0), row(1)]
     rows[1]["extra_info"]["ref_chunks"] = []
     pq.write_table(pa.Table.from_pylist(rows), data / "data" / "train-00000.parquet")
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL), code=1)
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL), code=1)
     assert "train-00000.parquet, row 2: ref_chunks is empty" in told
 
 
 def test_a_damaged_file(data, tmp_path):
     (data / "data" / "train-00000.parquet").write_bytes(b"PAR1 and no more")
-    assert "train-00000.parquet cannot be read as parquet" in refused(
+    assert "train-00000.parquet cannot be read as parquet" in train(
         data, "-o", tmp_path / "out", "--model", "tiny", code=1
     )
 
 
 def test_a_model_that_is_not_there(data, tmp_path):
-    told = refused(data, "-o", tmp_path / "out", "--model", tmp_path / "nothing")
+    told = train(data, "-o", tmp_path / "out", "--model", tmp_path / "nothing", code=2)
     assert "nothing' cannot be loaded" in told
 
 
 def test_a_model_without_a_chat_template(data, model, tmp_path):
     (model / "chat_template.jinja").unlink()
-    told = refused(data, "-o", tmp_path / "out", "--model", model)
+    told = train(data, "-o", tmp_path / "out", "--model", model, code=2)
     assert "has no chat template" in told
     assert "instruction-tuned" in told
 
 
 def test_a_prompt_that_is_too_long_is_not_cut(data, model, tmp_path):
     settings = config(tmp_path, max_prompt_tokens=40, **SMALL)
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
     assert "train-00000.parquet, row 1: the prompt has" in told
     assert "and 40 is the most" in told
     assert "Nothing is cut" in told
@@ -112,7 +97,7 @@ def test_a_prompt_that_is_too_long_is_not_cut(data, model, tmp_path):
 
 def test_fewer_positions_than_a_response(data, model, tmp_path):
     settings = config(tmp_path, rollout={"max_tokens": 600})
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings)
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=2)
     assert "train.rollout.max_tokens: 600" in told
     assert "512 positions" in told
 
@@ -120,7 +105,7 @@ def test_fewer_positions_than_a_response(data, model, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
 def test_sampling_by_vllm_that_is_not_there(data, model, tmp_path):
     settings = config(tmp_path, rollout={"max_tokens": 16, "sampler": "vllm"})
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
     assert "train.rollout.sampler" in told
     assert "'longrlvr-data[vllm]'" in told
 
@@ -134,13 +119,13 @@ def shape_of_7b(folder: Path, kind: Any) -> None:
 @pytest.mark.parametrize("kind", [Qwen2Config, LlamaConfig])
 def test_seven_billion_parameters_without_a_gpu(kind, data, model, tmp_path):
     shape_of_7b(model, kind)
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "--device", "cpu")
+    told = train(data, "-o", tmp_path / "out", "--model", model, code=2)
     assert "billion parameters and there is no GPU" in told
 
 
 def test_what_does_not_fit_says_how_much_is_needed_for_what(data, model, tmp_path):
     settings = config(tmp_path, rollout={"max_tokens": 300, "n": 64, "prompts_at_once": 10**9})
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, "--device", "cpu")
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=2)
     assert "GB on each of 1 device" in told
     assert "keys and values of rollouts" in told
     assert "train.rollout.prompts_at_once" in told
@@ -150,13 +135,13 @@ def test_a_verifier_that_does_not_answer(data, model, tmp_path):
     engine = {"model": "judge", "endpoints": [{"base_url": "http://127.0.0.1:9/v1"}], "max_attempts": 1}
     engine |= {"timeout": 2}
     settings = config(tmp_path, reward={"verifier": "llm"}, engine=engine, **SMALL)
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", settings, code=1)
     assert "127.0.0.1:9" in told
     assert not (tmp_path / "out" / "checkpoints").exists()
 
 
 def test_an_unknown_setting(data, tmp_path):
-    told = refused(data, "-o", tmp_path / "out", "--model", "tiny", "-c", config(tmp_path, rolout={"n": 4}))
+    told = train(data, "-o", tmp_path / "out", "--model", "tiny", "-c", config(tmp_path, rolout={"n": 4}), code=2)
     assert "train.rolout" in told
 
 
@@ -168,7 +153,7 @@ def test_a_model_of_another_kind(data, model, tmp_path):
         GPT2Config(vocab_size=json.loads((model / "config.json").read_text())["vocab_size"], **shape)
     )
     other.save_pretrained(model)
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL))
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL), code=2)
     assert "is no decoder like Llama or Qwen" in told
 
 
@@ -178,7 +163,7 @@ def test_starting_over_removes_nothing_before_all_is_well(data, tmp_path):
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"weights")
     settings = config(tmp_path, max_prompt_tokens=4, **SMALL)
-    refused(data, "-o", tmp_path / "out", "--model", "tiny", "-c", settings, "--resume", "never", code=1)
+    train(data, "-o", tmp_path / "out", "--model", "tiny", "-c", settings, "--resume", "never", code=1)
     assert kept.read_bytes() == b"weights"
     assert not (tmp_path / "out" / "model").exists()
 
@@ -186,14 +171,14 @@ def test_starting_over_removes_nothing_before_all_is_well(data, tmp_path):
 def test_a_setting_of_0_1_0_counts_under_its_new_name(data, model, tmp_path):
     """What the folder was trained under, and the configuration, may both use the old one."""
     settings = config(tmp_path, loss={"kl": 0.1}, steps=0, **SMALL)
-    given = (data, "-o", tmp_path / "out", "--model", model, "-c", settings, "--device", "cpu")
-    assert "train.loss.kl is now called train.loss.kl_coef" in refused(*given, code=0)
+    given = (data, "-o", tmp_path / "out", "--model", model, "-c", settings)
+    assert "train.loss.kl is now called train.loss.kl_coef" in train(*given)
     stored = tmp_path / "out" / "stage.json"
     written = json.loads(stored.read_text().replace("loss.kl_coef", "loss.kl"))
     written["identity"] = digest({name: value for name, value in written.items() if name != "identity"})
     stored.write_text(json.dumps(written))
-    refused(*given, code=0)
-    told = refused(*given[:-4], "-c", config(tmp_path, loss={"kl_coef": 0.2}, steps=0, **SMALL), "--device", "cpu")
+    train(*given)
+    told = train(*given[:-2], "-c", config(tmp_path, loss={"kl_coef": 0.2}, steps=0, **SMALL), code=2)
     assert "loss.kl_coef: 0.1 there, 0.2 now" in told
 
 
@@ -201,7 +186,7 @@ def test_a_model_with_a_sliding_window_is_refused_before_anything_is_written(dat
     shape = json.loads((model / "config.json").read_text())
     sizes = {name: shape[name] for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")}
     MistralConfig(**sizes, sliding_window=64, max_position_embeddings=512).save_pretrained(model)
-    told = refused(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL))
+    told = train(data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL), code=2)
     assert "sliding_window: 64" in told
     assert "Choose a model with full attention" in told
     assert not (tmp_path / "out" / "stage.json").exists()

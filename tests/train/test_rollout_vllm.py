@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
-from typer.testing import CliRunner
 
-from datagen.cli import app
 from datagen.config.train import TrainConfig
 from datagen.train import logprobs, models, rollout_vllm, tiny
 from datagen.train.parallel import World
 from tests.servers import tiny_model
+from tests.train import devices
+from tests.train.calls import config, train
 from tests.train.train_worlds import dataset, row
 
 if importlib.util.find_spec("vllm") is None:
@@ -99,6 +98,12 @@ def test_it_samples_by_the_weights_it_was_handed(kind, tmp_path):
     sampler.close()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_after_a_step_it_samples_by_the_new_weights(dtype, tmp_path):
+    before, after = devices.handed_over(devices.source(tmp_path / "model", **devices.WIDE), "cpu", dtype, EAGER)
+    assert after < (1e-4 if dtype == torch.float32 else devices.HANDED) < devices.HANDED * 2 < before
+
+
 def test_responses_end_where_the_trainers_own_do(tmp_path):
     """At a token that ends a turn, which belongs to them; else they are cut."""
     settings = TrainConfig.model_validate(HOW)
@@ -134,9 +139,7 @@ CONFIG: dict[str, Any] = {
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_run(ranks, tmp_path):
     """Steps this large would show stale weights at once."""
-    file = tmp_path / "c.yaml"
-    file.write_text(yaml.safe_dump({"train": CONFIG}))
-    data = dataset(tmp_path / "data")
+    data, file = dataset(tmp_path / "data"), config(tmp_path, **CONFIG)
     command = [sys.executable, "-m", "datagen", "train", data, "-c", file, "-o", tmp_path / "out", "--device", "cpu"]
     env = os.environ | ENVIRONMENT
     run = [*map(str, command), "--processes", str(ranks)]
@@ -162,9 +165,5 @@ def test_a_run(ranks, tmp_path):
     ],
 )
 def test_arguments_that_will_not_do(arguments, told, tmp_path):
-    file = tmp_path / "c.yaml"
-    file.write_text(yaml.safe_dump({"train": CONFIG | {"rollout": CONFIG["rollout"] | {"vllm": arguments}}}))
-    data = dataset(tmp_path / "data")
-    done = CliRunner().invoke(app, ["train", str(data), "-c", str(file), "-o", str(tmp_path / "out")])
-    assert done.exit_code == 2
-    assert told in " ".join(done.output.split())
+    settings = config(tmp_path, **CONFIG | {"rollout": CONFIG["rollout"] | {"vllm": arguments}})
+    assert told in train(dataset(tmp_path / "data"), "-c", settings, "-o", tmp_path / "out", code=2)

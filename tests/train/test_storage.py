@@ -1,18 +1,21 @@
 """What a disk can do to a run: a sentence with the way on, and a run that goes on when it was put right."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import torch
 from typer.testing import CliRunner
 
 from datagen.cli import app
 from datagen.errors import UserError
-from datagen.train import trackers
+from datagen.train import run_folder, trackers
 from datagen.train.log import METRICS, Log
+from datagen.train.parallel import World
 from datagen.train.types import State
+from tests.train.calls import config, train
 from tests.train.train_worlds import dataset
 
 SETTINGS: dict[str, Any] = {
@@ -27,14 +30,12 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def train(data: Path, out: Path, steps: int, expect: int = 0, **changes: Any) -> str:
-    file = data / "c.yaml"
-    file.write_text(yaml.safe_dump({"train": SETTINGS | changes}))
-    how = ["-c", str(file), "-o", str(out), "--steps", str(steps), "--device", "cpu"]
-    done = CliRunner().invoke(app, ["train", str(data), *how])
-    assert done.exit_code == expect, done.output
-    assert "Traceback" not in done.output
-    return " ".join(done.output.split())
+CPU = World(0, 1, torch.device("cpu"))
+SAME = "and run the same command again"
+
+
+def go(data: Path, out: Path, steps: int, code: int = 0, **changes: Any) -> str:
+    return train(data, "-c", config(data, **SETTINGS | changes), "-o", out, "--steps", steps, code=code)
 
 
 @pytest.fixture
@@ -44,28 +45,105 @@ def data(tmp_path) -> Path:
 
 def test_truncated_weights_are_named_and_the_checkpoint_before_goes_on(data, tmp_path):
     out = tmp_path / "out"
-    train(data, out, 2)
+    go(data, out, 2)
     last = out / "checkpoints" / "step-000002"
     weights = last / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    told = train(data, out, 3, expect=1)
-    assert f"error: {last} cannot be loaded (" in told
-    assert "remove it to go on from the one before" in told
-    last.rename(tmp_path / "damaged")
-    assert "going on from" in train(data, out, 3)
+    told = go(data, out, 3, code=1)
+    assert f"error: {last} cannot be used (model.safetensors: some of its bytes have changed" in told
+    assert f"To go on from the checkpoint before it, step-000001, put it aside {SAME}: mv {last} {last}-damaged" in told
+    last.rename(f"{last}-damaged")
+    assert f"going on from {last.with_name('step-000001')}" in go(data, out, 3)
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(data, tmp_path):
+    """In the weights, in the optimizer's state, in the place in the run, in a checksum; also without its command."""
+    out = tmp_path / "out"
+    go(data, out, 2)
+    last, draw = out / "checkpoints" / "step-000002", random.Random(0)
+    files = {path: path.read_bytes() for path in last.iterdir()}
+    assert {"model.safetensors", "trainer.safetensors", "trainer.json", "SHA256SUMS"} <= {path.name for path in files}
+    for path, whole in files.items():
+        for at in {0, len(whole) - 1, *(draw.randrange(len(whole)) for _ in range(10))}:
+            flipped = bytearray(whole)
+            flipped[at] ^= 1 << draw.randrange(8)
+            path.write_bytes(flipped)
+            with pytest.raises(UserError, match=rf"mv \S*{last.name} \S*{last.name}-damaged"):
+                run_folder.verify(last, CPU)
+        if path.name in ("model.safetensors", "trainer.safetensors"):
+            assert "step-000001, put it aside" in go(data, out, 3, code=1)
+        path.write_bytes(whole)
+    run_folder.verify(last, CPU)
+
+
+def test_a_checkpoint_with_a_file_too_few_and_one_with_others(data, tmp_path):
+    out = tmp_path / "out"
+    go(data, out, 1)
+    last = out / "checkpoints" / "step-000001"
+    (last / "notes.txt").write_text("the good one")
+    run_folder.verify(last, CPU)
+    (last / "tokenizer.json").rename(last / "elsewhere.json")
+    told = go(data, out, 2, code=1)
+    assert "(tokenizer.json: it is missing). There is none before it: get it back from a copy, or start over" in told
+
+
+def test_a_checkpoint_without_checksums_is_read(data, tmp_path):
+    """As earlier versions wrote it; what it takes to load it is still noticed."""
+    out = tmp_path / "out"
+    go(data, out, 2)
+    last = out / "checkpoints" / "step-000002"
+    (last / "SHA256SUMS").unlink()
+    assert f"going on from {last}" in go(data, out, 3)
+    last = out / "checkpoints" / "step-000003"
+    (last / "SHA256SUMS").unlink()
+    weights = last / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    told = go(data, out, 4, code=1)
+    assert f"error: {last} cannot be used (" in told
+    assert f"step-000002, put it aside {SAME}: mv {last} {last}-damaged" in told
+
+
+def test_the_model_that_it_is_compared_with_is_verified_too(data, tmp_path):
+    out, how = tmp_path / "out", {"loss": {"kl_coef": 0.1}, "sft": {"steps": 1, "batch": 2}}
+    go(data, out, 1, **how)
+    weights = out / "reference" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    told = go(data, out, 2, code=1, **how)
+    assert f"error: {out / 'reference'} cannot be used (model.safetensors: some of its bytes have changed" in told
+    assert "start over with --resume never" in told
+
+
+def test_doctor_looks_at_what_was_trained(data, tmp_path):
+    out = tmp_path / "out"
+    go(data, out, 2)
+
+    def doctor(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["doctor", str(out), *words])
+        return done.exit_code, done.output
+
+    assert doctor()[0] == 0
+    told = json.loads(doctor("--json")[1])
+    assert (told["checked"]["training"] > 10, told["problems"]) == (True, [])
+    weights = out / "checkpoints" / "step-000002" / "trainer.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    code, told = doctor("--repair")
+    assert code == 1
+    assert f"{weights}: some of its bytes have changed since it was written. `mv {weights.parent} " in told
+    assert "copy" not in told
+    assert weights.exists()
 
 
 def test_a_damaged_line_of_metrics_is_named(data, tmp_path):
     out = tmp_path / "out"
-    train(data, out, 2)
+    go(data, out, 2)
     whole = (out / METRICS).read_text()
     for damaged in ("{" + whole, "5\n" + whole, "{}\n" + whole):
         (out / METRICS).write_text(damaged)
         for steps in (2, 3):
-            told = train(data, out, steps, expect=1)
+            told = go(data, out, steps, code=1)
             assert f"{out / METRICS}, line 1 is damaged: delete this line and run the same command again" in told
     (out / METRICS).write_bytes(whole.encode() + b'{"step": 3, "rew\xff')  # cut short by a kill
-    train(data, out, 3)
+    go(data, out, 3)
     assert [json.loads(line)["step"] for line in (out / METRICS).read_text().splitlines()] == [1, 2, 3]
 
 
@@ -90,7 +168,7 @@ def test_a_disk_that_fills_up_while_metrics_are_written(small_disk):
 
 
 def test_a_disk_too_small_for_the_tiny_model(data, small_disk):
-    told = train(data, small_disk / "out", 1, expect=1)
+    told = go(data, small_disk / "out", 1, code=1)
     assert "no space left. Free some space and run the same command again" in told
     assert not [path for path in small_disk.rglob("*") if path.is_dir() and path != small_disk / "out"]
 
@@ -99,28 +177,28 @@ def test_what_a_kill_left_half_written_is_cleared_away(data, tmp_path):
     left = tmp_path / "out" / "checkpoints" / ".step-000001.longrlvr-tmp"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"half")
-    train(data, tmp_path / "out", 0)
+    go(data, tmp_path / "out", 0)
     assert not left.exists()
 
 
 def test_steps_without_contrast_are_no_success(data, tmp_path):
     """All responses are worth nothing, so that no step changes the model."""
-    told = train(data, tmp_path / "out", 2, expect=1, reward={})
+    told = go(data, tmp_path / "out", 2, code=1, reward={})
     assert (
         "nothing was learned: in every step, all responses to a prompt had the same reward (0.00 on average; " in told
     )
     assert "0% of the responses could be read" in told
     assert "--sft-steps" in told
-    assert "nothing was learned" in train(data, tmp_path / "out", 2, expect=1, reward={})
+    assert "nothing was learned" in go(data, tmp_path / "out", 2, code=1, reward={})
 
 
 def test_steps_without_contrast_among_others_are_counted(data, tmp_path):
     out = tmp_path / "out"
-    assert "the model after 2 steps, as" in train(data, out, 2)
+    assert "the model after 2 steps, as" in go(data, out, 2)
     rows = [json.loads(line) for line in (out / METRICS).read_text().splitlines()]
     rows[0]["optimizer_steps"] = 0
     (out / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    assert "the model after 2 steps, of which 1 changed it, as" in train(data, out, 2)
+    assert "the model after 2 steps, of which 1 changed it, as" in go(data, out, 2)
 
 
 def test_metrics_for_tensorboard_are_read_back_and_a_full_disk_is_a_sentence(small_disk):

@@ -6,10 +6,8 @@ import subprocess
 import sys
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
-from datagen.cli import app
+from tests.train.calls import config, train
 from tests.train.train_worlds import dataset
 
 pytest.importorskip("wandb")
@@ -27,12 +25,9 @@ SETTINGS = {
 
 def test_a_run_goes_on_as_the_same_one(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    data, out, file = dataset(tmp_path / "data"), tmp_path / "out", tmp_path / "c.yaml"
-    file.write_text(yaml.safe_dump({"train": SETTINGS}))
+    data, out = dataset(tmp_path / "data"), tmp_path / "out"
     for steps in (1, 2):
-        how = ["-c", str(file), "-o", str(out), "--steps", str(steps), "--device", "cpu"]
-        done = CliRunner().invoke(app, ["train", str(data), *how])
-        assert done.exit_code == 0, done.output
+        train(data, "-c", config(tmp_path, **SETTINGS), "-o", out, "--steps", steps)
     name = (out / "wandb-run").read_text()
     first, second = sorted((out / "wandb").glob(f"offline-run-*-{name}*/*.wandb"))
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -48,9 +43,7 @@ def test_a_run_goes_on_as_the_same_one(tmp_path, monkeypatch):
 def test_no_account(tmp_path):
     """In a process of its own: wandb does not look again."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    file = tmp_path / "c.yaml"
-    file.write_text(yaml.safe_dump({"train": SETTINGS}))
-    how = ["-c", str(file), "-o", str(tmp_path / "out"), "--steps", "1", "--device", "cpu"]
+    how = ["-c", str(config(tmp_path, **SETTINGS)), "-o", str(tmp_path / "out"), "--steps", "1", "--device", "cpu"]
     command = [sys.executable, "-m", "datagen", "train", str(dataset(tmp_path / "data")), *how]
     env |= {"NETRC": str(tmp_path / "none")}
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
