@@ -10,6 +10,7 @@
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
 # make lock      constraints.txt and locks/, anew from pyproject.toml
 # make audit     known weaknesses of what is installed; asks pypi.org
+# make fuzz      coverage-guided fuzzing of the readers, by atheris, FUZZ_SECONDS each
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -19,6 +20,8 @@ PYTHON ?= python3
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
 LOWEST_VENV ?= .venv-lowest
+FUZZ_VENV ?= .venv-fuzz
+FUZZ_SECONDS ?= 60
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 WORLD ?= runs/world
@@ -41,7 +44,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm resolve docs check lint format lock audit clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm resolve docs check lint format lock audit fuzz clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -74,6 +77,13 @@ test-slow: $(VENV)/.dev-installed
 campaign: $(VENV)/.dev-installed
 	CAMPAIGN=200 $(BIN)/python -m pytest -n 2 -rP tests/campaign
 	$(BIN)/python -m pytest -m slow -rP tests/test_llm_run.py tests/test_crashes.py
+
+FUZZED := response fences context reply settings answers body journal
+
+fuzz: $(FUZZ_VENV)/.installed
+	mkdir -p build/fuzz
+	for reader in $(FUZZED); do $(FUZZ_VENV)/bin/python -m tests.campaign.fuzz_parsers $$reader \
+	  -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/$$reader- || exit; done
 
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
@@ -133,6 +143,13 @@ $(VLLM_VENV)/.installed: pyproject.toml locks/vllm.lock
 	@$(VLLM_PIP) $(PROJECT)
 	@touch $@
 
+# Base and training sets, without torch: no reader needs it.
+$(FUZZ_VENV)/.installed: locks/run.lock
+	@$(PYTHON) -m venv $(FUZZ_VENV)
+	@$(FUZZ_VENV)/bin/python -m pip -qq $(LOCKED) locks/run.lock
+	@$(FUZZ_VENV)/bin/python -m pip -qq install atheris==3.0.0
+	@touch $@
+
 $(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST_VENV)
 	@$(BIN)/uv pip compile -q --resolution lowest-direct pyproject.toml -o $(LOWEST_VENV)/lowest.txt
@@ -161,4 +178,4 @@ audit: $(VENV)/.dev-installed
 	  $(BIN)/uv tool run pip-audit --disable-pip --no-deps -r $$file || exit; done
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) runs build dist
