@@ -175,7 +175,7 @@ lock: $(if $(wildcard $(BIN)/uv),,$(VENV)/.dev-installed)
 # Known weaknesses of what the locks name, by the advisories of pypi.org, in an environment that is thrown away.
 audit: $(VENV)/.dev-installed
 	for file in constraints.txt constraints-vllm.txt; do \
-	  $(BIN)/uv tool run pip-audit --disable-pip --no-deps -r $$file || exit; done
+	  $(BIN)/uv tool run pip-audit --strict --disable-pip --no-deps -r $$file || exit; done
 
 clean:
 	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) runs build dist
