@@ -9,6 +9,9 @@
 # make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
 # make test-gpu  the tests on GPUs, where there are any; needs TORCH=default, and vLLM beside it for its part
+# make lock      constraints.txt and locks/, anew from pyproject.toml
+# make audit     known weaknesses of what is installed; asks pypi.org
+# make fuzz      coverage-guided fuzzing of the readers, by atheris, FUZZ_SECONDS each
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -18,6 +21,8 @@ PYTHON ?= python3
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
 LOWEST_VENV ?= .venv-lowest
+FUZZ_VENV ?= .venv-fuzz
+FUZZ_SECONDS ?= 60
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 WORLD ?= runs/world
@@ -28,6 +33,9 @@ TORCH ?= cpu
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check -qq
+# Only files whose hashes locks/ has; then this project, built by the hatchling that came with them.
+LOCKED := install --require-hashes --no-deps -r
+PROJECT := install --no-build-isolation --no-deps -e .
 # Only torch itself is looked for there; its dependencies come with the rest. A version with "+cpu" counts as newer than
 # the same without, so the CPU build wins wherever this index, or a wheel folder that pip is configured with, has it.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -37,7 +45,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu resolve docs check lint format lock clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu resolve docs check lint format lock audit fuzz clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -71,6 +79,13 @@ campaign: $(VENV)/.dev-installed
 	CAMPAIGN=200 $(BIN)/python -m pytest -n 2 -rP tests/campaign
 	$(BIN)/python -m pytest -m slow -rP tests/test_llm_run.py tests/test_crashes.py
 
+FUZZED := response fences context reply settings answers body journal
+
+fuzz: $(FUZZ_VENV)/.installed
+	mkdir -p build/fuzz
+	for reader in $(FUZZED); do $(FUZZ_VENV)/bin/python -m tests.campaign.fuzz_parsers $$reader \
+	  -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/$$reader- || exit; done
+
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
@@ -91,7 +106,7 @@ resolve: $(VENV)/.dev-installed
 
 check: test docs test-slow test-lowest test-vllm resolve
 
-docs: $(VENV)/.docs-installed
+docs: $(VENV)/.dev-installed
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
@@ -109,31 +124,37 @@ $(VENV)/.torch-installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "longrlvr-data needs Python 3.11 or newer: set PYTHON=")'
 	@echo "making $(VENV) (once; a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --upgrade pip
 	@$(PIP) install --no-deps $(TORCH_ARGS)
 	@touch $@
 
-$(VENV)/.run-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installed
+# `pip install torch` adds what the build of torch that is there needs besides: nothing, or CUDA's libraries.
+$(VENV)/.run-installed: pyproject.toml locks/run.lock | $(VENV)/.torch-installed
 	@echo "installing longrlvr-data"
-	@$(PIP) install -c constraints.txt -e ".[embed,train]"
+	@$(PIP) $(LOCKED) locks/run.lock
+	@$(PIP) install torch
+	@$(PIP) $(PROJECT)
 	@touch $@
 
-$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(VENV)/.torch-installed
-	@echo "installing longrlvr-data and what its checks need"
-	@$(PIP) install -c constraints.txt -e ".[dev]"
+$(VENV)/.dev-installed: pyproject.toml locks/dev.lock | $(VENV)/.torch-installed
+	@echo "installing longrlvr-data and what its checks and its documentation need"
+	@$(PIP) $(LOCKED) locks/dev.lock
+	@$(PIP) install torch
+	@$(PIP) $(PROJECT)
 	@touch $@ $(VENV)/.run-installed
 
-$(VENV)/.docs-installed: pyproject.toml constraints.txt | $(VENV)/.dev-installed
-	@echo "installing what the documentation needs"
-	@$(PIP) install -c constraints.txt -e ".[docs]"
-	@touch $@
-
-$(VLLM_VENV)/.installed: pyproject.toml constraints-vllm.txt
+$(VLLM_VENV)/.installed: pyproject.toml locks/vllm.lock
 	@echo "making $(VLLM_VENV) (once; a few minutes, 3 GB)"
 	@$(PYTHON) -m venv $(VLLM_VENV)
 	@$(VLLM_PIP) install --no-deps $(TORCH_cpu)
-	@$(VLLM_PIP) install --no-deps -r constraints-vllm.txt
-	@$(VLLM_PIP) install --no-deps -e .
+	@$(VLLM_PIP) $(LOCKED) locks/vllm.lock
+	@$(VLLM_PIP) $(PROJECT)
+	@touch $@
+
+# Base and training sets, without torch: no reader needs it.
+$(FUZZ_VENV)/.installed: locks/run.lock
+	@$(PYTHON) -m venv $(FUZZ_VENV)
+	@$(FUZZ_VENV)/bin/python -m pip -qq $(LOCKED) locks/run.lock
+	@$(FUZZ_VENV)/bin/python -m pip -qq install atheris==3.0.0
 	@touch $@
 
 $(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
@@ -143,9 +164,25 @@ $(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
 	  hypothesis langchain-text-splitters pytest pytest-xdist
 	@touch $@
 
-# Pins what is installed now; the platform's own torch build is left to the rule above.
-lock: $(VENV)/.dev-installed
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^longrlvr' > constraints.txt
+# constraints.txt has the versions that go together, of everything; locks/ the hashes of their files, for every platform,
+# by what is installed together. A version changes only where pyproject.toml wants another, or by make lock UPGRADE=-U,
+# or UPGRADE="-P openai". torch is left to the rule above, and so is what only its CUDA build needs.
+COMPILE := $(BIN)/uv pip compile -q --universal --no-annotate --custom-compile-command "make lock"
+LOCK := $(COMPILE) --generate-hashes -c constraints.txt
+EVERYTHING := --extra dev --extra docs --group build pyproject.toml
+WITHOUT_TORCH := '/^[^ ]/ { torch = /^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==/ } !torch'
+
+lock: $(if $(wildcard $(BIN)/uv),,$(VENV)/.dev-installed)
+	$(COMPILE) $(UPGRADE) $(EVERYTHING) -o constraints.txt
+	$(LOCK) --extra embed --extra train --group build pyproject.toml -o locks/run.lock
+	$(LOCK) $(EVERYTHING) -o locks/dev.lock
+	$(COMPILE) --generate-hashes --no-deps constraints-vllm.txt -o locks/vllm.lock
+	for name in run dev; do awk $(WITHOUT_TORCH) locks/$$name.lock > locks/new && mv locks/new locks/$$name.lock; done
+
+# Known weaknesses of what the locks name, by the advisories of pypi.org, in an environment that is thrown away.
+audit: $(VENV)/.dev-installed
+	for file in constraints.txt constraints-vllm.txt; do \
+	  $(BIN)/uv tool run pip-audit --strict --disable-pip --no-deps -r $$file || exit; done
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) runs build dist

@@ -9,6 +9,14 @@ import yaml
 from datagen.errors import ConfigError
 
 MOST_VALUES = 100_000  # with every alias written out: a few of them, one in the other, stand for billions
+MOST_DIGITS = 100  # of a number: one of thousands takes quadratic time, and Python does not write it
+_NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
+_SCALARS = _NUMBERS | {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "str", "timestamp")}
+_KNOWN = {
+    yaml.ScalarNode: _SCALARS,
+    yaml.SequenceNode: {"tag:yaml.org,2002:seq"},
+    yaml.MappingNode: {"tag:yaml.org,2002:map"},
+}
 
 
 def read(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
@@ -76,7 +84,13 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _plain(node: yaml.Node, source: str) -> Any:
-    """A YAML node as Python values; a key that stands twice is an error (YAML would keep the last in silence)."""
+    """A YAML node as Python values; a key that stands twice is an error (YAML would keep the last in silence), and so
+    is any tag: `!!map x` would be an empty section, `!!binary aGk=` the text "hi".
+    """
+    where = f"{source}:{node.start_mark.line + 1}"
+    if node.tag not in _KNOWN[type(node)]:
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        raise ConfigError(f"{where}: {clipped(tag)} is no kind of value that a setting has; a text goes in quotes")
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Any] = {}
         for key, value in node.value:
@@ -89,8 +103,9 @@ def _plain(node: yaml.Node, source: str) -> Any:
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_plain(value, source) for value in node.value]
+    if node.tag in _NUMBERS and len(node.value) > MOST_DIGITS:
+        raise ConfigError(f"{where}: a number of {len(node.value):,} digits is none that a setting has")
     try:
         return yaml.SafeLoader("").construct_object(node)
-    except (ValueError, LookupError) as e:  # a day in a thirteenth month
-        where, what = f"{source}:{node.start_mark.line + 1}", f"{clipped(repr(node.value))}: {clipped(str(e))}"
-        raise ConfigError(f"{where}: not valid YAML: {what}") from e
+    except (ValueError, LookupError, AttributeError) as e:  # a day in a thirteenth month; what is no day at all
+        raise ConfigError(f"{where}: not valid YAML: {clipped(repr(node.value))}: {clipped(str(e))}") from e

@@ -38,9 +38,10 @@ def read(body: Any, n: int) -> np.ndarray:
 def _vector(embedding: Any) -> np.ndarray:
     try:
         if isinstance(embedding, str):
-            return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4")
-        found = np.asarray(embedding, np.float32)
-    except (binascii.Error, ValueError, TypeError) as e:
+            found = np.frombuffer(base64.b64decode(embedding, validate=True), "<f4")
+        else:
+            found = np.asarray(embedding, np.float32)
+    except (binascii.Error, ValueError, TypeError, OverflowError) as e:
         raise Unusable(f"an embedding can't be read: {clipped(str(embedding), 80)}") from e
     if found.ndim != 1 or not len(found):
         raise Unusable(f"an embedding is no list of numbers: {clipped(str(embedding), 80)}")

@@ -112,7 +112,7 @@ class BatchAPI:
             for line in f:  # as bytes: a text's lines would end at every U+2028 inside a reply, too
                 try:
                     row = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict):
                     yield row

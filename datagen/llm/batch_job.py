@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datagen import shards
+from datagen.errors import DamagedFile, UserError
 from datagen.llm.base import Request
+
+_KINDS = {"key": str, "url": str, "sent": (int, float), "attempts": dict, "lacks": list, "file": str, "batch": str}
 
 
 @dataclass
@@ -32,8 +35,16 @@ class BatchJob:
 
     @classmethod
     def load(cls, path: str) -> BatchJob:
-        """What `save` wrote."""
-        stored: Any = shards.read_json(path)
+        """What `save` wrote. Raises UserError for anything else: the batch may be on its way, and paid for."""
+        try:
+            stored = shards.read_object(path) or {}
+        except DamagedFile:
+            stored = {}
+        if stored.keys() != _KINDS.keys() or not all(isinstance(stored[name], kind) for name, kind in _KINDS.items()):
+            raise UserError(
+                f"{path} is damaged. It tells of a batch, which goes on at the server: see there what has become of "
+                "it, and delete this file to submit its requests anew"
+            )
         return cls(**stored)
 
 

@@ -20,6 +20,7 @@ GARBLED, UNFINISHED, EMPTY, FILTERED = (
     "empty reply",
     "stopped by a content filter",
 )
+READ = 10_000  # characters of an error's words that are looked at: some servers send the whole prompt back
 UNUSABLE = {UNFINISHED, EMPTY, FILTERED}
 # How a model ends a reply, by the names that servers have for it. All else ("abort", "error") is not its doing.
 _FINISHES: dict[str, str] = dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop")
@@ -34,7 +35,9 @@ _OVER_THE_WINDOW = re.compile(
     re.IGNORECASE,
 )
 # "maximum context length is 4096 tokens. However, you requested 5000 tokens (1000 in the messages, 4000 in the …)"
-_NUMBERS = re.compile(r"(?:length|window)\D{1,20}(\d+).*?(\d+) (?:tokens )?(?:in|from) the (?:messages|prompt|input)")
+_NUMBERS = re.compile(
+    r"(?:length|window)\D{1,20}(\d{1,12}).*?(\d{1,12}) (?:tokens )?(?:in|from) the (?:messages|prompt|input)"
+)
 _TOO_MANY_TOKENS = re.compile(r"max_(?:completion_|new_)?tokens\W.{0,60}(?:too large|at most|greater|exceed|less than)")
 _NO_SCHEMA = re.compile(r"response_format|json_schema|structured.?output|guided|grammar", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
@@ -70,6 +73,7 @@ def failure(status: int, body: Any) -> Failure:
     if isinstance(error, dict):
         code, message = str(error.get("code") or error.get("type") or ""), error.get("message") or error.get("detail")
     words = " ".join(f"{code}: {message}".split()) if code else " ".join(str(message or "").split())
+    words = words[:READ]
     detail = f"HTTP {status}" + (f", {clipped(words)}" if words else "")
     if status == 413 or (status in (400, 422) and _OVER_THE_WINDOW.search(words)):
         return Failure(NO_ROOM if _prompt_fits(words) else TOO_LONG, detail)

@@ -14,7 +14,8 @@ from datagen.llm.base import LLM, Completion, Request
 T = TypeVar("T")
 SHOWN_AGAIN = 4000  # characters of a reply that could not be read, in the next prompt
 KEPT = 2000  # characters of it in the row that failed; the journal has the whole
-_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
+_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n")
+_FENCE_END = re.compile(r"\n[ \t]*```")
 _OPENED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?(?=\{)")
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
 _VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
@@ -124,7 +125,7 @@ def read_object(text: str, keys: set[str]) -> dict[str, Any]:
     Raises ParseError. Nothing is mended: single quotes, comments and keys that stand twice are errors.
     """
     problem = "it holds no JSON object"
-    for part in [text, *reversed(_FENCE.findall(text))]:
+    for part in [text, *reversed(_fenced(text))]:
         try:
             value = _DECODER.decode(part.strip())
         except (ValueError, RecursionError) as e:
@@ -180,6 +181,16 @@ def read_verdict(text: str) -> bool:
     if not isinstance(same, bool):
         raise ParseError("no verdict", '"same" must be true or false')
     return same
+
+
+def _fenced(text: str) -> list[str]:
+    """What stands in code fences; a fence that is never closed is looked for once, not again from every opening."""
+    found = []
+    opening = _FENCE.search(text)
+    while opening and (end := _FENCE_END.search(text, opening.end())):
+        found.append(text[opening.end() : end.start()])
+        opening = _FENCE.search(text, end.end())
+    return found
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

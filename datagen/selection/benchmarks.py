@@ -100,6 +100,6 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
             yield f  # pyright: ignore[reportReturnType]
     except FileNotFoundError as e:
         raise ConfigError(f"select.decontaminate: there is no file {path}") from e
-    except (OSError, EOFError, ValueError, ImportError, pa.ArrowException) as e:
+    except (OSError, EOFError, ValueError, ImportError, RecursionError, pa.ArrowException) as e:
         reason = (getattr(e, "strerror", None) or str(e) or type(e).__name__).splitlines()[0][:200]
         raise ConfigError(f"select.decontaminate: {path} cannot be read: {reason}") from e

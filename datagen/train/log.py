@@ -140,8 +140,9 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
         if line.endswith(b"\n"):
             try:
                 row = json.loads(line)
-                row["step"]
-            except (ValueError, TypeError, KeyError) as e:
+                if any(type(row[name]) is not int for name in ("step", "sft/step") if name in row or name == "step"):
+                    raise TypeError("a step is no number")
+            except (ValueError, TypeError, KeyError, RecursionError) as e:
                 raise UserError(
                     f"{path}, line {number} is damaged: delete this line and run the same command again. It tells of "
                     "the run and is not needed to go on"

@@ -241,7 +241,7 @@ def _generation_ends(settings: TrainConfig, folder: str) -> int | list[int] | No
     file = cached_file(folder, "generation_config.json", revision=settings.revision, **absent)
     try:
         return json.loads(Path(file).read_bytes()).get("eos_token_id") if file else None
-    except (OSError, ValueError, AttributeError) as e:
+    except (OSError, ValueError, AttributeError, RecursionError) as e:
         raise ConfigError(f"train.model: {file} cannot be read: {reason(e)}. Get it again") from e
 
 

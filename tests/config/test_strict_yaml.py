@@ -35,6 +35,14 @@ def test_nothing_is_read_as_no_settings():
         ("seed: [1\n", 2, "not valid YAML"),
         ("a: 1\n[b]: 2\n", 2, "a setting's name"),
         ("day: 2020-13-01\n", 1, "2020-13-01"),
+        ("\nday: !!timestamp soon\n", 2, "soon"),
+        ("a: !!map x\n", 1, "!!map is no kind of value"),  # PyYAML makes an empty mapping of it
+        ("a:\n  b: !!binary aGk=\n", 2, "!!binary is no kind of value"),
+        ("a: !!set {b, c}\n", 1, "!!set is no kind of value"),
+        ("a: !!python/object/apply:os.getcwd []\n", 1, "!!python/object/apply:os.getcwd is no kind of value"),
+        ("a: [1, <<]\n", 1, "a text goes in quotes"),
+        (f"a: 0x{'f' * 6000}\n", 1, "a number of 6,002 digits"),
+        (f"a: 1{':59' * 100_000}\n", 1, "a number of 300,001 digits"),  # in base 60: 4 s, and growing with the square
     ],
 )
 def test_a_mistake_is_named_with_its_line(text, line, fact):

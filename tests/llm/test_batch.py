@@ -119,11 +119,11 @@ def test_nothing_to_ask_asks_nobody(tmp_path):
     assert answers(backend_for("http://127.0.0.1:9/v1", tmp_path), []) == {}
 
 
-@pytest.mark.parametrize("fault", ["expire", "cancel", "forget", "slow", "fail validation", "lost reply"])
+@pytest.mark.parametrize("fault", ["expire", "cancel", "forget", "slow", "fail validation", "lost reply", "deep line"])
 def test_only_what_is_missing_is_sent_again(tmp_path, fault):
     with serve(Settings(batch_faults=(fault, fault))) as server:
         found = answers(backend_for(server.url, tmp_path), asked(20))
-        expected = {"slow": 1, "lost reply": 1}.get(fault, 3)
+        expected = {"slow": 1, "lost reply": 1, "deep line": 1}.get(fault, 3)
         assert server.stats.batches == expected
         assert once(server, 20)
     assert not any(c.error for c in found.values())

@@ -163,5 +163,11 @@ def test_a_long_error_page_is_clipped():
     assert len(replies.failure(502, "x" * 100_000).detail) < 400
 
 
+@pytest.mark.parametrize("words", ["length 1" * 100_000, f"context length is 4 . {'9' * 100_000}", "length " * 100_000])
+def test_a_megabyte_of_words_is_read_at_once(words):
+    """In quadratic time it would take an hour; Python makes no number of so many digits."""
+    assert replies.failure(400, {"error": {"message": f"maximum context length is 9. {words}"}}).reason == TOO_LONG
+
+
 def test_a_server_cannot_write_to_the_terminal():
     assert replies.failure(500, {"error": {"message": "\x1b[2J\x1b]0;owned\x07 so\x9b2J"}}).detail.isprintable()

@@ -75,8 +75,9 @@ def test_a_skip_is_no_failure():
 def test_a_megabyte_is_read():
     """At once; a quadratic search would take minutes."""
     padding = "x{" * 300_000
-    with pytest.raises(ParseError):
-        read(padding, 3, 2, 2)
+    for text in (padding, "```\nx" * 200_000, "```json\n" * 100_000 + "\n" * 200_000):
+        with pytest.raises(ParseError):
+            read(text, 3, 2, 2)
     long = json.dumps(REPLY | {"answer": "y" * 1_000_000})
     assert read(long, 3, 2, 2) == ("Who?", "y" * 1_000_000, [0, 2])
 

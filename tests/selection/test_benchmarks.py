@@ -38,6 +38,7 @@ def test_every_kind_of_file(tmp_path):
         ("some.csv", b"a,b", r"some\.csv is of an unknown kind; known are \.jsonl, "),
         ("some.jsonl", b'{"a": "b"}\n{"a": \n', r"some\.jsonl cannot be read: line 2 is not JSON"),
         ("some.json", b"[1, 2", r"some\.json cannot be read: it is not JSON"),
+        ("some.json", b"[" * 100_000, r"some\.json cannot be read: maximum recursion depth"),
         ("some.parquet", b"no parquet", r"some\.parquet cannot be read: "),
         ("some.txt", b"\xff\xfe\xfd", r"some\.txt cannot be read: "),
         ("some.jsonl.gz", b"no gzip", r"some\.jsonl\.gz cannot be read: "),

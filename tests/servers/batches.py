@@ -2,7 +2,8 @@
 
 Faults of a batch: "expire" and "cancel" (ends so, with half of its rows done), "forget" (completed, but half of the
 rows are in neither file), "partial errors" (rows in the error file with a 500 or a 400 inside), "fail validation",
-"lost reply" (created, but the client never hears of it), "slow" (ten times the polls).
+"lost reply" (created, but the client never hears of it), "slow" (ten times the polls), "deep line" (one that no parser
+reads comes before the results).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-BATCH_FAULTS = {"expire", "cancel", "forget", "partial errors", "fail validation", "lost reply", "slow"}
+BATCH_FAULTS = {"expire", "cancel", "forget", "partial errors", "fail validation", "lost reply", "slow", "deep line"}
 _ENDED = {"completed", "failed", "expired", "cancelled"}
 _WHY_NOT = {
     "expired": ("batch_expired", "This request could not be executed before the completion window expired."),
@@ -176,6 +177,8 @@ class Batches:
             return None
         random.Random(f"{self.settings.seed}:{batch.id}").shuffle(rows)
         data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        if batch.fault == "deep line":
+            data = b"[" * 100_000 + b"\n" + data
         return self._save(f"{batch.id}.jsonl", data, "batch_output").id
 
     def _save(self, name: str, data: bytes, purpose: str) -> File:

@@ -137,7 +137,7 @@ def test_a_damaged_line_of_metrics_is_named(data, tmp_path):
     out = tmp_path / "out"
     go(data, out, 2)
     whole = (out / METRICS).read_text()
-    for damaged in ("{" + whole, "5\n" + whole, "{}\n" + whole):
+    for damaged in ("{" + whole, "5\n" + whole, "{}\n" + whole, '{"step": "1"}\n' + whole, "[" * 10_000 + "\n" + whole):
         (out / METRICS).write_text(damaged)
         for steps in (2, 3):
             told = go(data, out, steps, code=1)
