@@ -8,6 +8,9 @@
 # make campaign  kills and failing servers by the hundred, drawn from CAMPAIGN_SEED on: half an hour
 # make test-lowest the tests of what the base install does, with the lowest versions that pyproject.toml allows
 # make test-vllm the tests against vLLM itself, on the CPU, in an environment of its own
+# make test-real the pipeline with a real language model (1.1 GB, fetched once; about an hour on two quiet cores), which
+#                llama.cpp serves from an environment of its own. GGUF=FILE takes another model, URL=… a server that runs
+#                already, MODEL=NAME its name; CHAPTERS=DIR other texts. The run stays in runs/real, and goes on from there
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -17,6 +20,11 @@ PYTHON ?= python3
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
 LOWEST_VENV ?= .venv-lowest
+REAL_VENV ?= .venv-real
+MODELS ?= build/models
+GGUF ?= $(MODELS)/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+MODEL ?= qwen2.5-coder-1.5b-instruct
+REAL_RUN ?= runs/real
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 WORLD ?= runs/world
@@ -36,7 +44,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm resolve docs check lint format lock clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-real resolve docs check lint format lock clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -72,6 +80,13 @@ campaign: $(VENV)/.dev-installed
 
 test-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_VENV)/bin/python -m pytest -m vllm
+
+test-real: $(VENV)/.dev-installed $(if $(URL),,$(REAL_VENV)/.installed $(GGUF))
+	REAL_URL=$(URL) REAL_GGUF=$(GGUF) REAL_PYTHON=$(REAL_VENV)/bin/python REAL_MODEL=$(MODEL) REAL_RUN=$(REAL_RUN) \
+	  REAL_CHAPTERS=$(CHAPTERS) $(BIN)/python -m pytest -m real -rP tests/real
+
+$(MODELS)/qwen2.5-coder-%-instruct-q4_k_m.gguf: | $(REAL_VENV)/.installed
+	$(REAL_VENV)/bin/python tests/real/fetch_model.py $(MODELS) --size $*
 
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
@@ -129,6 +144,11 @@ $(VLLM_VENV)/.installed: pyproject.toml constraints-vllm.txt
 	@$(VLLM_PIP) install --no-deps -e .
 	@touch $@
 
+$(REAL_VENV)/.installed:
+	@$(PYTHON) -m venv $(REAL_VENV)
+	@$(REAL_VENV)/bin/python -m pip --disable-pip-version-check -qq install xllamacpp==2026.10.11549
+	@touch $@
+
 $(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST_VENV)
 	@$(BIN)/uv pip compile -q --resolution lowest-direct pyproject.toml -o $(LOWEST_VENV)/lowest.txt
@@ -141,4 +161,4 @@ lock: $(VENV)/.dev-installed
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^longrlvr' > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(REAL_VENV) runs build dist
