@@ -2,15 +2,20 @@
 
 Asked again after a kill, only what was never answered is sent. What is kept of each conversation is a journal of its
 own; in the end they are packed into one file, which replays in seconds.
+
+A journal replays as long as the same is asked. What came of the prompts as they were is kept as outcomes besides, which
+hold for the checks as they were then, and need nothing to stay as it is.
 """
 
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +35,23 @@ from .data import FOLDER
 def file_for(model: str, folder: Path = FOLDER) -> Path:
     """Where the packed journal of a model's replies lies."""
     return folder / f"journal-{model.replace('/', '-')}.jsonl.gz"
+
+
+def outcomes_file(arm: str, model: str, folder: Path = FOLDER) -> Path:
+    """Where the outcomes of an arm lie."""
+    return folder / f"outcomes-{arm}-{model.replace('/', '-')}.jsonl"
+
+
+def save(outcomes: Sequence[Outcome], file: Path) -> None:
+    """Write outcomes, a line each."""
+    file.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes), encoding="utf-8")
+
+
+def load(asks: Sequence[Ask], file: Path) -> list[Outcome]:
+    """Of the outcomes in a file, those of what is asked for."""
+    found = [Outcome(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    wanted = {(ask.of.id, asked) for ask in asks for asked in ask.checks}
+    return [outcome for outcome in found if (outcome.id, outcome.asked) in wanted]
 
 
 def live(asks: Sequence[Ask], folder: Path) -> list[Outcome]:

@@ -188,6 +188,15 @@ def test_no_recording_and_an_old_one_are_told(tmp_path: Path):
             recording.replay(asks, tmp_path / "old.jsonl.gz")
 
 
+def test_outcomes_of_then_need_no_recording(tmp_path: Path):
+    with serve(without_mistake()) as server:
+        asks = quick(server)[:6]
+        outcomes = recording.live(asks, tmp_path)
+    recording.save(outcomes, file := recording.outcomes_file("now", "org/scripted", tmp_path))
+    assert recording.load(asks, file) == outcomes
+    assert recording.load(asks[:3], file) == [o for o in outcomes if o.id in {ask.of.id for ask in asks[:3]}]
+
+
 def go(folder: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, str(SCRIPT), "--folder", str(folder), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
