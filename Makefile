@@ -12,6 +12,9 @@
 # make lock      constraints.txt and locks/, anew from pyproject.toml
 # make audit     known weaknesses of what is installed; asks pypi.org
 # make fuzz      coverage-guided fuzzing of the readers, by atheris, FUZZ_SECONDS each
+# make test-real the pipeline with a real language model (1.1 GB, fetched once; about an hour on two quiet cores), which
+#                llama.cpp serves from an environment of its own. GGUF=FILE takes another model, URL=… a server that runs
+#                already, MODEL=NAME its name; CHAPTERS=DIR other texts. The run stays in runs/real, and goes on from there
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -23,6 +26,11 @@ VLLM_VENV ?= .venv-vllm
 LOWEST_VENV ?= .venv-lowest
 FUZZ_VENV ?= .venv-fuzz
 FUZZ_SECONDS ?= 60
+REAL_VENV ?= .venv-real
+MODELS ?= build/models
+GGUF ?= $(MODELS)/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+MODEL ?= qwen2.5-coder-1.5b-instruct
+REAL_RUN ?= runs/real
 RUN ?= runs/quickstart
 CORPUS ?= runs/quickstart-corpus
 WORLD ?= runs/world
@@ -45,7 +53,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu resolve docs check lint format lock audit fuzz clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real resolve docs check lint format lock audit fuzz clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -94,6 +102,13 @@ NO_GPU := no GPU is visible to PyTorch here, so nothing was tested: install its 
 test-gpu: $(VENV)/.dev-installed
 	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "$(NO_GPU)")'
 	$(BIN)/python -m pytest -m gpu -rsP tests/gpu
+
+test-real: $(VENV)/.dev-installed $(if $(URL),,$(REAL_VENV)/.installed $(GGUF))
+	REAL_URL=$(URL) REAL_GGUF=$(GGUF) REAL_PYTHON=$(REAL_VENV)/bin/python REAL_MODEL=$(MODEL) REAL_RUN=$(REAL_RUN) \
+	  REAL_CHAPTERS=$(CHAPTERS) $(BIN)/python -m pytest -m real -rP tests/real
+
+$(MODELS)/qwen2.5-coder-%-instruct-q4_k_m.gguf: | $(REAL_VENV)/.installed
+	$(REAL_VENV)/bin/python tests/real/fetch_model.py $(MODELS) --size $*
 
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
@@ -157,6 +172,11 @@ $(FUZZ_VENV)/.installed: locks/run.lock
 	@$(FUZZ_VENV)/bin/python -m pip -qq install atheris==3.0.0
 	@touch $@
 
+$(REAL_VENV)/.installed:
+	@$(PYTHON) -m venv $(REAL_VENV)
+	@$(REAL_VENV)/bin/python -m pip --disable-pip-version-check -qq install xllamacpp==2026.10.11549
+	@touch $@
+
 $(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST_VENV)
 	@$(BIN)/uv pip compile -q --resolution lowest-direct pyproject.toml -o $(LOWEST_VENV)/lowest.txt
@@ -185,4 +205,4 @@ audit: $(VENV)/.dev-installed
 	  $(BIN)/uv tool run pip-audit --strict --disable-pip --no-deps -r $$file || exit; done
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) $(REAL_VENV) runs build dist

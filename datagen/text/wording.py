@@ -33,6 +33,7 @@ _OPENING = re.compile(
         (?P<word>he|she|they|him|her|his|hers|them|their|theirs)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_INSIDE = re.compile(r"(?<=[^\W\d_])[-‐‑](?=[^\W\d_])")  # the hyphen of a compound: ten is not in ten-fold
 _WORDS = re.compile(r"\w")
 _CHOICE = re.compile(r"\bor\b|\bwhich\b|\bwho\b|\bearlier\b|\blater\b|\bbetween\b", re.IGNORECASE)
 
@@ -89,7 +90,7 @@ def _runs(words: list[str]) -> set[tuple[str, ...]]:
 
 def _gives_away(question: str, answer: str) -> bool:
     """Whether the answer stands in the question. One that chooses among things it names does no harm by that."""
-    wanted, asked = verify.words(answer), verify.words(question)
+    wanted, asked = (verify.words(_INSIDE.sub("", text)) for text in (answer, question))
     if not wanted or wanted in (["yes"], ["no"]) or _CHOICE.search(question):
         return False
     return any(asked[i : i + len(wanted)] == wanted for i in range(len(asked) - len(wanted) + 1))

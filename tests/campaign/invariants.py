@@ -30,7 +30,7 @@ from datagen.tasks import question
 
 _SECTIONS = {name: re.compile(rf"<{name}>(.*?)</{name}>", re.DOTALL) for name in ("useful_chunks", "answer")}
 REQUEST = Request("m", [{"role": "user", "content": "Is it?"}], {"max_tokens": 10})
-PASSAGES, LEAST = 4, 2
+PASSAGES, LEAST, MOST = 4, 2, 3
 PROMPTS = ["generate", "task", "cloze", "judge-grade", "judge-quality", "judge-completeness"]
 _TURN = re.compile(r"<\|(?:im_end|eot_id)\|>|<\|user\|>|\[/?inst\]|<</sys>>|</s>|<start_of_turn>")
 
@@ -108,7 +108,12 @@ def _is_question(found: Any) -> bool:
         return True
     asked, answer, evidence = found
     texts = all(isinstance(t, str) and t == " ".join(t.split()) != "" for t in (asked, answer))
-    return texts and evidence == sorted(set(evidence)) and len(evidence) >= LEAST and set(evidence) <= set(range(4))
+    return (
+        texts
+        and evidence == sorted(set(evidence))
+        and LEAST <= len(evidence) <= MOST
+        and set(evidence) <= set(range(4))
+    )
 
 
 def _is_rating(found: Any) -> bool:
@@ -117,7 +122,7 @@ def _is_rating(found: Any) -> bool:
 
 
 READERS: list[Any] = [
-    (lambda text: question.read(text, PASSAGES, LEAST), _is_question),
+    (lambda text: question.read(text, PASSAGES, LEAST, MOST), _is_question),
     (parsing.read_rating, _is_rating),
     (parsing.read_answer, lambda found: found is None or (isinstance(found, str) and found.strip() != "")),
     (parsing.read_verdict, lambda found: isinstance(found, bool)),

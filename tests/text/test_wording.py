@@ -123,6 +123,20 @@ def test_a_choice_may_name_what_is_chosen(question):
     assert problem(question=question, answer="John" if "John" in question else "the mill") is None
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "gives_away"),
+    [
+        ("Combien de moulins sur dix-sept restaient ouverts en 1653 ?", "Dix", False),
+        ("How many of the twenty-one ships came back?", "Twenty", False),
+        ("Quel âge avait Jean-Baptiste Fayol ?", "Jean-Baptiste", True),
+        ("What began in the years 1848-1852?", "1848", True),
+    ],
+)
+def test_a_part_of_a_compound_is_another_word(question, answer, gives_away):
+    found = problem(question=question, answer=answer)
+    assert (found is not None and found[0] == "answer in the question") is gives_away
+
+
 def test_the_whole_of_a_cluster_of_three_may_be_needed():
     assert problem(cluster=(0, 1, 2)) is None
 
