@@ -71,7 +71,7 @@ class Scorer:
         found = self.loop.run(grading.calibrate(_Direct(self.llm), self.grader, grading.language(questions)))
         found.require(
             self.grader.model,
-            "Choose a better model to verify with (--set engine.model=…), or let strings decide "
+            "Choose a better model to verify with (--set train.engine.model=…), or let strings decide "
             "(--set train.reward.verifier=contains)",
         )
         return found
