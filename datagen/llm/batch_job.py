@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from datagen import shards
+from datagen.errors import DamagedFile, UserError
 from datagen.llm.base import Request
+
+_TYPES = {"str": str, "float": (int, float), "dict[str, int]": dict, "list[str]": list}
 
 
 @dataclass
@@ -32,9 +36,18 @@ class BatchJob:
 
     @classmethod
     def load(cls, path: str) -> BatchJob:
-        """What `save` wrote."""
-        stored: Any = shards.read_json(path)
-        return cls(**stored)
+        """What `save` wrote. Raises UserError for a file that holds anything else."""
+        try:
+            found = cls(**(shards.read_object(path) or {}))
+            if not all(isinstance(getattr(found, f.name), _TYPES[f.type]) for f in fields(cls)):
+                raise TypeError("a field is of another type")
+        except (DamagedFile, TypeError) as e:
+            why = e.reason if isinstance(e, DamagedFile) else e
+            raise UserError(
+                f"{path} is damaged ({why}): it is about a batch at the server, which is paid for: put it back from a "
+                f"copy. To submit what was in it anew instead: rm {shlex.quote(path)}"
+            ) from e
+        return found
 
 
 @dataclass
