@@ -20,6 +20,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from datagen.errors import masked
 from datagen.run.ledger import Ledger
 from datagen.run.status import StageStatus
 
@@ -120,12 +121,12 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """Print a message to standard error."""
-        self.console.print(Text(message))
+        self.console.print(Text(masked(message)))
 
     def error(self, message: str) -> None:
         """Print an error to standard error."""
         self.close()
-        self.console.print(Text.assemble(("error: ", "bold red"), message))
+        self.console.print(Text.assemble(("error: ", "bold red"), masked(message)))
 
     def _line(self, message: str) -> None:
         self.console.print(Text.assemble((f"{self.stage:9}", "bold"), message))

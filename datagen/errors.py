@@ -3,8 +3,20 @@
 A message says what is wrong, where (file, row, setting) and what to do about it.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
+
+# What is a key by its looks: as long as those are, with capitals and digits in it, behind what they begin with.
+KEY_LIKE = re.compile(
+    r"(?<![A-Za-z0-9])(?:sk-|pk-|xai-|gsk_|hf_|gh[a-z]_|github_pat_|glpat-|AIza|AKIA)"
+    r"(?=[^\s'\"]*[0-9])(?=[^\s'\"]*[A-Z])[A-Za-z0-9_/+-]{16,}=*"
+)
+
+
+def masked(text: str) -> str:
+    """A text as it may be shown: a key that was given in a wrong place stands in it as "…"."""
+    return KEY_LIKE.sub("…", text)
 
 
 class UserError(Exception):

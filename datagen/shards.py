@@ -55,9 +55,9 @@ def is_local(path: str) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Whether a file or folder is there."""
+    """Whether a file or folder is there; a link that leads nowhere is, and can't be read."""
     fs, name = _open(path)
-    return fs.exists(name)
+    return os.path.lexists(name) if isinstance(fs, LocalFileSystem) else fs.exists(name)
 
 
 def names(folder: str) -> list[str]:
@@ -79,7 +79,7 @@ def remove(path: str) -> None:
     Raises UserError where it may not be removed.
     """
     fs, name = _open(path)
-    if not fs.exists(name):
+    if not exists(path):
         return
     if not isinstance(fs, LocalFileSystem):
         fs.rm(name, recursive=True)
@@ -280,6 +280,8 @@ def _opened(path: str) -> Iterator[Any]:
         with pa.OSFile(name, "rb") if isinstance(fs, LocalFileSystem) else fs.open(name, "rb") as f:
             yield f
     except FileNotFoundError as e:
+        if exists(path):
+            raise _unreadable(path, e) from e
         raise UserError(f"{path} is missing: run its stage again") from e
     except (pa.ArrowException, OSError, ValueError, KeyError) as e:
         if isinstance(e, OSError) and e.errno:  # the system's: the file may be as it was
@@ -288,8 +290,14 @@ def _opened(path: str) -> Iterator[Any]:
 
 
 def _unreadable(path: str, e: OSError) -> UserError:
-    """What the file system refuses says nothing against the file."""
-    return UserError(f"{path} cannot be read: {e.strerror or e}. Put that right, and run the same command again")
+    """What the file system refuses says nothing against the file, but for a link that leads nowhere, or a folder in its
+    place.
+    """
+    fs, name = _open(path)
+    if isinstance(fs, LocalFileSystem) and (os.path.isdir(name) or (os.path.islink(name) and not os.path.exists(name))):
+        return DamagedFile(path, "it is a folder" if os.path.isdir(name) else "it is a link that leads nowhere")
+    why = e.strerror or os.strerror(e.errno) if e.errno else e
+    return UserError(f"{path} cannot be read: {why}. Put that right, and run the same command again")
 
 
 def _open(path: str) -> tuple[fsspec.AbstractFileSystem, str]:

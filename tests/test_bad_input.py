@@ -442,7 +442,12 @@ def test_a_damaged_file_of_bookkeeping_is_named_and_can_be_repaired():
     said(chunk("in.jsonl"), 0)
     whole = data("run")
     times = {name: Path("run", name).stat().st_mtime_ns for name in whole}
-    for name in ("chunk/stage.json", ".fingerprints.json"):
+    hashes = Path("run", ".fingerprints.json")
+    noted = hashes.read_bytes()
+    hashes.write_bytes(noted[:10])
+    said(chunk("in.jsonl"), 0)
+    assert (hashes.read_bytes(), data("run")) == (noted, whole)
+    for name in ("chunk/stage.json",):
         damaged = Path("run", name)
         damaged.write_bytes(damaged.read_bytes()[:10])
         line = error(chunk("in.jsonl"))

@@ -20,7 +20,7 @@ import typer
 
 from datagen.config.renamed import RenamedSetting
 from datagen.console import Reporter
-from datagen.errors import ServerWarning, UserError
+from datagen.errors import ServerWarning, UserError, masked
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
 
@@ -43,7 +43,7 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
     except UserError as e:
         reporter.error(str(e))
         if verbose:
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return typer.Exit(e.exit_code)
     except OSError as e:
         if not _stdout_fails(e):

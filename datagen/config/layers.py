@@ -57,7 +57,7 @@ def combined(model: type[M], layers: Sequence[Layer], overrides: dict[str, Any])
         inner = {err["loc"][:n] for err in e.errors() for n in range(1, len(err["loc"]))}
         errors = [err for err in e.errors() if err["loc"] not in inner]  # a list is too short without its wrong items
         found = [f"{_place(err['loc'], layers, overrides)}: {_sentence(err, model)}" for err in errors]
-        raise ConfigError("\n".join(found)) from e
+        raise ConfigError("\n".join(found)) from None  # pydantic's own text has all values, a key among them
 
 
 def assignment(text: str, model: type[BaseModel]) -> tuple[str, Any]:

@@ -21,7 +21,7 @@ from datagen.llm import http_errors
 from datagen.llm.dispatch import EndpointState
 from datagen.llm.http import httpx
 from datagen.llm.http_errors import GARBLED, Failure
-from datagen.llm.pool import Failed, Pool, json_or_text, retry_after
+from datagen.llm.pool import Failed, Pool, retry_after
 
 TEXTS, CHARS = 16, 200_000  # in a request, at most: few enough for any server, and for a shard to keep several busy
 ATTEMPTS, ATTEMPTS_AT_FIRST = 8, 5  # fewer where no server has ever answered: more likely a wrong address
@@ -92,7 +92,7 @@ class _Session:
 
     def _refusal(self, endpoint: EndpointState, response: httpx.Response, plain: bool) -> Exception:
         """What an error status calls for: trying again, or a person."""
-        failure = http_errors.failure(response.status_code, json_or_text(response.content))
+        failure = http_errors.failure(response.status_code, self.pool.body(response))
         detail = self.pool.clean(f"{endpoint.name}: {failure.detail}")
         if failure.retryable:
             wait = retry_after(response.headers, time.time())
@@ -121,7 +121,7 @@ class _Session:
 
     def _read(self, endpoint: EndpointState, response: httpx.Response, n: int) -> tuple[np.ndarray, int]:
         """(vectors, the tokens they took if the server says)"""
-        body = json_or_text(response.content)
+        body = self.pool.body(response)
         try:
             found = read(body, n)
         except http_errors.Unusable as e:

@@ -276,7 +276,7 @@ class _Session:
         if not isinstance(response, dict):
             code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", error)
             reason = f"batch {batch.status}" if batch.status != "completed" else "server error"
-            return Failure(reason, self.api.clean(http_errors.clipped(f"{code}: {message}")), retryable=True)
+            return Failure(reason, http_errors.clipped(f"{code}: {message}"), retryable=True)
         status, body = response.get("status_code"), response.get("body")
         try:
             if isinstance(status, int) and status >= 400:
@@ -325,7 +325,7 @@ class _Session:
                 return Failure(CROWDED, "", retryable=True)
             errors = (batch.errors.data if batch.errors else None) or []
             said = "; ".join(f"{e.code}: {e.message}" for e in errors[:3])
-            return Failure("batch failed", self.api.clean(http_errors.clipped(said)), retryable=True)
+            return Failure("batch failed", http_errors.clipped(self.api.clean(said)), retryable=True)
         detail = f"{batch.id} holds no answer"
         return Failure("no reply" if batch.status == "completed" else f"batch {batch.status}", detail, retryable=True)
 

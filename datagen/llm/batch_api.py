@@ -17,7 +17,7 @@ from datagen.errors import ConfigError, EngineError
 from datagen.llm import http_errors
 from datagen.llm.endpoint import address, client_arguments, key_cleaner
 from datagen.llm.http import httpx
-from datagen.llm.pool import PATIENCE_AT_FIRST, retry_after
+from datagen.llm.pool import PATIENCE_AT_FIRST, json_or_text, retry_after
 
 T = TypeVar("T")
 MARK = "longrlvr_batch"  # in a batch's metadata: what it is known by before its id is
@@ -61,7 +61,7 @@ class BatchAPI:
             created = self.client.files.create(
                 file=("requests.jsonl", lines), purpose="batch", timeout=self.settings.timeout
             )
-            return _is_a(FileObject, created).id
+            return self._is_a(FileObject, created).id
 
         return self._call(attempt)
 
@@ -77,7 +77,7 @@ class BatchAPI:
             created = self.client.batches.create(
                 input_file_id=file, endpoint="/v1/chat/completions", completion_window="24h", metadata={MARK: key}
             )
-            return _is_a(Batch, created).id
+            return self._is_a(Batch, created).id
 
         return self._call(attempt)
 
@@ -90,7 +90,7 @@ class BatchAPI:
 
         def attempt() -> Batch | None:
             try:
-                return _is_a(Batch, self.client.batches.retrieve(id))
+                return self._is_a(Batch, self.client.batches.retrieve(id))
             except openai.NotFoundError:
                 return None
 
@@ -111,11 +111,23 @@ class BatchAPI:
             f.seek(0)
             for line in f:  # as bytes: a text's lines would end at every U+2028 inside a reply, too
                 try:
-                    row = json.loads(line)
+                    row = json.loads(self.clean(line.decode("utf-8", "surrogateescape")))
                 except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict):
                     yield row
+
+    def _is_a(self, kind: type[T], value: Any) -> T:
+        if not isinstance(value, kind):
+            raise Garbled(f"garbled reply: {http_errors.clipped(self.clean(str(value)))}")
+        return value
+
+    def _detail(self, e: Exception) -> str:
+        """What went wrong, without keys: they are taken out before it is clipped."""
+        if isinstance(e, openai.APIStatusError):
+            return http_errors.failure(e.status_code, json_or_text(self.clean(e.response.text))).detail
+        cause = e.__cause__ or e
+        return self.clean(str(cause)) or type(cause).__name__
 
     def _listed(self, keys: set[str]) -> dict[str, str]:
         """Looks through all pages; for no keys at all, at one batch."""
@@ -138,7 +150,7 @@ class BatchAPI:
                 reraise=True,
             )(attempt)
         except (openai.APIError, httpx.HTTPError, Garbled) as e:
-            detail = self.clean(_detail(e))
+            detail = self._detail(e)
             if _is_passing(e):
                 raise EngineError(
                     f"{self.url} has not answered for {patience:.0f} s. The last: {detail}\n"
@@ -152,23 +164,10 @@ class BatchAPI:
         return result
 
 
-def _is_a(kind: type[T], value: Any) -> T:
-    if not isinstance(value, kind):
-        raise Garbled(f"garbled reply: {http_errors.clipped(str(value))}")
-    return value
-
-
 def _is_passing(e: BaseException) -> bool:
     if isinstance(e, openai.APIStatusError):
         return http_errors.failure(e.status_code, e.body).retryable
     return isinstance(e, (openai.APIConnectionError, httpx.HTTPError, Garbled))
-
-
-def _detail(e: Exception) -> str:
-    if isinstance(e, openai.APIStatusError):
-        return http_errors.failure(e.status_code, e.body).detail
-    cause = e.__cause__ or e
-    return str(cause) or type(cause).__name__
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

@@ -19,7 +19,7 @@ from datagen.llm.base import Account, Backend, Completion, Request, Stream
 from datagen.llm.dispatch import EndpointState
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import GARBLED, Failure
-from datagen.llm.pool import Failed, Pool, json_or_text, retry_after, say
+from datagen.llm.pool import Failed, Pool, retry_after, say
 
 RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
 
@@ -90,12 +90,11 @@ class ChatBackend(Backend):
         seconds = time.monotonic() - sent_at
         if response.status_code >= 300:
             raise self.refusal(endpoint, response, lacks)
-        return self.read(request, endpoint, json_or_text(response.content), lacks, attempt, seconds)
+        return self.read(request, endpoint, self.pool.body(response), lacks, attempt, seconds)
 
     def refusal(self, endpoint: EndpointState, response: Any, lacks: frozenset[str]) -> Failed:
         """What an error status means. What the endpoint turns out to lack is left out from then on."""
-        body = json_or_text(self.pool.clean(response.text))  # before it is clipped, maybe within a key
-        failure = http_errors.failure(response.status_code, body)
+        failure = http_errors.failure(response.status_code, self.pool.body(response))
         if response.status_code == 404 and not endpoint.name.endswith("/v1"):
             failure = replace(
                 failure, detail=f"{failure.detail}. Most servers' addresses end in /v1: {endpoint.name}/v1?"
@@ -127,7 +126,7 @@ class ChatBackend(Backend):
         self.models.add((endpoint.name, replied))
         short = asked.rpartition("/")[2].casefold()
         if short not in replied.casefold() and replied.rpartition("/")[2].casefold() not in short:
-            shown = self.pool.clean(http_errors.clipped(replied, 100))
+            shown = http_errors.clipped(replied, 100)
             say(f"{endpoint.name} answers as {shown!r}, though {asked!r} is asked")
 
     def _count(self, error: str, detail: str) -> None:

@@ -81,6 +81,8 @@ class EndpointState:
     retired: str = ""  # why nothing is sent there any more
     empty: int = 0  # replies in a row that were no replies of the model
     unread: int = 0  # replies in a row that nobody could read
+    busy: int = 0  # refusals in a row as too many requests, those that were on their way together as one
+    busy_at: float = 0.0  # when the last of them was counted
     shunned: bool = False  # there were too many, and there are better endpoints
 
     @classmethod
@@ -112,7 +114,7 @@ class EndpointState:
     def answered(self, seconds: float) -> None:
         """Note an answer and how long it took; the means weigh the latest by a tenth."""
         self.breaker.succeeded()
-        self.empty, self.shunned = 0, self.unread >= TRIPS_AT and self.shunned
+        self.empty, self.busy, self.shunned = 0, 0, self.unread >= TRIPS_AT and self.shunned
         self.concurrency.answered(seconds, self.in_flight)
         if self.latency:
             self.deviation += 0.1 * (abs(seconds - self.latency) - self.deviation)
@@ -120,10 +122,16 @@ class EndpointState:
         else:
             self.latency, self.deviation = seconds, seconds / 2
 
+    def refused(self, now: float, sent_at: float) -> bool:
+        """Note a refusal as too many requests: whether it is taken for congestion."""
+        if sent_at >= self.busy_at:
+            self.busy, self.busy_at = self.busy + 1, now
+        return self.concurrency.refused(now, sent_at)
+
     @property
     def useless(self) -> int:
         """Replies of no use, in a row."""
-        return max(self.empty, self.unread)
+        return max(self.empty, self.unread, self.busy)
 
     def judged(self, now: float, alone: bool = False) -> None:
         """After enough replies of no use, one at a time is asked for, after a while that doubles; not where there is no

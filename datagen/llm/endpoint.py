@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable, Iterable, Set
 from typing import Any
+from urllib.parse import quote
 
 from datagen.config.llm import EndpointConfig
 from datagen.errors import ConfigError
@@ -46,13 +48,24 @@ def key_cleaner(endpoints: Iterable[EndpointConfig]) -> Callable[[str], str]:
     Raises ConfigError when a key is missing.
     """
     keys = {api_key(endpoint) for endpoint in endpoints} - {NO_KEY}
+    forms = sorted({form for key in keys for form in _forms(key)}, key=len, reverse=True)
 
     def clean(text: str) -> str:
-        for key in keys:
-            text = text.replace(key, "…")
+        for form in forms:
+            text = text.replace(form, "…")
         return text
 
     return clean
+
+
+def _forms(key: str) -> set[str]:
+    """A key as it may come back: as it is, escaped for a URL or for JSON, in base64 behind whatever else."""
+    found = {key, quote(key), quote(key, safe=""), key.replace("/", "\\/")}
+    for before in range(3 if len(key) > 8 else 0):
+        bits = 8 * before, 8 * (before + len(key))
+        text = base64.b64encode(bytes(before) + key.encode()).decode()[-(-bits[0] // 6) : bits[1] // 6]
+        found |= {text, text.replace("+", "-").replace("/", "_")}
+    return found
 
 
 def client_arguments(endpoint: EndpointConfig) -> dict[str, Any]:

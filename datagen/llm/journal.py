@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen import shards
-from datagen.errors import DamagedFile
+from datagen.errors import DamagedFile, UserError
 from datagen.llm.base import Completion
 
 GATHER = 0.005  # seconds: replies that come meanwhile are written and fsynced together
@@ -169,6 +169,8 @@ def _lines(path: Path) -> Iterator[tuple[int, Completion | None]]:
     """The lines, numbered from 1; None for one that is damaged."""
     if not path.exists():
         return
+    if not path.is_file():
+        raise UserError(f"{path} is no file, as a journal must be: put it back from a copy, or remove it")
     with open(path, "rb") as f:
         for number, line in enumerate(f, 1):
             if not line.endswith(b"\n"):

@@ -127,7 +127,7 @@ def read_object(text: str, keys: set[str]) -> dict[str, Any]:
     problem = "it holds no JSON object"
     for part in [text, *reversed(_fenced(text))]:
         try:
-            value = _DECODER.decode(part.strip())
+            value = _writable(_DECODER.decode(part.strip()))
         except (ValueError, RecursionError) as e:
             problem = f"it is not valid JSON ({e})" if part.lstrip().startswith("{") else problem
         else:
@@ -201,7 +201,7 @@ def _objects(text: str) -> list[dict[str, Any]]:
             break
         try:
             value, end = _DECODER.raw_decode(text, at)
-            found.append(value)
+            found.append(_writable(value))
         except (ValueError, RecursionError):
             end = at + 1
         at = text.find("{", end)
@@ -212,6 +212,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         raise ValueError("a key stands twice")
+    return value
+
+
+def _writable(value: Any) -> Any:
+    """The value. Raises ValueError where half of a character stands in it, escaped, which no file can hold."""
+    json.dumps(value, ensure_ascii=False).encode()
     return value
 
 

@@ -172,6 +172,12 @@ class Pool:
         finally:
             self.dispatcher.release(endpoint)
 
+    def body(self, response: httpx.Response) -> Any:
+        """What a reply says, as read from JSON, else as text. Without keys: servers like to repeat the one they were
+        sent, and what is clipped later may end within it.
+        """
+        return json_or_text(self.clean(response.content.decode("utf-8", "surrogateescape")))
+
     async def post(self, endpoint: EndpointState, path: str, body: dict[str, Any]) -> httpx.Response:
         """The reply, whatever its status. Raises Failed where there is none."""
         with self.reaching(endpoint):
@@ -233,10 +239,11 @@ class Pool:
                 raise EngineError(self.clean(f"{endpoint.name} refuses every request: {failure.detail}")) from None
             failed.failure = replace(failure, retryable=True, about_endpoint=False)  # elsewhere
         elif failure.reason == TOO_MANY:
-            congested = endpoint.concurrency.refused(now, sent_at)
+            congested = endpoint.refused(now, sent_at)
             if failed.wait and (congested or failed.wait > SHORT):
                 self._pause(endpoint, failed.wait, now)
             endpoint.breaker.succeeded()  # it is there
+            self._shun(endpoint)  # it would take from the others what it then refuses
             failed.counts = 1 / REFUSALS_PER_ATTEMPT
             self._check_patience(endpoint, failure, now)
         elif failure.reason in UNUSABLE:

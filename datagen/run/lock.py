@@ -33,6 +33,8 @@ def locked(folder: str) -> Iterator[None]:
         who = owner.read_text() if owner.exists() else "another process"
         raise RunLocked(f"{folder} is in use by {who}: wait for it, or choose another --output-dir") from e
     except OSError as e:
+        if root.is_dir() and os.path.lexists(root / ".lock") and not (root / ".lock").is_file():
+            raise UserError(f"{root / '.lock'}: is no file, as a lock must be: remove it, and run again") from e
         raise UserError(f"{folder}: cannot be made a run directory: {e.strerror or e}") from e
     try:
         shards.write_bytes(str(owner), f"process {os.getpid()} on {socket.gethostname()}".encode())

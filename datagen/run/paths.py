@@ -128,5 +128,7 @@ class RunPaths:
 
     def check(self) -> None:
         """Raise UserError if there is no run here."""
+        if not shards.exists(self.path):
+            raise UserError(f"{self.path}: there is no such folder: check the path of the run")
         if not shards.exists(self.folder("chunk")):
             raise UserError(f"{self.path} is no run directory: there is no chunk folder in it")

@@ -79,6 +79,8 @@ class Run(RunPaths):
         except UnicodeDecodeError as e:
             again = "put it back from a copy, or give all settings again by -c after removing it"
             raise UserError(f"{self.settings}: is damaged, it holds no text ({e}): {again}") from e
+        except OSError as e:
+            raise UserError(f"{self.settings}: cannot be read: {e.strerror or e}: put it back from a copy") from e
 
     def save_config(self, config: Config) -> None:
         """Keep the settings of the run, but not how one command was carried out."""

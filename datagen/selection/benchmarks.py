@@ -20,6 +20,7 @@ KINDS = {".jsonl": LINES, ".ndjson": LINES, ".json": WHOLE, ".parquet": PARQUET,
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 RECORDS = 16  # of a parquet file, read at a time: one may be a whole book
 BLOCK = 1 << 20
+MOST = 256 << 20  # bytes of a text, a line or a whole JSON document, unpacked
 
 
 def name(path: str) -> str:
@@ -56,13 +57,20 @@ def texts(path: str) -> Iterator[str]:
             for batch in pq.ParquetFile(f).iter_batches(RECORDS, use_threads=False):
                 yield from _strings(batch.to_pylist())
         elif kind == LINES:
-            for number, line in enumerate(f, 1):
+            for number, line in enumerate(iter(lambda: _bounded(f.readline(MOST + 1)), b""), 1):
                 if line.strip():
                     yield from _strings(_json(line, f"line {number}"))
         elif kind == WHOLE:
-            yield from _strings(_json(f.read(), "it"))
+            yield from _strings(_json(_bounded(f.read(MOST + 1)), "it"))
         else:
-            yield f.read().decode("utf-8-sig")
+            yield _bounded(f.read(MOST + 1)).decode("utf-8-sig")
+
+
+def _bounded(data: bytes) -> bytes:
+    """What was read. Raises ValueError where it goes on: a small packed file may hold any amount."""
+    if len(data) > MOST:
+        raise ValueError(f"a text, line or JSON document in it is over {MOST >> 20:,} MiB: split it")
+    return data
 
 
 def _strings(value: Any) -> Iterator[str]:

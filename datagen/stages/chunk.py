@@ -8,7 +8,7 @@ from typing import Any
 
 from datagen import shards
 from datagen.config.model import Config
-from datagen.errors import InputError
+from datagen.errors import DamagedFile, InputError
 from datagen.records import Chunk, Document, Dropped
 from datagen.run import tables
 from datagen.run.run import Run
@@ -85,7 +85,11 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
     cache_file = run.input_hashes
-    cache = shards.read_object(cache_file) or {}
+    try:
+        cache = shards.read_object(cache_file) or {}
+    except DamagedFile:  # all that it holds is made again of the files themselves
+        shards.remove(cache_file)
+        cache = {}
     before = json.dumps(cache, sort_keys=True)
     content = sources.fingerprint(files, cache, config.input)
     if json.dumps(cache, sort_keys=True) != before:

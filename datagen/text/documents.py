@@ -26,6 +26,7 @@ from datagen.errors import InputError
 from datagen.records import Document, Dropped
 from datagen.text import decode, sources
 from datagen.text.decode import BadDocument
+from datagen.text.parquet_footer import column_sizes
 from datagen.text.sources import File
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _check(file: File, settings: InputConfig) -> None:
         if file.kind == "parquet" and stream.peek(1):  # one of zero bytes is an empty file, dropped as any other
             parquet = _parquet(file, stream)
             _check_columns(file, parquet.schema_arrow, settings)
-            _batch(file, parquet, settings)
+            _batch(file, stream, settings)
         elif file.kind == "jsonl" and re.search(r"\.json(\.\w+)?$", file.name.lower()):
             with suppress(*sources.DAMAGE):  # for read() to report
                 if stream.peek(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"["):
@@ -207,21 +208,22 @@ def _parquet_rows(file: File, settings: InputConfig) -> Iterator[Document | Drop
     with sources.opened(file) as stream:
         if stream.peek(1):
             parquet = _parquet(file, stream)
-            yield from _arrow_rows(file, parquet.iter_batches(_batch(file, parquet, settings)), settings)
+            yield from _arrow_rows(file, parquet.iter_batches(_batch(file, stream, settings)), settings)
 
 
-def _batch(file: File, parquet: ParquetFile, settings: InputConfig) -> int:
+def _batch(file: File, stream: sources.Stream, settings: InputConfig) -> int:
     """How many rows to hold at a time. A value that a dictionary holds once may be repeated in every row: it is no
     larger than what its column unpacks to. Raises InputError where that is out of all proportion.
     """
-    footer, largest = parquet.metadata, 1
-    for group in map(footer.row_group, range(footer.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
+    largest = 1
+    try:
+        for column, unpacked, packed in column_sizes(stream):
             if unpacked > max(settings.max_document_mb * MB, SWELLING * packed):
-                what = f"column {_shown(column.path_in_schema)} unpacks from {packed:,} to {unpacked:,} bytes"
+                what = f"column {_shown(column)} unpacks from {packed:,} to {unpacked:,} bytes"
                 raise InputError(f"{file.path}: {what}: raise input.max_document_mb to read it")
             largest = max(largest, unpacked)
+    except ValueError as e:
+        raise InputError(f"{file.path}: not a parquet file that can be read: {e}") from e
     return max(1, min(BATCH, HELD // largest))
 
 
@@ -325,7 +327,7 @@ def _parquet(file: File, stream: sources.Stream) -> ParquetFile:
     try:
         # Read ahead, every row group would stay in memory until the last is done with.
         return pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16)
-    except (OSError, pa.ArrowException) as e:
+    except (OSError, ValueError, pa.ArrowException) as e:  # ValueError: a column's name is not UTF-8
         why = _clipped(str(e).splitlines()[0], DETAIL)
         raise InputError(f"{file.path}: not a parquet file, or cut off: {why}") from e
 

@@ -100,6 +100,13 @@ def test_what_cannot_be_made_again_is_left_alone(run):
     assert "put it back from a copy" in result.stdout
 
 
+def test_a_folder_that_is_not_there(tmp_path):
+    for command in ("doctor", "status"):
+        result = call(command, tmp_path / "none")
+        assert result.exit_code == 1
+        assert f"{tmp_path / 'none'}: there is no such folder" in result.stderr
+
+
 def test_a_folder_that_is_no_run(tmp_path):
     result = call("doctor", tmp_path)
     assert result.exit_code == 1

@@ -28,6 +28,9 @@ def test_every_shipped_configuration_is_valid(name):
     [
         "engine: {endpoints: [{base_url: 'https://me:hunter2@there/v1'}]}",
         "engine: {endpoints: [{base_url: 'https://there/v1?api-key=hunter2'}]}",
+        "engine: {endpoints: [{base_url: 'https://there/v1;token=hunter2'}]}",
+        "engine: {endpoints: [{base_url: 'https://there/v1?apikey=hunter2'}]}",
+        "generate: {sampling: {extra: {api_key: hunter2}}}",
         "embed: {model: m, endpoints: [{base_url: 'https://hunter2@there/v1'}]}",
         "engine: {endpoints: [{api_key: hunter2}]}",
         "engine: {endpoints: [{api_key_env: sk-hunter2}]}",

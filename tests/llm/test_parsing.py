@@ -42,6 +42,7 @@ def test_an_object_is_found(text: str):
         ("[1, 2]", "unreadable reply"),
         (TEXT.replace('"', "'"), "unreadable reply"),  # single quotes are not guessed
         (TEXT[:-2], "unreadable reply"),
+        (TEXT.replace("Who", "Who\\ud800"), "unreadable reply"),  # half of a character
         (TEXT.replace('"skip"', '"question": "Why?", "skip"'), "unreadable reply"),  # a key that stands twice
         (TEXT.replace("[0, 2]", "NaN"), "unreadable reply"),
         (TEXT.replace('"Who?"', "null"), "no question"),

@@ -67,3 +67,12 @@ def test_digests_are_of_what_is_in_the_files(tmp_path):
     assert len({str(benchmarks.digests(paths)) for paths in ([a], [c], [a, c])}) == 3
     with pytest.raises(ConfigError, match="there is no file"):
         benchmarks.digests([str(tmp_path / "t.txt")])
+
+
+@pytest.mark.parametrize("name", ["b.txt.gz", "b.jsonl.gz", "b.json.gz"])
+def test_a_packed_file_that_goes_on_and_on_is_refused(tmp_path, name):
+    with gzip.open(tmp_path / name, "wb", 1) as f:
+        for _ in range(benchmarks.MOST // (1 << 20) + 1):
+            f.write(b"x" * (1 << 20))
+    with pytest.raises(ConfigError, match="is over 256 MiB"):
+        list(benchmarks.texts(str(tmp_path / name)))
