@@ -82,10 +82,10 @@ test: lint
 
 test-slow: $(VENV)/.dev-installed
 	$(BIN)/python -m pytest -m slow
+	CAMPAIGN=28 $(BIN)/python -m pytest -n 2 tests/campaign/test_crashes.py
 
 campaign: $(VENV)/.dev-installed
 	CAMPAIGN=200 $(BIN)/python -m pytest -n 2 -rP tests/campaign
-	$(BIN)/python -m pytest -m slow -rP tests/test_llm_run.py tests/test_crashes.py
 
 FUZZED := response fences context reply settings answers body journal
 

@@ -344,18 +344,26 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def polite_signals() -> list[int]:
+    """The signals that ask this process to end: Ctrl-C, a polite kill, a terminal that closes. Not those that it is to
+    ignore, as nohup has it, or a shell that starts it in the background.
+    """
+    known = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+    return [number for number in known if number and signal.getsignal(number) != signal.SIG_IGN]
+
+
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Ctrl-C and a polite kill wait until what is in hand (a write, the start of a process) is finished."""
+    """What politely asks to end waits until what is in hand (a write, the start of a process) is finished."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
-    before = {s: signal.signal(s, lambda n, _: waiting.append(n)) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda n, _: waiting.append(n)) for number in polite_signals()}
     try:
         yield
     finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
-    for number in waiting:
-        signal.raise_signal(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)

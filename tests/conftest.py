@@ -11,7 +11,7 @@ from hypothesis import settings
 # A shell starts what runs in the background with Ctrl-C ignored, and that is inherited by what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.stages.fixtures"]
+pytest_plugins = ["tests.stages.fixtures", "tests.campaign.crash_summary"]
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

@@ -1,5 +1,7 @@
-"""Runs that are killed at random instants, interrupted, started twice, or resumed under other settings: afterwards the
-dataset is the same to the byte as that of a run that nothing happened to.
+"""Runs with an encoder in their workers that are killed again and again, interrupted, started twice, or resumed under
+other settings: afterwards the dataset is the same to the byte as that of a run that nothing happened to.
+
+`tests/campaign/test_crashes.py` has the other instants, signals and backends.
 
 `pytest -m slow tests/test_crashes.py -rP` prints the instants; CRASH_SEED draws others.
 """
@@ -21,13 +23,13 @@ import pytest
 import yaml
 
 from datagen import shards
-from datagen.stages import STAGES
 from datagen.text.quickstart import write_corpus
+from tests.killed import NAMES, gone, leftovers, results, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
-ROUNDS = 20
+ROUNDS = 10
 DOCUMENTS = 6
 SETTINGS = """
 chunk: {max_tokens: 100, documents_per_shard: 1}
@@ -36,8 +38,6 @@ cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 8}
 generate: {candidates: 4}
 select: {per_document: 8, per_cluster: 2, min_rating: 3, validation_fraction: 0.3}
 """
-NAMES = [s.name for s in STAGES]
-BOOKKEEPING = {".lock", ".lock-owner", ".fingerprints.json"}
 
 
 @dataclass(frozen=True)
@@ -76,42 +76,8 @@ class Place:
         return said(run)
 
 
-def said(run: Path) -> str:
-    return Path(f"{run}.err").read_text()
-
-
-def results(run: Path) -> dict[str, bytes]:
-    """Every table of every stage, and every file of the dataset."""
-    files = [p for p in run.rglob("*") if p.is_file() and (p.suffix == ".parquet" or "dataset" in p.parts)]
-    return {str(p.relative_to(run)): p.read_bytes() for p in sorted(files)}
-
-
 def times(run: Path) -> dict[str, int]:
     return {str(p): p.stat().st_mtime_ns for p in run.rglob("*.*") if p.suffix in (".parquet", ".json", ".md")}
-
-
-def leftovers(run: Path) -> list[str]:
-    return [p.name for p in run.rglob(".*") if p.name not in BOOKKEEPING]
-
-
-def family(session: int) -> list[int]:
-    """The processes of a session that are alive."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, its_session = stat.read_text().rsplit(")", 1)[1].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(its_session) == session and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def gone(session: int, seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while family(session) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not family(session)
 
 
 def wait_for(file: Path, process: subprocess.Popen, seconds: float = 120) -> None:

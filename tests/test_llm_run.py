@@ -1,4 +1,6 @@
-"""Runs that ask a language model, killed at random instants: what was answered is not asked again, no row is lost.
+"""Runs that ask a language model, killed again and again: what was answered is not asked again, no row is lost.
+
+`tests/campaign/test_crashes.py` has the other signals, stages and backends.
 
 `pytest -m slow tests/test_llm_run.py -rP` prints the instants; CRASH_SEED draws others.
 """
@@ -16,14 +18,14 @@ import pytest
 
 from datagen.run import paths
 from datagen.text.quickstart import write_corpus
+from tests.killed import gone, leftovers, results, said
 from tests.servers.openai_server import Server, Settings, serve
-from tests.test_crashes import gone, leftovers, results, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 CONCURRENCY = 8
-KILLS = 50
+KILLS = 25
 CONFIG = """
 chunk: {max_tokens: 60, documents_per_shard: 1}
 embed: {device: cpu}

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import uuid
@@ -293,3 +294,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk):
         shards.write_groups(str(small_disk / "big.parquet"), pa.schema([("text", pa.string())]), groups(2))
     assert shards.read_bytes(kept) == b"x" * 1000
     assert os.listdir(small_disk) == ["kept.bin"]
+
+
+def test_a_signal_that_waits_for_a_write_is_not_lost_with_an_error():
+    def fail() -> None:
+        with shards.signals_held():
+            signal.raise_signal(signal.SIGINT)
+            raise OSError("the disk is full")
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()

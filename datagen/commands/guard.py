@@ -13,32 +13,35 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
 
+from datagen import shards
 from datagen.config.renamed import RenamedSetting
 from datagen.console import Reporter
 from datagen.errors import ServerWarning, UserError, masked
 
 COMPLETE, ERROR, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
+_INTERRUPTED = "interrupted; what is finished is kept: run the same command again to go on"
+_HANG_UP = getattr(signal, "SIGHUP", None)
 
 
 def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exit:
     """Do the work, and return the exit to raise. A bug keeps its traceback."""
-    signal.signal(signal.SIGTERM, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for one that is not UTF-8
     reporter = Reporter()
     try:
-        with _warnings_said(reporter):
+        with _warnings_said(reporter), _ending_on_signals():
             code = work(reporter)
         if sys.stdout:
             sys.stdout.flush()
         return typer.Exit(code)
     except KeyboardInterrupt:
-        reporter.error("interrupted; what is finished is kept: run the same command again to go on")
+        with suppress(OSError):  # of a terminal that was closed
+            reporter.error(_INTERRUPTED)
         return typer.Exit(INTERRUPTED)
     except UserError as e:
         reporter.error(str(e))
@@ -51,7 +54,8 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
         reporter.error(f"standard output cannot be written: {e.strerror}")
         return typer.Exit(ERROR)
     finally:
-        reporter.close()
+        with suppress(OSError):
+            reporter.close()
 
 
 def _stdout_fails(e: OSError) -> bool:
@@ -85,5 +89,24 @@ def _warnings_said(reporter: Reporter) -> Iterator[None]:
         yield
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt  # not by a SIGINT: it is ignored where a shell started this in the background
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Within, a polite signal interrupts the work, which then clears up; another one ends this process at once."""
+
+    def interrupt(number: int, _: Any) -> None:
+        for each in shards.polite_signals():  # a closing terminal says so twice: by the shell and by the system
+            signal.signal(each, _end if each != number or number != _HANG_UP else signal.SIG_IGN)
+        raise KeyboardInterrupt  # not by a SIGINT: it is ignored where a shell started this in the background
+
+    before = {number: signal.signal(number, interrupt) for number in shards.polite_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(*_: Any) -> None:
+    with suppress(OSError):
+        os.write(2, f"error: {_INTERRUPTED}\n".encode())
+    os._exit(INTERRUPTED)

@@ -55,6 +55,18 @@ def write(folder: str, config: Config) -> dict[str, int]:
         shards.exists(shards.join(target, DATA, name)) for name in _files(counts, config)
     ):
         return counts
+    try:
+        _build(run, config, names, counts, made_from)
+        shards.replace_folder(building, target)
+    except BaseException:
+        shards.remove(building)
+        raise
+    return counts
+
+
+def _build(run: Run, config: Config, names: list[str], counts: dict[str, int], made_from: dict[str, Any]) -> None:
+    """Write the whole folder beside its place."""
+    building = run.dataset_unfinished
     lengths = array("i")
     for split in SPLITS:
         rows = _rows(run, names, split, config)
@@ -63,9 +75,7 @@ def write(folder: str, config: Config) -> dict[str, int]:
             shards.write_groups(shards.join(building, DATA, file), SCHEMA, groups)
     shards.write_bytes(shards.join(building, CARD), card(config, counts, lengths, made_from).encode())
     shards.write_json(shards.join(building, PROVENANCE), made_from)
-    _keep_others(target, building)
-    shards.replace_folder(building, target)
-    return counts
+    _keep_others(run.dataset_folder, building)
 
 
 def _keep_others(before: str, building: str) -> None:

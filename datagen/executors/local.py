@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -58,6 +59,7 @@ def pool(workers: int, on_tick: Callable[[int], None] = _unheard) -> Iterator[Ma
         yield lambda work, items: (work(item) for item in items)
         return
     context = multiprocessing.get_context("spawn")  # a forked copy of torch's or arrow's threads would hang
+    _start_tracker()
     # A pipe and not a queue: a worker killed while it holds a queue's lock would leave everyone else waiting for it.
     ticks, ticking = context.Pipe(duplex=False)
     threading.Thread(target=_listen, args=(ticks, on_tick), daemon=True).start()
@@ -68,6 +70,15 @@ def pool(workers: int, on_tick: Callable[[int], None] = _unheard) -> Iterator[Ma
         except BaseException:
             _stop(executor)
             raise
+
+
+def _start_tracker() -> None:
+    """Start Python's tracker of what its processes share, which ignores Ctrl-C and a polite kill, but not that its
+    terminal closes: as it is started where that signal is blocked, it lives as long as it is needed.
+    """
+    if hasattr(signal, "SIGHUP"):
+        with _blocked({signal.SIGHUP}):
+            resource_tracker.ensure_running()
 
 
 def threaded(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -93,7 +104,8 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
     running: set[Future[R]] = set()
     try:
         for item in items:
-            with shards.signals_held(), _ctrl_c_blocked():  # this may start a worker
+            # This may start a worker, which Ctrl-C can't reach then before it is ready to ignore it.
+            with shards.signals_held(), _blocked({signal.SIGINT}):
                 running.add(executor.submit(_portable, work, item))
             if len(running) >= limit:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -108,12 +120,12 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
 
 
 @contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """A process inherits which signals are blocked: Ctrl-C can't reach a worker before it is ready to ignore it."""
+def _blocked(signals: set[signal.Signals]) -> Iterator[None]:
+    """Within, these signals wait. A process inherits which are blocked."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

@@ -25,6 +25,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from datagen import shards
+
 LAUNCHER = "LONGRLVR_LAUNCHER"  # names the process that the ranks were started by
 # Ranks sample and verify apart, and one saves for all, for as long as it takes. If one dies, torchrun ends the others.
 PATIENCE = timedelta(days=1)
@@ -77,7 +79,7 @@ class World:
 def launch(processes: int, arguments: list[str]) -> int:
     """Run this program in so many ranks, as torchrun does, and return the exit code of the first that failed, or 0.
 
-    A Ctrl-C and a polite kill are passed on to the ranks, which end when they have saved. If this process is killed in
+    What politely asks to end is passed on to the ranks, which end when they have saved. If this process is killed in
     any other way, they end at once.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -95,7 +97,7 @@ def launch(processes: int, arguments: list[str]) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        signals_to_handle="SIGTERM,SIGINT",
+        signals_to_handle=",".join(signal.Signals(number).name for number in shards.polite_signals()),
         shutdown_timeout=SAVING,
     )
     try:

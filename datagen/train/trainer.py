@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datagen import shards
 from datagen.config.train import TrainConfig
 from datagen.train import checkpoint, collect, run_folder, sft, update
 from datagen.train.collect import Collector
@@ -30,7 +31,7 @@ FAR = 0.1  # nats a token, of the sampler's distribution from the trainer's; rou
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM came, and a checkpoint was written."""
+    """A signal to end came, and a checkpoint was written."""
 
 
 @dataclass
@@ -180,16 +181,19 @@ def _log_step(log: Log, state: State, metrics: dict[str, float], seconds: float)
 
 @contextmanager
 def stop_on_signals(signals: list[int]) -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM are noted in the list. A second one ends the process at once."""
+    """Within, Ctrl-C, SIGTERM and SIGHUP are noted in the list. A second one ends the process at once, except that of
+    a terminal that closes: it may come from the shell and from the system.
+    """
 
     def note(number: int, _: Any) -> None:
-        if signals:
+        if signals and number != getattr(signal, "SIGHUP", None):
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         signals.append(number)
-        print("stopping after this step (a second time: at once)", file=sys.stderr)
+        with suppress(OSError):  # of a terminal that was closed
+            print("stopping after this step (a second time: at once)", file=sys.stderr)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in shards.polite_signals()}
     try:
         yield
     finally:

@@ -159,14 +159,22 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(seed, whole, data, tmp_path
     assert not [p for p in tmp_path.rglob(".*") if p.is_dir()]
 
 
-@pytest.mark.parametrize(("after", "ranks"), [("sft/step", 1), ("reward", 1), ("reward", 2)])
-def test_an_interrupted_run_saves_and_goes_on(after, ranks, whole, data, tmp_path):
+@pytest.mark.parametrize(
+    ("after", "ranks", "number"),
+    [
+        ("sft/step", 1, signal.SIGINT),
+        ("reward", 1, signal.SIGHUP),
+        ("reward", 2, signal.SIGINT),
+        ("reward", 2, signal.SIGHUP),
+    ],
+)
+def test_an_interrupted_run_saves_and_goes_on(after, ranks, number, whole, data, tmp_path):
     settings = config(tmp_path)
     process = start(data, settings, tmp_path, "--processes", str(ranks))
     assert process.stderr
     while process.poll() is None and not any(after in row for row in rows(tmp_path)):
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    os.killpg(process.pid, number)  # as a terminal does
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "interrupted; the same command goes on from" in told
