@@ -43,8 +43,8 @@ class BatchJob:
             stored = {}
         if stored.keys() != _KINDS.keys() or not all(isinstance(stored[name], kind) for name, kind in _KINDS.items()):
             raise UserError(
-                f"{path} is damaged. It tells of a batch, which goes on at the server and is paid for: put it back from "
-                f"a copy. To submit what was in it anew instead: rm {shlex.quote(path)}"
+                f"{path} is damaged. It tells of a batch, which goes on at the server and is paid for: put it back "
+                f"from a copy. To submit what was in it anew instead: rm {shlex.quote(path)}"
             )
         return cls(**stored)
 
