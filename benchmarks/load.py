@@ -3,7 +3,7 @@
     python benchmarks/load.py [--quick] [--chunks N] [--candidates N] [--written] [--keep FOLDER]
 
 The tables of chunk, embed and cluster are written here, as those stages would; then `longrlvr-data generate`, `judge`
-(by a language model, with all checks of the default) and `select` run one after another, over a tenth, a half and all
+(by a language model, with all checks of the default) and `select` run one after another, over all, a half and a tenth
 of the shards, each in a run directory of its own. The model is a loopback server (`tests/servers`), in a process of its
 own, that answers at once. With `--written`, the tables of generate and judge are written as well, and `select` alone is
 run: it is what looks at all rows at once.
@@ -12,7 +12,7 @@ Chunks have about 160 tokens, of words drawn at random with names and numbers am
 takes, and four clusters of 4 to 16 with three candidates each. Vectors have 32 dimensions, and the encoder of the
 questions is a table of numbers (`hashing_encoder`): what an encoder takes is `benchmarks/embed.py`'s to say.
 
-Memory is that of a command and its workers together (as in `end_to_end.py`), looked at ten times a second against the
+Memory is that of a command and its workers together (as in `end_to_end.py`), looked at four times a second against the
 rows in shards that are finished. `at_mark_mb` is the peak until a tenth of all rows were done, `at_end_mb` the peak
 until the end: within the run over all of them where a stage takes shard after shard; for `select`, and the dataset that
 it writes, the peaks of the runs over a tenth and over all. `row_bytes` is the growth in between, for each row.
@@ -60,10 +60,11 @@ from datagen.stages.chunk import SHARD_CHARS
 ROOT = Path(__file__).parents[1]
 CHUNKS, CANDIDATES = 1_000_000, 100_000
 QUICK = 20  # times fewer
-SHARES = (0.1, 0.5, 1.0)  # of all, a run each
+SHARES = (1.0, 0.5, 0.1)  # of all, a run each
 PER_CLUSTER, CLUSTERS = 3, 4  # candidates, and clusters of a document
 SENTENCES, WORDS, TOKENS = 8, 13, 160  # of a chunk, of a sentence, of a chunk
-EVERY = 0.1  # seconds between two looks at the memory
+EVERY = 0.25  # seconds between two looks at the memory
+TOLD = 20  # times that a stage is said to have got further
 ASKING = ("generate", "judge", "select")
 
 
@@ -284,16 +285,24 @@ def watch(command: list[str], phases: list[str], run: Path, per_shard: dict[str,
     ):
         begun, used, cpu = time.perf_counter(), 0.0, {}
         now, *later = phases
+        total, told = sum(per_shard.values()), 0
         try:
             while process.poll() is None:
                 if later and (run / now / "ledger.json").exists():
                     found[now].seconds, found[now].cpu = time.perf_counter() - begun, sum(cpu.values())
                     begun, used = time.perf_counter(), sum(cpu.values())
                     now, *later = later
+                    told = 0
                 pids = members(process.pid)
                 cpu |= {pid: seconds for pid in pids if (seconds := processor(pid))}
                 done = sum(per_shard[name] for name in finished(run / now))
                 found[now].seen.append((done, memory_mb(pids)))
+                if done >= told + total / TOLD:
+                    told = done
+                    print(f"{'':4} {now:9} {done:>9,} rows {time.perf_counter() - begun:8.1f} s", end="")
+                    print(
+                        f" {found[now].seen[-1][1]:8.1f} MB {sum(cpu.values()) - used:8.1f} s of processor", flush=True
+                    )
                 time.sleep(EVERY)
             found[now].seconds, found[now].cpu = time.perf_counter() - begun, sum(cpu.values()) - used
         finally:
@@ -342,8 +351,8 @@ def compare(runs: list[dict[str, Phase]]) -> dict[str, dict[str, Any]]:
     """By phase: what it took over all shards, against a tenth and a half of them."""
     found = {}
     for name in runs[-1]:
-        tenth, half, whole = (run[name] for run in runs)
-        mark = SHARES[0] * whole.rows
+        whole, half, tenth = (run[name] for run in runs)
+        mark = SHARES[-1] * whole.rows
         at_mark = tenth.peak() if name in ("select", DATASET) else whole.peak(mark)
         found[name] = figures(whole) | {
             "mark": round(mark),
