@@ -73,12 +73,19 @@ def read(run: RunPaths) -> tuple[Rows, Documents]:
 
 
 def number(tables: Iterable[pa.Table]) -> Documents:
-    """The documents of some shards, from the columns COUNTED of their chunks."""
-    table = pa.concat_tables([COUNTED.empty_table(), *tables])
-    starts = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
-    doc_ids = table["doc_id"].take(starts).to_pylist()
+    """The documents of some shards, from the columns COUNTED of their chunks. No table is kept, nor what is in one: the
+    column that names each chunk's document is the widest that is read of a run.
+    """
+    doc_ids: list[str] = []
+    starts, n_tokens, n = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)], 0
+    for table in tables:
+        first = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
+        doc_ids += table["doc_id"].take(first).to_pylist()
+        starts.append(first + n)
+        n_tokens.append(table["n_tokens"].to_numpy().copy())
+        n += len(table)
     numbers = {doc_id: i for i, doc_id in enumerate(doc_ids)}
-    return Documents(numbers, np.append(starts, len(table)), table["n_tokens"].to_numpy())
+    return Documents(numbers, np.append(np.concatenate(starts), n), np.concatenate(n_tokens))
 
 
 def gather(tables: Tables, documents: Documents) -> Rows:
