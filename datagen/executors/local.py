@@ -12,6 +12,7 @@ import pickle
 import signal
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +31,7 @@ R = TypeVar("R")
 Map = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+AHEAD = 4  # items for each thread that are begun before their results are asked for
 JOINED = 10.0  # seconds that workers which were told to end have, before this process goes on without them
 
 
@@ -83,11 +85,17 @@ def _start_tracker() -> None:
 
 def threaded(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """work(item) of all items, in their order, on a thread a core: for work that is done outside of Python for the most
-    part, and whose results do not depend on how it is shared out.
+    part, and whose results do not depend on how it is shared out. Few results wait to be taken.
     """
+    begun: deque[Future[R]] = deque()
     with ThreadPoolExecutor(cores()) as executor:
         try:
-            yield from executor.map(work, items)
+            for item in items:
+                begun.append(executor.submit(work, item))
+                if len(begun) >= AHEAD * cores():
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise

@@ -3,7 +3,7 @@
 One event loop, in a thread of its own, runs them as tasks. A conversation asks through `complete`, which answers from
 its shard's journal if it can; only what was never answered is sent. Shards are opened as the backend has room, and
 handed to the caller as their last conversation ends, in any order: however busy the caller is, replies are journalled
-as they come.
+as they come. Only a caller that is slower for long holds up the opening of more shards: what waits for it is bounded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from datagen.llm.cost import Budget
 from datagen.llm.journal import GroupCommit, Journal
 
 GIVEN_UP = "given up"  # the error of a request that was on its way as the run ended
+MOST_UNTAKEN = 64  # finished shards that the caller has not taken, above which no more are opened
 MOST_FILES = 65_536  # that are asked of the system: a connection for each request in flight, a journal for each shard
 
 
@@ -73,6 +74,7 @@ def drive(
         while (item := done.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
+            loop.call_soon_threadsafe(run.taken)
             yield item
     finally:
         loop.call_soon_threadsafe(task.cancel)
@@ -244,6 +246,7 @@ class _Run:
     paying: set[str] = field(default_factory=set)  # keys of requests whose price is reserved
     opening: bool = True  # more conversations may come without any reply
     opened_all: bool = False
+    untaken: int = 0  # finished shards that wait for the caller
     shards: dict[str, _Open] = field(default_factory=dict)  # that are open, by name
     on_the_way: dict[str, _Shared] = field(default_factory=dict)  # by request key: two may ask the very same
 
@@ -355,8 +358,8 @@ class _Run:
             for at, conversation in enumerate(shard.conversations):
                 group.create_task(self._converse(shard, at, conversation))
             await asyncio.sleep(0)  # they ask, or end
-            while self.live >= self.backend.room:
-                self.opening = False
+            while (full := self.live >= self.backend.room) or self.untaken >= MOST_UNTAKEN:
+                self.opening = not full
                 self._look()
                 self.has_room.clear()
                 await self.has_room.wait()
@@ -389,4 +392,9 @@ class _Run:
         shard.journal.close()
         shard.journal.answers.clear()
         del self.shards[shard.job.name]
+        self.untaken += 1
         self.finished(shard.job)
+
+    def taken(self) -> None:
+        self.untaken -= 1
+        self.has_room.set()

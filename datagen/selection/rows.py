@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datagen import records, shards
 from datagen.executors import local as executors
@@ -73,12 +74,19 @@ def read(run: RunPaths) -> tuple[Rows, Documents]:
 
 
 def number(tables: Iterable[pa.Table]) -> Documents:
-    """The documents of some shards, from the columns COUNTED of their chunks."""
-    table = pa.concat_tables([COUNTED.empty_table(), *tables])
-    starts = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
-    doc_ids = table["doc_id"].take(starts).to_pylist()
+    """The documents of some shards, from the columns COUNTED of their chunks. No table is kept, nor what is in one: the
+    column that names each chunk's document is the widest that is read of a run.
+    """
+    doc_ids: list[str] = []
+    starts, n_tokens, n = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)], 0
+    for table in tables:
+        first = np.flatnonzero(table["chunk_index"].to_numpy() == 0)
+        doc_ids += table["doc_id"].take(first).to_pylist()
+        starts.append(first + n)
+        n_tokens.append(table["n_tokens"].to_numpy().copy())
+        n += len(table)
     numbers = {doc_id: i for i, doc_id in enumerate(doc_ids)}
-    return Documents(numbers, np.append(starts, len(table)), table["n_tokens"].to_numpy())
+    return Documents(numbers, np.append(np.concatenate(starts), n), np.concatenate(n_tokens))
 
 
 def gather(tables: Tables, documents: Documents) -> Rows:
@@ -96,24 +104,40 @@ def gather(tables: Tables, documents: Documents) -> Rows:
     unordered = table["qa_id"].to_pylist()
     order = np.array(sorted(range(len(unordered)), key=unordered.__getitem__), np.int64)
     table = table.take(order)
-    at = {qa_id: i for i, qa_id in enumerate(candidates["qa_id"].to_pylist())}
-    qa_ids, doc_ids = table["qa_id"].to_pylist(), table["doc_id"].to_pylist()
+    at = pc.index_in(table["qa_id"].combine_chunks(), candidates["qa_id"].combine_chunks())
     evidence = table["ref_chunks"].combine_chunks()
     chunks, offsets = evidence.values.to_numpy().astype(np.int64), evidence.offsets.to_numpy()
-    if (np.diff(offsets) == 0).any():
-        raise ValueError("a judged candidate has no evidence")
+    if at.null_count or (np.diff(offsets) == 0).any():
+        raise ValueError("a judged candidate has no question, or no evidence")
+    doc_ids = table["doc_id"].combine_chunks().dictionary_encode()
+    known = doc_ids.dictionary.to_pylist()  # one string a document, not one a row
     return Rows(
         shards=[places[i] for i in order.tolist()],
-        qa_ids=qa_ids,
-        doc_ids=doc_ids,
+        qa_ids=[unordered[i] for i in order.tolist()],
+        doc_ids=[known[i] for i in doc_ids.indices.to_pylist()],
         clusters=codes(table["cluster_id"].combine_chunks()),
-        documents=np.array([documents.numbers[doc_id] for doc_id in doc_ids], np.int64),
+        documents=np.array([documents.numbers[doc_id] for doc_id in known], np.int64)[doc_ids.indices.to_numpy()],
         figures={name: table[name].to_numpy() for name in ("rating", *records.FIGURES)},
         first=chunks[offsets[:-1]],
         last=chunks[offsets[1:] - 1],
-        questions=candidates["question"].take(np.array([at[q] for q in qa_ids], np.int64)).combine_chunks(),
-        vectors=np.concatenate(vectors)[order] if vectors else np.zeros((0, 1), np.float16),
+        questions=candidates["question"].take(at).combine_chunks(),
+        vectors=_ordered(vectors, order),
     )
+
+
+def _ordered(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """The rows of all parts, the one number order[i] in place i. The parts are given up on the way: they are what takes
+    most memory.
+    """
+    if not parts:
+        return np.zeros((0, 1), np.float16)
+    found, places, at = np.empty((len(order), parts[0].shape[1]), np.float16), np.argsort(order), 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        found[places[at : at + len(part)]] = part
+        at += len(part)
+    return found
 
 
 def codes(strings: pa.Array) -> np.ndarray:

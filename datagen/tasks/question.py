@@ -48,18 +48,21 @@ assert QUESTION_TYPES.keys() == set(get_args(QuestionType))
 
 def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config, llm: LLM) -> list[Conversation[Made]]:
     """One conversation for each sample of each cluster."""
+    prompt = prompts.load(config.generate.prompt)
     return [
-        _write(llm, cluster, sample, texts, config) for cluster in clusters for sample in range(per_cluster(config))
+        _write(llm, prompt, cluster, sample, texts, config)
+        for cluster in clusters
+        for sample in range(per_cluster(config))
     ]
 
 
-def request(cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> tuple[Request, str]:
+def request(prompt: Prompt, cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> tuple[Request, str]:
     """The request for a candidate, and the kind of question it asks for."""
     settings, n = config.generate, len(cluster.chunk_indices)
     most = min(settings.max_evidence, n)
     kind = question_type(cluster.cluster_id, sample, config)
     content = prompts.render(
-        prompts.load(settings.prompt),
+        prompt,
         passages=tags.render_context([texts[i] for i in cluster.chunk_indices]),
         question_type=QUESTION_TYPES[kind],
         min_evidence=settings.min_evidence,
@@ -97,9 +100,9 @@ def schema(n: int, max_evidence: int) -> dict[str, Any]:
     }
 
 
-async def _write(llm: LLM, cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> Made:
+async def _write(llm: LLM, prompt: Prompt, cluster: Cluster, sample: int, texts: Sequence[str], config: Config) -> Made:
     qa_id = f"{cluster.cluster_id}/q{sample}"
-    asked, kind = request(cluster, sample, texts, config)
+    asked, kind = request(prompt, cluster, sample, texts, config)
     passages = [texts[i] for i in cluster.chunk_indices]
 
     def usable(text: str) -> tuple[str, str, list[int]] | None:

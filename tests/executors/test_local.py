@@ -181,6 +181,17 @@ def test_threads_give_results_in_the_order_of_the_items():
     assert list(executors.threaded(work, [])) == []
 
 
+def test_threads_are_only_a_few_items_ahead_of_who_takes_the_results():
+    """Else all that a run's shards hold would be in memory at once."""
+    begun: list[int] = []
+    ahead = 0
+    for i, _ in enumerate(executors.threaded(begun.append, range(300))):
+        time.sleep(0.001)
+        ahead = max(ahead, len(begun) - i)
+    assert len(begun) == 300
+    assert ahead <= executors.AHEAD * executors.cores()
+
+
 def test_an_error_in_a_thread_is_the_callers():
     begun: list[int] = []
 

@@ -180,6 +180,26 @@ def test_a_busy_caller_does_not_hold_up_the_journal(tmp_path):
     assert len(list(asking)) == len(TURNS) - 1
 
 
+def test_what_waits_for_a_slow_caller_is_bounded(tmp_path):
+    """Else the results of a whole run would pile up in memory: a journal is replayed faster than its rows are made."""
+    opened = 0
+
+    def many() -> Iterator[ShardJob]:
+        nonlocal opened
+        for i in range(300):
+            opened += 1
+            yield job(tmp_path, f"{i:05d}", (f"{i}", i % 2))
+
+    asking = drive.drive(many(), Scripted(room=10), Budget(FREE), 300)
+    first = next(asking)
+    before = -1
+    while opened > before:  # they are opened as fast as they can be
+        before = opened
+        time.sleep(0.5)
+    assert opened <= drive.MOST_UNTAKEN + 10 + 2
+    assert len({first.name, *(job.name for job in asking)}) == 300
+
+
 def test_shards_are_opened_as_there_is_room(tmp_path):
     """No more conversations than the backend has use for, and those of a shard besides, however slow the disk is."""
     opened, ended, most = 0, [], 0
