@@ -29,7 +29,7 @@ class Neighbours:
 
     def __init__(self, shard: Shard, candidates: list[Candidate], texts: dict[str, list[str]]) -> None:
         self.shard, self.candidates, self.texts = shard, candidates, texts
-        self._words: dict[str, dict[str, np.ndarray]] = {}
+        self._words: dict[str, dict[str, list[int]]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def of(self, candidate: Candidate, chunk: int, cited: Collection[int], n: int) -> list[int]:
@@ -53,15 +53,17 @@ class Neighbours:
                 scores[holders] += np.log(len(texts) / len(holders))
         return scores
 
-    def _index(self, doc_id: str) -> dict[str, np.ndarray]:
-        """The chunks of a document that hold each word, but for the words that are common in it."""
+    def _index(self, doc_id: str) -> dict[str, list[int]]:
+        """The chunks of a document that hold each word, but for the words that are common in it. Few words are asked
+        for: lists take less time and memory to make than arrays.
+        """
         if doc_id not in self._words:
             holders: dict[str, list[int]] = {}
             for i, text in enumerate(self.texts[doc_id]):
                 for word in set(verify.words(text)):
                     holders.setdefault(word, []).append(i)
             rare = max(COMMON[0], COMMON[1] * len(self.texts[doc_id]))
-            self._words[doc_id] = {w: np.array(chunks) for w, chunks in holders.items() if len(chunks) <= rare}
+            self._words[doc_id] = {w: chunks for w, chunks in holders.items() if len(chunks) <= rare}
         return self._words[doc_id]
 
     @cached_property

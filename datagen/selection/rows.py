@@ -90,7 +90,7 @@ def number(tables: Iterable[pa.Table]) -> Documents:
 
 
 def gather(tables: Tables, documents: Documents) -> Rows:
-    """The rows of some shards. Raises ValueError for a candidate without evidence, which `judge` never keeps."""
+    """The rows of some shards. Raises ValueError for a candidate without a question or evidence: `judge` keeps none."""
     judged, made = [JUDGED.empty_table().drop_columns(VECTOR)], [MADE.empty_table()]
     vectors, places = [], []
     for name, narrow, candidates in tables:
@@ -104,7 +104,8 @@ def gather(tables: Tables, documents: Documents) -> Rows:
     unordered = table["qa_id"].to_pylist()
     order = np.array(sorted(range(len(unordered)), key=unordered.__getitem__), np.int64)
     table = table.take(order)
-    at = pc.index_in(table["qa_id"].combine_chunks(), candidates["qa_id"].combine_chunks())
+    asked = pc.SetLookupOptions(candidates["qa_id"].combine_chunks())
+    at = pc.call_function("index_in", [table["qa_id"].combine_chunks()], asked)
     evidence = table["ref_chunks"].combine_chunks()
     chunks, offsets = evidence.values.to_numpy().astype(np.int64), evidence.offsets.to_numpy()
     if at.null_count or (np.diff(offsets) == 0).any():
