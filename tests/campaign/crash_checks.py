@@ -66,8 +66,11 @@ def check_end(found: Found, draw: Draw, run: Path, code: int) -> None:
     if "Traceback" in words or "Exception ignored" in words:
         found.wrong(f"it printed a traceback: {words}")
     complete = code == FAILED_ROWS and (run / "dataset" / "provenance.json").exists()
-    no_worker = draw.target == "worker" and code == 1 and WORKER_KILLED in words
-    if not (complete or no_worker or ends_as_asked(SIGNALS[draw.signal], draw.twice is not None, code, words)):
+    if draw.target == "worker":
+        right = complete or (code == 1 and WORKER_KILLED in words)
+    else:
+        right = complete or ends_as_asked(SIGNALS[draw.signal], draw.twice is not None, code, words)
+    if not right:
         found.wrong(f"it ended with {code} and said: {words}")
     if draw.signal != "KILL" and draw.target != "worker" and draw.twice is None and (left := temporary(run)):
         found.wrong(f"left over after a polite end: {left}", "leftovers", len(left))

@@ -224,15 +224,20 @@ def _wait(process: subprocess.Popen, until: Callable[[], bool]) -> bool:
 
 
 def _send(process: subprocess.Popen, draw: Draw) -> bool:
+    """False: there is no such process."""
     if process.poll() is not None:
         return False
     number = SIGNALS[draw.signal]
     if draw.target == "everyone":
         os.killpg(process.pid, number)
         return True
-    workers = [pid for pid in family(process.pid) if draw.target == "worker" and _is_worker(pid, process.pid)]
-    os.kill(workers[draw.seed % len(workers)] if workers else process.pid, number)
-    return True
+    if draw.target == "main":
+        os.kill(process.pid, number)
+        return True
+    workers = [pid for pid in family(process.pid) if _is_worker(pid, process.pid)]
+    if workers:
+        os.kill(workers[draw.seed % len(workers)], number)
+    return bool(workers)
 
 
 def _is_worker(pid: int, leader: int) -> bool:
