@@ -78,7 +78,7 @@ class Model:
         if prompt.asked == "evidence":
             return self._generate(prompt)
         if pair := self._pair(prompt):
-            return self._grade_pair(prompt, *pair)
+            return self._grade_pair(prompt, pair)
         question = self._question(prompt)
         if prompt.asked == "rating":
             return self._rate(prompt, question)
@@ -231,7 +231,7 @@ class Model:
         found = (prompt.within("question"), prompt.within("reference_answer"), prompt.within("other_answer"))
         return found if found in self._pairs else None
 
-    def _grade_pair(self, prompt: Prompt, *pair: str) -> Reply:
+    def _grade_pair(self, prompt: Prompt, pair: tuple[str, str, str]) -> Reply:
         errs = self._draw(prompt, "grade", *pair).random() < self.rates.grade
         return Reply(_graded(pair[1], pair[2], self._pairs[pair] != errs))
 

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakSet
 
 import openai
 from openai.types.chat import ChatCompletionChunk
@@ -36,6 +37,9 @@ class ChatBackend(Backend):
         self.pool = Pool(models, settings.timeout, settings.patience)
         self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
+        # Conversations, each a task, that have had a reply: they end before others begin, while a server has in its cache
+        # what their next request shares with the last.
+        self.begun: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.models: set[tuple[str, str]] = set()  # an endpoint, and the model that it says it is
 
     async def complete(
@@ -54,13 +58,15 @@ class ChatBackend(Backend):
                 chars=sum(len(message["content"]) for message in request.messages),
                 max_attempts=lambda: self.settings.max_attempts,
                 group=request.group,
-                first=any(message["role"] == "assistant" for message in request.messages),  # begun conversations end
+                first=asyncio.current_task() in self.begun,
                 before_another=charged.before_another,
             )
         except Failed as e:
             failure = e.failure
             completion = Completion(request.key, error=failure.reason, detail=failure.detail, attempts=e.attempts)
         self._count(completion.error, completion.detail)
+        if task := asyncio.current_task():
+            self.begun.add(task)
         return completion
 
     def report(self, completion: Completion, problem: str = "") -> None:

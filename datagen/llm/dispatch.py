@@ -72,6 +72,7 @@ class EndpointState:
     tokens: RateLimit
     breaker: Breaker = field(default_factory=Breaker)
     queue: deque[Waiting] = field(default_factory=deque)
+    ahead: int = 0  # of those that wait, how many go before the others
     in_flight: int = 0
     pause: float = 0.0  # until when the server asked to be left alone
     latency: float = 0.0  # seconds, an exponential mean
@@ -170,10 +171,14 @@ class Dispatcher:
     async def acquire(
         self, model: str, group: str, tokens: float, first: bool = False, failed_at: Collection[EndpointState] = ()
     ) -> EndpointState:
-        """Wait for a turn at an endpoint of this model, another than where it failed. `release` it afterwards."""
+        """Wait for a turn at an endpoint of this model, another than where it failed. `release` it afterwards.
+
+        `first`: before all that do not say so, and after those that did before.
+        """
         waiting = Waiting(asyncio.get_running_loop().create_future(), tokens)
         home = self._home(model, group, failed_at)
-        (home.queue.appendleft if first else home.queue.append)(waiting)
+        home.queue.insert(home.ahead if first else len(home.queue), waiting)
+        home.ahead += first
         self.match()
         try:
             return await waiting.place
@@ -212,6 +217,7 @@ class Dispatcher:
         self.stopped = True
         for endpoint in self.endpoints:
             endpoint.queue.clear()
+            endpoint.ahead = 0
         if self._alarm:
             self._alarm.cancel()
 
@@ -245,6 +251,7 @@ class Dispatcher:
         while endpoint.queue or (steal and any(other.queue for other in endpoints)):
             victim = endpoint if endpoint.queue else max(endpoints, key=lambda other: len(other.queue))
             waiting = victim.queue.popleft() if victim is endpoint else victim.queue.pop()
+            victim.ahead = max(0, victim.ahead - 1) if victim is endpoint else min(victim.ahead, len(victim.queue))
             if not waiting.place.done():  # else it was cancelled
                 return waiting
         return None

@@ -146,9 +146,12 @@ def read(text: str, n: int, min_evidence: int, max_evidence: int) -> tuple[str, 
     reply = parsing.read_object(text, KEYS if '"skip"' not in text else {"skip"})
     if reply.get("skip") is True:
         return None
-    question, answer, evidence = _text(reply, "question"), _text(reply, "answer"), reply.get("evidence")
-    cited = [e.get("passage") if isinstance(e, dict) else e for e in evidence] if isinstance(evidence, list) else [None]
-    if any(type(i) is not int for i in cited):
+    question, answer = _text(reply, "question"), _text(reply, "answer")
+    evidence: Any = reply.get("evidence")
+    if not isinstance(evidence, list):
+        evidence = [None]
+    cited: list[Any] = [fact.get("passage") if isinstance(fact, dict) else fact for fact in evidence]
+    if not all(type(i) is int for i in cited):
         raise ParseError("unusable evidence", '"evidence" must be a list of facts, each with the number of its passage')
     if outside := [i for i in cited if not 0 <= i < n]:
         raise ParseError("unusable evidence", f"there is no passage {outside[0]}: they are numbered from 0 to {n - 1}")

@@ -3,13 +3,15 @@
 What is found is written to the working directory; `python -m tests.campaign.fuzz_parsers READER FILE` runs it again.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import atheris  # pyright: ignore[reportMissingImports]
+atheris: Any = importlib.import_module("atheris")  # in an environment of its own
 
 with atheris.instrument_imports(include=["datagen", "yaml", "json"]):
     from tests.campaign import invariants as hold

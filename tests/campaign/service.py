@@ -180,7 +180,7 @@ def called(reference: Reference, place: Path, call: str, fault: str, when: str) 
 
 def _batched(reference: Reference, place: Path, faults: Settings) -> Outcome:
     run = runs.upto(reference, place / "run", "generate")
-    pace = BatchBackend.__init__.__kwdefaults__  # nobody waits for a minute between two looks here
+    pace: Any = BatchBackend.__init__.__kwdefaults__  # nobody waits for a minute between two looks here
     usual = dict(pace)
     pace |= {"polls": (0.01, 0.1), "settled": 0.5}
     try:

@@ -424,7 +424,8 @@ def another_meaning(draw: Any, fact: str) -> str:
     kinds = ["edit"] * bool(edits) + ["digit"] * bool(digits) + ["more", "not"]
     kind = draw(st.sampled_from(kinds))
     if kind == "edit":
-        return fact.replace(*draw(st.sampled_from(edits)), 1)
+        before, after = draw(st.sampled_from(edits))
+        return fact.replace(before, after, 1)
     if kind == "digit":
         i = draw(st.sampled_from(digits))
         return f"{fact[:i]}{(int(fact[i]) % 9) + 1}{fact[i + 1 :]}"

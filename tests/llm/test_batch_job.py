@@ -1,6 +1,7 @@
 """A batch job's file holds all of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ JOB = BatchJob("k", "http://s/v1", 12.5, {"a": 1, "b": 2}, ["json_schema"])
 def test_what_was_written_down_is_read_back(tmp_path):
     JOB.save(str(tmp_path))
     assert BatchJob.load(JOB.path(str(tmp_path))) == JOB
-    named = BatchJob(**vars(JOB) | {"file": "file-1", "batch": "batch-1"})
+    named = replace(JOB, file="file-1", batch="batch-1")
     named.save(str(tmp_path))
     assert BatchJob.load(JOB.path(str(tmp_path))).batch == "batch-1"
     assert [p.name for p in tmp_path.iterdir()] == ["k.json"]

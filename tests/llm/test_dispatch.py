@@ -179,12 +179,12 @@ def test_a_retry_comes_before_what_still_waits():
 
         tasks = [asyncio.create_task(ask(name)) for name in ("a", "b", "c")]
         await turn()
-        tasks.append(asyncio.create_task(ask("again", first=True)))
-        for _ in range(4):
+        tasks += [asyncio.create_task(ask(name, first=True)) for name in ("again", "and again")]
+        for _ in range(5):
             await turn()
             dispatcher.release(only)
         await asyncio.gather(*tasks)
-        assert order == ["a", "again", "b", "c"]
+        assert order == ["a", "again", "and again", "b", "c"]
 
     asyncio.run(run())
 
