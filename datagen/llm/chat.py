@@ -37,8 +37,8 @@ class ChatBackend(Backend):
         self.pool = Pool(models, settings.timeout, settings.patience)
         self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
-        # Conversations, each a task, that have had a reply: they end before others begin, while a server has in its cache
-        # what their next request shares with the last.
+        # Conversations, each a task, that have had a reply: they go on before others begin, while a server has in its
+        # cache what their next request shares with the last.
         self.begun: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.models: set[tuple[str, str]] = set()  # an endpoint, and the model that it says it is
 
