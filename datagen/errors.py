@@ -7,10 +7,12 @@ import re
 import shlex
 from collections.abc import Sequence
 
-# What is a key by its looks: as long as those are, with capitals and digits in it, behind what they begin with.
+# What is a key by its looks, each as those who give it out write it. No name of a file is as long.
 KEY_LIKE = re.compile(
-    r"(?<![A-Za-z0-9])(?:sk-|pk-|xai-|gsk_|hf_|gh[a-z]_|github_pat_|glpat-|AIza|AKIA)"
-    r"(?=[^\s'\"]*[0-9])(?=[^\s'\"]*[A-Z])[A-Za-z0-9_/+-]{16,}=*"
+    r"(?<![A-Za-z0-9_-])(?:"
+    r"(?:sk|pk)-(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])[A-Za-z0-9_-]{20,}|xai-[A-Za-z0-9]{40,}|gsk_[A-Za-z0-9]{30,}"
+    r"|hf_[A-Za-z0-9]{30,}|gh[a-z]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}"
+    r"|AIza[A-Za-z0-9_-]{35}|AKIA[A-Z0-9]{16})(?![A-Za-z0-9])"
 )
 
 

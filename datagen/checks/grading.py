@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
-from datagen import resources
+from datagen import resources, shards
 from datagen.config.model import Config, engine_of
 from datagen.errors import EngineError, UserError
 from datagen.grounding import verify
@@ -24,6 +25,7 @@ from datagen.llm.base import LLM, Request
 from datagen.llm.parsing import NoReply, ParseError, ask, read_verdict
 from datagen.prompts import Prompt, render
 
+COUNTS = ("same", "same_right", "different", "different_right")
 GRADE, CALIBRATION = "grade", "calibration"
 PAIRS = "grader-pairs.json"
 LEAST = 0.8  # share of the pairs, of those that say the same and of the others, that a grader must get right
@@ -34,11 +36,12 @@ VERDICT: dict[str, Any] = {
     "additionalProperties": False,
 }
 _WORDS = {
-    "en": "the of and is what which who was",
-    "de": "der die das und ist welche wer wurde",
-    "fr": "le la les des et est quel quelle qui",
-    "es": "el la los las y es qué cuál quién",
+    "en": frozenset(("the", "of", "and", "is", "what", "which", "who", "was")),
+    "de": frozenset(("der", "die", "das", "und", "ist", "welche", "wer", "wurde")),
+    "fr": frozenset(("le", "la", "les", "des", "et", "est", "quel", "quelle", "qui")),
+    "es": frozenset(("el", "la", "los", "las", "y", "es", "qué", "cuál", "quién")),
 }
+ENOUGH = 200  # texts that tell the language
 _SCRIPTS = {"ru": re.compile(r"[\u0400-\u04ff]"), "zh": re.compile(r"[\u4e00-\u9fff]")}
 
 
@@ -110,15 +113,26 @@ class Calibration:
             for pair in self.mistakes
         )
         raise UserError(
-            f"{model} can't tell whether two answers say the same: of pairs of known truth it got right "
-            f"{described(self.figures)}. It was wrong about{wrong}\n{advice}"
+            f"{model} can't tell whether two answers say the same: {described(self.figures)}. It was wrong about"
+            f"{wrong}\n{advice}"
         )
+
+
+def kept(path: str) -> dict[str, Any] | None:
+    """The figures of the calibration that is kept in a file. Raises UserError for one that holds anything else."""
+    found = shards.read_object(path)
+    if found is not None and not all(isinstance(found.get(name), int) for name in COUNTS):
+        raise UserError(
+            f"{path} is damaged: delete it. `longrlvr-data judge --resume never` writes it again and asks for nothing"
+        )
+    return found
 
 
 def described(figures: Mapping[str, Any]) -> str:
     """The counts of a calibration, as `Calibration.figures` has them, in words."""
     alike = f"{figures['same_right']} of {figures['same']} that say the same"
-    return f"{alike}, and {figures['different_right']} of {figures['different']} that do not"
+    unlike = f"{figures['different_right']} of {figures['different']} that do not"
+    return f"of pairs of answers whose truth is known, the model got right {alike}, and {unlike}"
 
 
 def plain(text: str) -> str:
@@ -136,8 +150,8 @@ def pairs(language: str) -> tuple[Pair, ...]:
 
 
 def language(texts: Iterable[str]) -> str:
-    """The language of most of the texts, of those that there are pairs in."""
-    found = Counter(map(_language, texts))
+    """The language of most of the texts, of the first of them, among those that there are pairs in."""
+    found = Counter(map(_language, islice(texts, ENOUGH)))
     return max(sorted(found), key=lambda name: found[name], default="en")
 
 
@@ -146,7 +160,7 @@ def _language(text: str) -> str:
         if len(script.findall(text)) > len(text) / 4:
             return name
     words = verify.words(text)
-    return max(_WORDS, key=lambda name: sum(word in _WORDS[name].split() for word in words))
+    return max(_WORDS, key=lambda name: sum(word in _WORDS[name] for word in words))
 
 
 async def calibrate(llm: LLM, grader: Grader, language: str) -> Calibration:

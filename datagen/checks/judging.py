@@ -9,6 +9,7 @@ A candidate is one conversation: it ends with Findings, or with a Dropped that s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from datagen import plugins, prompts
@@ -59,17 +60,14 @@ async def _judge(case: Case) -> Findings | Dropped:
     return found
 
 
-async def calibrate(shard: Shard, llm: LLM) -> dict[str, Any] | None:
-    """How the grader does on pairs of known truth, in the language of the shard's questions; None where no check has
-    answers compared. Raises UserError where it can't be believed.
+async def calibrate(questions: Iterable[str], config: Config, llm: LLM) -> dict[str, Any] | None:
+    """How the grader does on pairs of known truth, in the language of these questions; None where no check has answers
+    compared. Raises UserError where it can't be believed.
     """
-    config = shard.config
     if not any(check.compares for check in chosen(config).values()):
         return None
-    candidates: list[Candidate] = shard.rows("generate", Candidate)
     grader = grading.grader(config, load_prompts(config)[GRADE])
-    spoken = grading.language(candidate.question for candidate in candidates)
-    found = await grading.calibrate(llm, grader, spoken)
+    found = await grading.calibrate(llm, grader, grading.language(questions))
     found.require(
         grader.model,
         "Choose a better model to check with (--set judge.engine.model=…), or checks that compare no answers "

@@ -42,11 +42,14 @@ def doctor(
 def _examine(run: str, repair: bool, as_json: bool) -> int:
     from datagen.commands import guard
     from datagen.console import print_json
+    from datagen.errors import UserError
     from datagen.inspect import health
     from datagen.run import lock
     from datagen.run.run import Run
 
     if health.is_training(Path(run)):
+        if repair:
+            raise UserError(f"{run}: nothing makes a checkpoint again: without --repair, the way on is said")
         checked, removed = list(health.examine_training(Path(run))), set()
     else:
         Run(run).check()

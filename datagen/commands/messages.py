@@ -43,8 +43,8 @@ def say_judged(run: str, reporter: Reporter) -> None:
     candidate from another.
     """
     places = Run(run)
-    if trial := shards.read_object(places.trial("judge")):
-        reporter.say(f"judge: of pairs of answers of known truth, the model got right {grading.described(trial)}")
+    if trial := grading.kept(places.trial("judge")):
+        reporter.say(f"judge: {grading.described(trial)}")
     files = [places.shard("judge", name) for name in places.names("judge")]
     ratings = Counter(rating for file in files for rating in shards.read_table(file, ["rating"])["rating"].to_pylist())
     if ratings.total() < ENOUGH_RATINGS:

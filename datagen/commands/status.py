@@ -39,7 +39,6 @@ def _explain(run: str, wanted: str, as_json: bool) -> int:
 
 
 def _show(run: str, as_json: bool, reporter: Reporter) -> int:
-    from datagen import shards
     from datagen.checks import grading
     from datagen.commands import guard
     from datagen.commands.advice import repairable
@@ -58,8 +57,8 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     for name, usage in paid_for.items():
         for line in usages.sentences(name, usage):
             console.print(line, markup=False, soft_wrap=True)
-    if trial := shards.read_object(Run(run).trial("judge")):
-        console.print(f"judge: of pairs of answers of known truth, the model got right {grading.described(trial)}")
+    if trial := grading.kept(Run(run).trial("judge")):
+        console.print(f"judge: {grading.described(trial)}")
     if stale := [s.name for s in statuses if s.stale]:
         ready = not any(s.pending for s in statuses if s.name not in stale)
         console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale, ready)}", markup=False, soft_wrap=True)

@@ -106,8 +106,8 @@ def _tried(trial: dict[str, Any] | None) -> list[str]:
     if trial is None:
         return []
     return [
-        "Whether two answers say the same was decided by a model where strings could not tell. Of pairs of known "
-        f"truth it got right {grading.described(trial)}.\n"
+        "Whether two answers say the same was decided by a model where strings could not tell: "
+        f"{grading.described(trial)}.\n"
     ]
 
 

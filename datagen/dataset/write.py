@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from datagen import __version__, prompts, records, shards
+from datagen.checks import grading
 from datagen.config.model import Config, settings_of
 from datagen.dataset.card import card
 from datagen.dataset.schema import ABILITY, SCHEMA, SPLITS
@@ -107,7 +108,7 @@ def provenance(run: Run, config: Config) -> dict[str, Any]:
             "mixed": bool(stored.mixed),
             "ledger": stage_status(run, stage.table).ledger,
         }
-        if trial := shards.read_object(run.trial(stage.name)):
+        if trial := grading.kept(run.trial(stage.name)):
             stages[stage.name]["trial"] = trial
     return {
         "made_by": f"longrlvr-data {__version__}",

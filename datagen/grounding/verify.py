@@ -39,13 +39,13 @@ _TURNS = _words(
     "o y sin non né e senza não nem sem не ни или и",
     "half one two three four five six seven eight nine ten eleven twelve dozen hundred thousand million billion",
 )
-# What says nothing by itself; not "by", "from", "before": by 1850 is not in 1850
+# What says nothing by itself, in lower case; not "by", "from", "before": by 1850 is not in 1850
 _IDLE = _words(
-    "in on at of during it is was were are they he she that this mr mrs ms dr",
-    "im am es ist war waren sind er sie das der die den dem herr frau",
-    "le la les un une en au à du est était étaient ce il elle ils c'est el los las era fue",
+    "in on at of during it is was were are they he she that this",
+    "im es ist war waren sind er sie das der die den dem le la les un une en au à du est était étaient ce il elle ils",
+    "c'est el los las era fue",
 )
-_LISTED = re.compile(r"[,;/&+、،؛]|\n")
+_LISTED = re.compile(r"[;/&+、،؛]|(?<!\d),|,(?!\d)|\n")
 
 
 def words(text: str) -> list[str]:
@@ -69,7 +69,7 @@ def exact(expected: str, given: str) -> bool:
 
 def contains(expected: str, given: str) -> bool:
     """Whether the answers are the same, or one stands in the other, word for word, and the rest changes nothing."""
-    if exact(expected, given):
+    if verdict(expected, given):
         return True
     same_lists = len(_LISTED.findall(expected.strip())) == len(_LISTED.findall(given.strip()))
     return same_lists and all(word[0].isalpha() and word not in _TURNS for word in _added(expected, given) or "?")
@@ -80,6 +80,12 @@ def _added(expected: str, given: str) -> list[str]:
     short, long = sorted((tokens(expected), tokens(given)), key=len)
     starts = [i for i in range(len(long) - len(short) + 1) if long[i : i + len(short)] == short] if short else []
     return long[: starts[0]] + long[starts[0] + len(short) :] if starts else []
+
+
+def _is_idle(word: str, *answers: str) -> bool:
+    """Whether a word says nothing: with a capital it may be a name's, as in La Paz, or only begin a sentence."""
+    written = {w for answer in answers for w in re.findall(r"[\w']+", answer.replace("’", "'")) if w.lower() == word}
+    return word in _IDLE and written == {word}
 
 
 def token_f1(expected: str, given: str) -> float:
@@ -112,7 +118,7 @@ def find(verifier: str | Verifier) -> Verifier:
 def verdict(expected: str, given: str) -> bool | None:
     """True: they say the same. False: they do not. None: strings can't tell."""
     added = _added(expected, given)
-    if exact(expected, given) or (added and all(word in _IDLE for word in added)):
+    if exact(expected, given) or (added and all(_is_idle(word, expected, given) for word in added)):
         return True
     a, b = tokens(expected), tokens(given)
     if len(a) != 1 or len(b) != 1 or not (_NUMBER.fullmatch(a[0]) and _NUMBER.fullmatch(b[0])):

@@ -67,10 +67,12 @@ def examine_training(folder: Path) -> Iterator[Checked]:
     it was compared with.
     """
     yield _checked("training", str(folder / identity.FILE), lambda: identity.load(str(folder)), removable=False)
-    for place in sorted(folder.glob(f"*/{checksums.FILE}")) + sorted(folder.glob(f"checkpoints/*/{checksums.FILE}")):
-        saved = place.parent
-        for path, problem in checksums.check(saved):
-            yield Checked("training", str(path), problem and f"{problem}. {_without(saved)}")
+    # Not those that are being written, or were put aside.
+    checkpoints = [path for kind in ("warm", "step") for path in sorted(folder.glob(f"checkpoints/{kind}-*[0-9]"))]
+    for place in (folder / "reference", *checkpoints):
+        found = list(checksums.check(place)) if (place / checksums.FILE).exists() else []
+        if place.exists():  # else training removed it meanwhile
+            yield from (Checked("training", str(path), p and f"{p}. {_without(place)}") for path, p in found)
 
 
 def _without(saved: Path) -> str:

@@ -15,7 +15,7 @@ from openai.types import Batch, FileObject
 from datagen.config.llm import EngineConfig
 from datagen.errors import ConfigError, EngineError
 from datagen.llm import http_errors
-from datagen.llm.endpoint import address, client_arguments, key_cleaner
+from datagen.llm.endpoint import NO_WORD, address, client_arguments, key_cleaner
 from datagen.llm.http import httpx
 from datagen.llm.pool import PATIENCE_AT_FIRST, json_or_text, retry_after
 
@@ -43,7 +43,7 @@ class BatchAPI:
         self.settings = settings
         self.pause = pause
         self.url = address(endpoint)
-        self.clean = key_cleaner([endpoint])
+        self.clean, self.clean_reply = key_cleaner([endpoint]), key_cleaner([endpoint], NO_WORD)
         self.reached = False  # it has answered once
         timeout = min(TIMEOUT, settings.timeout)
         self.client = openai.OpenAI(**client_arguments(endpoint), timeout=timeout)
@@ -111,7 +111,7 @@ class BatchAPI:
             f.seek(0)
             for line in f:  # as bytes: a text's lines would end at every U+2028 inside a reply, too
                 try:
-                    row = json.loads(self.clean(line.decode("utf-8", "surrogateescape")))
+                    row = self.clean_reply(json.loads(line))
                 except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict):

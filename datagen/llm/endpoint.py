@@ -14,6 +14,7 @@ from datagen.llm.base import Request
 
 OPENAI = "https://api.openai.com/v1"
 ABOUT_THE_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project")
+NO_WORD = 16  # characters: a shorter key, as local servers are given, may be a word that stands in any reply
 NO_KEY = "none"  # the client wants one even where the server does not
 
 
@@ -42,20 +43,26 @@ def api_key(endpoint: EndpointConfig) -> str:
     return key
 
 
-def key_cleaner(endpoints: Iterable[EndpointConfig]) -> Callable[[str], str]:
-    """What takes the endpoints' keys out of a text: servers like to repeat the key that they refuse.
+def key_cleaner(endpoints: Iterable[EndpointConfig], shortest: int = 1) -> Callable[[Any], Any]:
+    """What takes the endpoints' keys, those of `shortest` characters and more, out of a text or of all texts in a value
+    read from JSON: servers like to repeat the key that they refuse.
 
     Raises ConfigError when a key is missing.
     """
-    keys = {api_key(endpoint) for endpoint in endpoints} - {NO_KEY}
+    keys = {key for key in map(api_key, endpoints) if key != NO_KEY and len(key) >= shortest}
     forms = sorted({form for key in keys for form in _forms(key)}, key=len, reverse=True)
 
-    def clean(text: str) -> str:
-        for form in forms:
-            text = text.replace(form, "…")
-        return text
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: clean(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [clean(inner) for inner in value]
+        if isinstance(value, str):
+            for form in forms:
+                value = value.replace(form, "…")
+        return value
 
-    return clean
+    return clean if forms else lambda value: value
 
 
 def _forms(key: str) -> set[str]:

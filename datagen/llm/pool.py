@@ -22,7 +22,7 @@ from datagen.config.llm import EndpointConfig
 from datagen.errors import EngineError, ServerWarning
 from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
-from datagen.llm.endpoint import client_arguments, key_cleaner
+from datagen.llm.endpoint import NO_WORD, client_arguments, key_cleaner
 from datagen.llm.http import TooLarge, bounded, httpx
 from datagen.llm.http_errors import FOR_GOOD, GARBLED, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
 
@@ -69,7 +69,8 @@ class Pool:
         self, endpoints: Iterable[tuple[EndpointConfig, str]], timeout: float, patience: float | None = None
     ) -> None:
         self.endpoints = [EndpointState.to(endpoint, model) for endpoint, model in endpoints]
-        self.clean = key_cleaner([endpoint.config for endpoint in self.endpoints])
+        configs = [endpoint.config for endpoint in self.endpoints]
+        self.clean, self.clean_reply = key_cleaner(configs), key_cleaner(configs, NO_WORD)
         self.timeout, self.patience = timeout, patience
         self.answered_at: dict[str, float] = {}
         self.said_at = -LONG
@@ -174,9 +175,11 @@ class Pool:
 
     def body(self, response: httpx.Response) -> Any:
         """What a reply says, as read from JSON, else as text. Without keys: servers like to repeat the one they were
-        sent, and what is clipped later may end within it.
+        sent, and what is clipped later may end within it. What a model wrote may hold a word that serves as a key where
+        none is needed: short ones stay.
         """
-        return json_or_text(self.clean(response.content.decode("utf-8", "surrogateescape")))
+        clean = self.clean if response.status_code >= 300 else self.clean_reply
+        return clean(json_or_text(response.content))
 
     async def post(self, endpoint: EndpointState, path: str, body: dict[str, Any]) -> httpx.Response:
         """The reply, whatever its status. Raises Failed where there is none."""

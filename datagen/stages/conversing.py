@@ -6,15 +6,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from datagen import llm, shards
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.llm import drive
-from datagen.llm.base import LLM, Backend, Completion, Conversation, Request, Stream
-from datagen.llm.cost import Budget
+from datagen.llm.base import LLM, Completion, Conversation, Request, Stream
 from datagen.llm.drive import ShardJob
 from datagen.run.identity import digest
 from datagen.run.run import Run
@@ -49,45 +47,36 @@ def results(
             begin = partial(_begin, work, shard, engines)
             yield ShardJob(shard.name, run.journal(stage.name, shard.name), begin)
 
+    trial = ShardJob(TRIAL, run.journal(stage.name, TRIAL), partial(_try, work, run, config)) if work.trial else None
     if offline:
-        todo = _try_out(stage, work, run, todo, engines, drive.replay, offline)
+        if trial and trial.journal.exists():  # an earlier version tried nothing out
+            _keep(stage, run, drive.replay(trial))
         done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
         backend = llm.start(main, str(run.journals(stage.name)), others)
         budget = spending.budget(run, stage, config)
-        alone = partial(_alone, backend, budget)
-        todo = _try_out(stage, work, run, todo, engines, alone, offline)
+        if trial:
+            (tried,) = drive.drive(iter([trial]), backend, budget, 1)
+            _keep(stage, run, tried)
         done = drive.drive(jobs(), backend, budget, expected, advance)
     with closing(done):
         for job in done:
             yield waiting.pop(job.name), job.results
 
 
-def _try_out(
-    stage: Stage,
-    work: Conversations,
-    run: Run,
-    todo: Iterator[Shard],
-    engines: Mapping[str, EngineConfig],
-    ask: Callable[[ShardJob], ShardJob],
-    offline: bool,
-) -> Iterator[Shard]:
-    """The shards, all of them, after the trial of the models that they are about to be shown to, if there is one."""
-    first, trial, journal = next(todo, None), work.trial, run.journal(stage.name, TRIAL)
-    if first is None:
-        return todo
-    if trial is None or (offline and not journal.exists()):  # an earlier version tried nothing out
-        return chain([first], todo)
-    (found,) = ask(ShardJob(TRIAL, journal, lambda llm: [trial(first, _Marked(llm, engines))])).results
-    if found is not None:
+def _try(work: Conversations, run: Run, config: Config, llm: LLM) -> list[Conversation[Any]]:
+    assert work.trial
+    return [work.trial(run, config, _Marked(llm, work.models(config)))]
+
+
+def _keep(stage: Stage, run: Run, trial: ShardJob) -> None:
+    """Write down what a trial showed, beside the rows."""
+    (found,) = trial.results
+    if found is None:
+        shards.remove(run.trial(stage.name))
+    else:
         shards.write_json(run.trial(stage.name), found)
-    return chain([first], todo)
-
-
-def _alone(backend: Backend, budget: Budget, job: ShardJob) -> ShardJob:
-    (done,) = drive.drive(iter([job]), backend, budget, 1)
-    return done
 
 
 def revision(engine: EngineConfig) -> str:

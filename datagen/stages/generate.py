@@ -41,8 +41,10 @@ def finish(shard: Shard, results: list[Made]) -> Output:
 
 
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:
-    """What the task's prompts say."""
-    return task.fingerprints(config)
+    """What the task's prompts say, and the lengths that a model which writes questions is held to."""
+    limits = {name: getattr(config.judge, name) for name in ("max_question_chars", "max_answer_chars")}
+    held_to = {f"judge.{name}": limit for name, limit in limits.items() if config.generate.asks_model}
+    return task.fingerprints(config) | held_to
 
 
 def models(config: Config) -> dict[str, EngineConfig]:

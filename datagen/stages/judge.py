@@ -36,9 +36,11 @@ def start(shard: Shard, llm: LLM) -> list[Conversation[Findings | Dropped]]:
     return [_prove(candidate, prover) for prover, of in provers for candidate in of]
 
 
-async def trial(shard: Shard, llm: LLM) -> dict[str, Any] | None:
+async def trial(run: Run, config: Config, llm: LLM) -> dict[str, Any] | None:
     """How the model that compares answers does on pairs of known truth. Raises UserError if it can't be believed."""
-    return await judging.calibrate(shard, llm) if shard.config.judge.method == "llm" else None
+    if config.judge.method != "llm":
+        return None
+    return await judging.calibrate((row.question for row in run.rows("generate")), config, llm)
 
 
 def _rules(config: Config) -> Callable[[Sequence[str], Config], Prover]:

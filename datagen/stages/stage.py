@@ -48,15 +48,15 @@ class Conversations:
     """Talks with language models about a shard. `start` gives its conversations, each of which asks the LLM that it is
     given, or nothing; `finish` makes rows of their results, aligned with them. `models` are the engines that are asked
     by what they are asked for, the main one under "" and first; where there are none, conversations run in the workers.
-    `per_row`: how many there are for each row that comes in. `trial` comes before all of them, once, with the first
-    shard: it raises UserError where the models are of no use for this, and what it returns is kept beside the rows.
+    `per_row`: how many there are for each row that comes in. `trial` comes before all of them, once: it raises
+    UserError where the models are of no use for this, and what it returns is kept beside the rows.
     """
 
     start: Callable[[Shard, LLM], list[Conversation[Any]]]
     finish: Callable[[Shard, list[Any]], Output]
     models: Callable[[Config], dict[str, EngineConfig]]
     per_row: Callable[[Config], int] = _once
-    trial: Callable[[Shard, LLM], Conversation[dict[str, Any] | None]] | None = None
+    trial: Callable[[Run, Config, LLM], Conversation[dict[str, Any] | None]] | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from datagen import plugins
 from datagen.config.llm import EngineConfig
@@ -53,7 +54,8 @@ class Task:
     `make(texts, clusters, config, llm)` gives coroutines about the clusters of one document, whose chunks are
     `texts`: each may await `llm.complete(request)`, or ask nothing, and ends with candidates, or with Dropped that say
     why there are none.
-    There are `per_cluster` of them for each cluster. `models` are those that it asks, the main one first, `prompts`
+    `version` is raised when the code starts to make other candidates. There are `per_cluster` conversations for each
+    cluster. `models` are those that it asks, the main one first, `prompts`
     what its questions or its requests are made of, called as a person calls them.
     `prove(texts, config)` gives what proves candidates of that document without a model; None: only a model can check
     them. `score(expected, given)` is the share to which an answer is right, from 0 to 1; None: strings can't tell.
@@ -66,6 +68,7 @@ class Task:
     prompts: Callable[[Config], Mapping[str, Prompt]] = _no_prompts
     models: Callable[[Config], list[EngineConfig]] = _no_models
     per_cluster: Callable[[Config], int] = _one
+    version: int = 1
 
 
 def chosen(config: Config) -> Task:
@@ -73,9 +76,10 @@ def chosen(config: Config) -> Task:
     return plugins.load(config.generate.method, plugins.TASKS, Task, "generate.method")
 
 
-def fingerprints(config: Config) -> dict[str, str]:
-    """What the prompts of the task say, and the source of one of the user's own."""
-    used = chosen(config).prompts(config)
-    return {f"prompt {name}": prompt.digest for name, prompt in used.items()} | plugins.fingerprints(
-        config.generate.method
-    )
+def fingerprints(config: Config) -> dict[str, Any]:
+    """What the prompts of the task say, its version, and the source of one of the user's own."""
+    task = chosen(config)
+    found: dict[str, Any] = {f"prompt {name}": prompt.digest for name, prompt in task.prompts(config).items()}
+    if task.version > 1:
+        found["version of the task"] = task.version
+    return found | plugins.fingerprints(config.generate.method)

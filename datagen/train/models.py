@@ -165,7 +165,11 @@ def _gpu_memory(device: torch.device) -> tuple[int, int]:
         return torch.cuda.mem_get_info(device)
     # It is not a rank that asks, but what starts them. Whoever asks holds a part of the GPU from then on.
     ask = [sys.executable, "-c", "import torch; print(*torch.cuda.mem_get_info(0))"]
-    free, total = subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    asked = subprocess.run(ask, capture_output=True, text=True)
+    if asked.returncode:
+        *_, why = asked.stderr.strip().splitlines() or ["no reason is given"]
+        raise ConfigError(f"the GPU does not say how much memory it has: {why}")
+    free, total = asked.stdout.split()[-2:]
     return int(free), int(total)
 
 

@@ -26,7 +26,7 @@ from tests.servers import openai_server
 from tests.servers.faults import ERRORS
 from tests.servers.openai_server import Settings, serve
 
-KEY = "sk-Zx9Wq3/Lm+Vb7Nc5Td1Rf8Yh2Gj6Kp4Su0EaQeHo_wI-=="
+KEY = "sk-Zx9Wq3_Lm-Vb7Nc5Td1Rf8Yh2Gj6Kp4Su0EaQeHo_wI-"
 PIECE = 12  # characters of it that are too many to show
 CHAT = ("400", "401", "429 bare", "500", "502 html body", "quota", "garbage", "redirect", "context", "abort", "length")
 VECTORS = ("400", "401", "404 model", "500", "502 html body", "quota", "garbage", "redirect")

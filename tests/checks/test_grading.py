@@ -66,7 +66,7 @@ def test_a_grader_that_knows_is_believed():
 def test_a_grader_that_always_says_the_same_is_refused(says):
     found = calibrated(lambda text: verdict(says), "de")
     assert not found.passed
-    with pytest.raises(UserError, match="of pairs of known truth it got right") as e:
+    with pytest.raises(UserError, match="of pairs of answers whose truth is known, the model got right") as e:
         found.require("weak-1b", "Choose another.")
     assert str(e.value).startswith("weak-1b can't tell")
     assert str(e.value).endswith("Choose another.")

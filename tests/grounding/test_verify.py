@@ -16,7 +16,12 @@ from datagen.grounding import verify
         ("3", "3.0", True),
         ("12", "13", False),
         ("1850", "in 1850", True),
-        ("Mara Voss", "It was Dr. Mara Voss", True),
+        ("Mara Voss", "it was Mara Voss", True),
+        ("Mara Voss", "It was Mara Voss", None),  # a model can tell
+        ("Smith", "Mrs Smith", None),
+        ("Paz", "La Paz", None),
+        ("Welt", "Die Welt", None),
+        ("8", "8 am", None),
         ("1850", "by 1850", None),
         ("Michigan", "Lake Michigan", None),
         ("Mara Voss", "Dr. Mara Voss of Leeds", None),
@@ -169,6 +174,9 @@ def test_an_unknown_verifier_is_refused(name):
     [
         ("Mara Voss", "Dr. Mara Voss of Leeds", True),
         ("Voss", "Vossberg", False),
+        ("2400", "about 2,400", True),
+        ("2,400 tons", "it weighed 2400 tons", True),
+        ("12 May 1871", "on 12 May, 1871", True),
         ("Chicago", "Chicago, San Francisco, Galveston, Dayton", False),
         ("Chicago", "Chicago and Dayton", False),
         ("Chicago", "Chicago & Dayton", False),

@@ -50,3 +50,15 @@ def test_a_body_leaves_out_what_the_server_lacks():
     assert whole["response_format"]["json_schema"]["schema"] == SCHEMA
     less = endpoint.payload(REQUEST, {"max_tokens", "json_schema"})
     assert less == {"model": "m", "messages": REQUEST.messages, "temperature": 0.0, "max_completion_tokens": 9}
+
+
+def test_a_word_that_serves_as_a_key_stays_in_replies(monkeypatch):
+    monkeypatch.setenv("A_KEY", "ollama")
+    here = EndpointConfig(base_url="http://localhost:11434/v1", api_key_env="A_KEY")
+    assert endpoint.key_cleaner([here])("ollama refuses") == "… refuses"
+    assert endpoint.key_cleaner([here], endpoint.NO_WORD)({"text": ["the ollama project"]}) == {
+        "text": ["the ollama project"]
+    }
+    monkeypatch.setenv("A_KEY", "a-key-that-is-no-word")
+    reply = {"text": ["it is a-key-that-is-no-word"], "a-key-that-is-no-word": 1}
+    assert endpoint.key_cleaner([here], endpoint.NO_WORD)(reply) == {"text": ["it is …"], "a-key-that-is-no-word": 1}
