@@ -72,7 +72,7 @@ hashes            . - - . . . . . . .
 generate-journal  . d d . . d . . - -
 judge-journal     . d d . . d . . - -
 train             s d s s s s - . s s
-validation        s d s s s s - . s s
+validation        d d d d d d - . d d
 provenance        s - - s s s . . s s
 lock              - - - - - . - . p p
 """

@@ -127,10 +127,13 @@ def test_doctor_looks_at_what_was_trained(data, tmp_path):
     weights = out / "checkpoints" / "step-000002" / "trainer.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
     code, told = doctor("--repair")
+    assert (code, "nothing makes a checkpoint again" in told) == (1, True)
+    code, told = doctor()
     assert code == 1
     assert f"{weights}: some of its bytes have changed since it was written. `mv {weights.parent} " in told
     assert "copy" not in told
-    assert weights.exists()
+    weights.parent.rename(f"{weights.parent}-damaged")  # as is said
+    assert doctor()[0] == 0
 
 
 def test_a_damaged_line_of_metrics_is_named(data, tmp_path):
