@@ -214,10 +214,10 @@ QUESTIONS: dict[str, tuple[Change, str]] = {
     "evidence that is huge": (lambda r, t: json.dumps(r | {"evidence": [0, 10**30]}), "f"),
     "evidence of 5000 digits": (lambda r, t: t.replace('"evidence": [', '"evidence": [' + "9" * 5000 + ","), "f"),
     "evidence that is infinite": (lambda r, t: t.replace('"evidence": [', '"evidence": [Infinity,'), "f"),
-    "one piece of evidence": (lambda r, t: json.dumps(r | {"evidence": r["evidence"][:1]}), "f"),
-    "no evidence": (lambda r, t: json.dumps(r | {"evidence": []}), "f"),
+    "one piece of evidence": (lambda r, t: json.dumps(r | {"evidence": r["evidence"][:1]}), "j"),
+    "no evidence": (lambda r, t: json.dumps(r | {"evidence": []}), "j"),
     "evidence nested": (lambda r, t: json.dumps(r | {"evidence": [[0], [1]]}), "f"),
-    "names a chunk": (lambda r, t: json.dumps(r | {"question": "What does chunk 3 say?"}), "f"),
+    "names a chunk": (lambda r, t: json.dumps(r | {"question": "What does chunk 3 say?"}), "j"),
 }
 RATINGS: dict[str, tuple[Change, str]] = {
     "in a fence": (lambda r, t: f"```json\n{t}\n```", "o"),
