@@ -61,8 +61,8 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
     splits = {split: data.load(files[split], tokenizer, limit, most[split], vocabulary) for split in SPLITS}
     if not splits["train"] and (reasons := splits["train"].set_aside):
         raise InputError(
-            f"{reasons[0]}. So it is with all {len(reasons):,} rows to train on: choose a model whose template takes "
-            "these conversations, and whose tokenizer is its own"
+            f"{reasons[0]}. The same holds for all {len(reasons):,} training rows: choose a model whose template "
+            "takes these conversations, and whose tokenizer is its own"
         )
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")

@@ -50,5 +50,5 @@ def unusable(saved: Path, reason: str) -> UserError:
     if before:
         way = f"To go on from the checkpoint before it, {before[-1].name}, put it aside and run the same command again:"
         return UserError(f"{saved} cannot be used ({reason}). {way}\n{aside}")
-    way = "There is none before it: get it back from a copy, or start over with --resume never"
+    way = "There is none before it: restore it from a copy, or start over with --resume never"
     return UserError(f"{saved} cannot be used ({reason}). {way}")

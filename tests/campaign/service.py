@@ -62,6 +62,7 @@ think                     o    o    o    o
 no usage                  o    o    o    o
 odd usage                 o    o    o    o
 """
+# A server whose vectors are all wider is another encoder, and no fault.
 VECTORS = """
 400                       e    e    e    e
 401                       r    r    r    r
@@ -84,7 +85,7 @@ fewer vectors             e    e    e    e
 more vectors              e    e    e    e
 shuffled                  o    o    o    o
 wrong index               e    e    e    e
-wider                     e    e    e    e
+wider                     e    -    -    e
 ragged                    e    e    e    e
 odd base64                o    o    e    o
 """

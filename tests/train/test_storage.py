@@ -84,7 +84,7 @@ def test_a_checkpoint_with_a_file_too_few_and_one_with_others(data, tmp_path):
     run_folder.verify(last, CPU)
     (last / "tokenizer.json").rename(last / "elsewhere.json")
     told = go(data, out, 2, code=1)
-    assert "(tokenizer.json: it is missing). There is none before it: get it back from a copy, or start over" in told
+    assert "(tokenizer.json: it is missing). There is none before it: restore it from a copy, or start over" in told
 
 
 def test_a_checkpoint_without_checksums_is_read(data, tmp_path):
