@@ -117,5 +117,5 @@ def test_what_is_set_aside_is_said_and_does_not_steer_the_terminal(model, tmp_pa
 
 def test_a_chat_template_that_refuses_them_all_is_an_error(model, tmp_path):
     told = said(model, "{{ raise_exception('a system message is needed') }}", tmp_path, code=1)
-    assert "row 1: the chat template of the model refuses the prompt (a system message is needed). So it " in told
+    assert "row 1: the chat template of the model refuses the prompt (a system message is needed). The same " in told
     assert "The same holds for all 6 training rows" in told
