@@ -47,6 +47,7 @@ import yaml
 from end_to_end import DATASET, members, memory_mb, rows_of
 from engine import Server, serving
 from hashing_encoder import DIM
+from selection import processor
 
 from datagen import shards
 from datagen.config import model as configs
@@ -317,15 +318,6 @@ def finished(folder: Path) -> list[str]:
     """The names of the shards that are there."""
     names = os.listdir(folder) if folder.exists() else []
     return [name.removesuffix(shards.SUFFIX) for name in names if name.startswith("shard-")]
-
-
-def processor(pid: int) -> float:
-    """Its seconds on a processor so far; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def figures(phase: Phase) -> dict[str, Any]:
