@@ -1,6 +1,6 @@
 """Our engine against a server of known speed: how near it comes to what the server can do.
 
-    python benchmarks/engine.py [throughput] [endpoints] [affinity] [memory] [--quick] [--requests N]
+    python benchmarks/engine.py [throughput] [endpoints] [affinity] [serial] [memory] [--quick] [--requests N]
 
 The server (`tests/servers`) answers after a while, so many requests at a time, in a process of its own; the engine
 runs in a fresh one, and does all that a stage asks of it: shards of conversations, each reply journalled and fsynced
@@ -11,6 +11,8 @@ throughput  256 slots, 2 s ± 50 % a reply
 endpoints   three such servers, but one is ten times slower and one is killed when half of the replies are back
 affinity    three servers that remember prompts: how much of the prompts they need not read again, with requests that
             say what they have in common (`group`) against the same requests without
+serial      a server that answers one request at a time, and a time-out that four answers fit in: `attempts` says how
+            often it was asked
 memory      a server that answers at once; what the engine's process grows by
 """
 
@@ -45,8 +47,8 @@ from datagen.llm.http import httpx
 ROOT = Path(__file__).parents[1]
 SLOTS, LATENCY, SPREAD = 256, 2.0, 0.5
 SLOWER = 10
-SIZES = {"throughput": 20_000, "endpoints": 20_000, "affinity": 3_200, "memory": 1_000_000}
-QUICK = {"throughput": 2_000, "endpoints": 4_000, "affinity": 800, "memory": 20_000}
+SIZES = {"throughput": 20_000, "endpoints": 20_000, "affinity": 3_200, "serial": 320, "memory": 1_000_000}
+QUICK = {"throughput": 2_000, "endpoints": 4_000, "affinity": 800, "serial": 80, "memory": 20_000}
 SHARED, PREFIX = 16, 2_000  # so many requests begin with the same text of so many characters
 SHARD = 500  # requests
 STEPS = 10  # how often memory is looked at
@@ -93,11 +95,17 @@ class Prompts:
 
 
 def answer(
-    urls: list[str], prompts: Prompts, *, concurrency: int = SLOTS, victim: int = 0, watch: bool = False
+    urls: list[str],
+    prompts: Prompts,
+    *,
+    concurrency: int = SLOTS,
+    timeout: float = 600.0,
+    victim: int = 0,
+    watch: bool = False,
 ) -> dict[str, Any]:
     """Ask everything, in the process that runs this; kill the victim when half is back; print what memory it takes."""
     endpoints = tuple(EndpointConfig(base_url=url, max_concurrency=concurrency) for url in urls)
-    backend = ChatBackend(EngineConfig(model="model", endpoints=endpoints))
+    backend = ChatBackend(EngineConfig(model="model", endpoints=endpoints, timeout=timeout))
     errors, tokens, cached, attempts = Counter[str](), 0, 0, 0
     ended, killed_at, memory, step = 0, 0.0, [], max(1, prompts.total // STEPS)
 
@@ -179,6 +187,13 @@ def affinity(total: int) -> dict[str, Any]:
     return found | {"ratio": shares[True] / (1 - 1 / SHARED), "ungrouped_cached_share": shares[False]}
 
 
+def serial(total: int) -> dict[str, Any]:
+    """Ideal: the server is never idle, and computes nothing twice."""
+    with serving(slots=1, latency=(latency := 0.5), spread=SPREAD) as server:
+        found = fresh([server.url], Prompts(total), timeout=4 * latency)
+    return found | {"ratio": total * latency / found["seconds"], "sent_for_each": found["attempts"] / total}
+
+
 def memory(total: int) -> dict[str, Any]:
     """Ideal: it does not grow from a fifth of the way on."""
     with serving(slots=SLOTS, latency=0, spread=0) as server:
@@ -194,7 +209,7 @@ def slope(points: list[tuple[float, float]]) -> float:
     return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
 
 
-PARTS = {"throughput": throughput, "endpoints": endpoints, "affinity": affinity, "memory": memory}
+PARTS = {"throughput": throughput, "endpoints": endpoints, "affinity": affinity, "serial": serial, "memory": memory}
 COLUMNS = ("requests", "seconds", "per_second", "ratio", "cpu_ms_per_request", "peak_mb", "attempts")
 
 

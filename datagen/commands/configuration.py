@@ -36,7 +36,8 @@ def overrides(*options: StageOptions | InputOptions | SeedOptions | ModelOptions
                 found |= {"seed": given.seed}
             case ModelOptions():
                 servers = [{"base_url": url} for url in given.base_url or []] or None
-                found |= {"engine.endpoints": servers, "engine.model": given.model, "max_cost": given.max_cost}
+                found |= {"engine.endpoints": servers, "engine.model": given.model}
+                found |= {"engine.concurrency": given.concurrency, "max_cost": given.max_cost}
     sets = [text for given in options if isinstance(given, StageOptions) for text in given.set or ()]
     return layers.given(found, sets, Config)
 

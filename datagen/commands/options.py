@@ -77,6 +77,15 @@ BaseUrl = Annotated[
 Model = Annotated[
     Optional[str], typer.Option("--model", metavar="NAME", help="The language model, by its name on the server.")
 ]
+Concurrency = Annotated[
+    Optional[int],
+    typer.Option(
+        "--concurrency",
+        min=1,
+        metavar="N",
+        help="Most requests in flight at once at each server. Default: as many as bring more replies a second.",
+    ),
+]
 MaxCost = Annotated[
     Optional[float], typer.Option("--max-cost", min=0, metavar="USD", help="Most US dollars that the run may spend.")
 ]
@@ -121,6 +130,7 @@ class ModelOptions:
 
     base_url: BaseUrl = None
     model: Model = None
+    concurrency: Concurrency = None
     max_cost: MaxCost = None
     dry_run: DryRun = False
     offline: Offline = False

@@ -88,6 +88,13 @@ class EngineConfig(Section):
         description="The servers that share the requests; each has the settings listed under `engine.endpoints`.",
         json_schema_extra=RUNTIME,
     )
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most requests in flight at once at each of the servers. Default: as each server's max_concurrency "
+        "says. It begins with 4 and grows while replies come faster for it.",
+        json_schema_extra=RUNTIME,
+    )
     timeout: float = Field(
         default=600.0, gt=0, description="Seconds until one attempt is given up.", json_schema_extra=RUNTIME
     )
@@ -113,6 +120,16 @@ class EngineConfig(Section):
         description="Further arguments of `vllm.LLM`, such as quantization. Those that say where and how fast it "
         "works, such as tensor_parallel_size, may differ when a run is resumed.",
     )
+
+    def servers(self) -> tuple[EndpointConfig, ...]:
+        """The endpoints, each with the most requests that it may get at once."""
+        most = self.concurrency
+        if most is None:
+            return self.endpoints
+        return tuple(
+            endpoint.model_copy(update={"max_concurrency": min(most, endpoint.max_concurrency)})
+            for endpoint in self.endpoints
+        )
 
     def counted(self, name: str) -> Any:
         """Of the arguments of `vllm.LLM`, those that change replies; none where the model runs elsewhere."""

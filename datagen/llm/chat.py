@@ -33,7 +33,7 @@ class ChatBackend(Backend):
 
     def __init__(self, settings: EngineConfig, folder: str = "", others: Sequence[EngineConfig] = ()) -> None:
         self.settings = settings
-        models = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.endpoints]
+        models = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.servers()]
         self.pool = Pool(models, settings.timeout, settings.patience)
         self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply

@@ -31,9 +31,9 @@ class Breaker:
     until: float = 0.0
     ever: bool = False  # it has answered once
 
-    def succeeded(self) -> None:
-        """The endpoint answered: it is closed again."""
-        self.state, self.failures, self.trips, self.ever = CLOSED, 0, 0, True
+    def succeeded(self, answered: bool = True) -> None:
+        """The endpoint is there, and has `answered` or not yet: it is closed again."""
+        self.state, self.failures, self.trips, self.ever = CLOSED, 0, 0, self.ever or answered
 
     def failed(self, now: float, nobody_there: bool = False) -> None:
         """Count a failure; enough of them in a row, or one while it is tried again, open the breaker.
@@ -84,13 +84,14 @@ class EndpointState:
     unread: int = 0  # replies in a row that nobody could read
     busy: int = 0  # refusals in a row as too many requests, those that were on their way together as one
     busy_at: float = 0.0  # when the last of them was counted
+    slow: int = 0  # attempts that timed out, or found it loading
     shunned: bool = False  # there were too many, and there are better endpoints
 
     @classmethod
-    def to(cls, endpoint: EndpointConfig, model: str) -> EndpointState:
-        """A new state, with the limits that the configuration sets."""
+    def to(cls, endpoint: EndpointConfig, model: str, timeout: float) -> EndpointState:
+        """A new state, with the limits that the configuration sets. timeout: seconds for one attempt."""
         rates = RateLimit(endpoint.requests_per_minute), RateLimit(endpoint.tokens_per_minute)
-        return cls(endpoint, model, ConcurrencyLimit(endpoint.max_concurrency), *rates)
+        return cls(endpoint, model, ConcurrencyLimit(endpoint.max_concurrency, timeout), *rates)
 
     @property
     def name(self) -> str:
@@ -112,11 +113,11 @@ class EndpointState:
         """Seconds that nearly every answer stays below, by TCP's estimate of round trips (Jacobson 1988)."""
         return self.latency + 2 * self.deviation
 
-    def answered(self, seconds: float) -> None:
+    def answered(self, seconds: float, now: float) -> None:
         """Note an answer and how long it took; the means weigh the latest by a tenth."""
         self.breaker.succeeded()
         self.empty, self.busy, self.shunned = 0, 0, self.unread >= TRIPS_AT and self.shunned
-        self.concurrency.answered(seconds, self.in_flight)
+        self.concurrency.answered(seconds, self.in_flight, now)
         if self.latency:
             self.deviation += 0.1 * (abs(seconds - self.latency) - self.deviation)
             self.latency += 0.1 * (seconds - self.latency)
@@ -133,6 +134,11 @@ class EndpointState:
     def useless(self) -> int:
         """Replies of no use, in a row."""
         return max(self.empty, self.unread, self.busy)
+
+    @property
+    def failures(self) -> int:
+        """Attempts in a row that brought nothing."""
+        return max(self.breaker.failures, self.useless)
 
     def judged(self, now: float, alone: bool = False) -> None:
         """After enough replies of no use, one at a time is asked for, after a while that doubles; not where there is no

@@ -26,7 +26,7 @@ UNUSABLE = {UNFINISHED, EMPTY, FILTERED}
 _FINISHES: dict[str, str] = dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop")
 _FINISHES |= dict.fromkeys(("length", "max_tokens", "max_length"), "length")
 _FINISHES |= {name: name for name in ("tool_calls", "function_call", "content_filter")}
-TOO_MANY = "too many requests"
+TOO_MANY, LOADING = "too many requests", "loading its model"
 NO_QUOTA, NO_KEY = "no quota left", "key refused"
 FOR_GOOD = {NO_QUOTA, NO_KEY}  # that do not pass
 _OVER_THE_WINDOW = re.compile(
@@ -86,6 +86,8 @@ def failure(status: int, body: Any) -> Failure:
     if 300 <= status < 400:
         what = f"{detail}: redirects are not followed, so that no prompt goes elsewhere"
         return Failure("redirected", f"{what}. Set base_url to the address itself", about_endpoint=True)
+    if status == 503 and re.search(r"\bloading\b", words, re.IGNORECASE):  # llama.cpp, text-generation-inference
+        return Failure(LOADING, detail, retryable=True)
     if status in RETRIED or status >= 500:
         return Failure(TOO_MANY if status == 429 else "server error", detail, retryable=True)
     return Failure(

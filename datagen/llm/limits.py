@@ -1,88 +1,143 @@
 """How much one server is asked at a time: concurrency that finds its level by itself, and the account's rates.
 
-Additive increase, multiplicative decrease (Chiu & Jain 1989, as in TCP), with its slow start. Departure: a server that
+Additive increase, multiplicative decrease (Chiu & Jain 1989, as in TCP), with its slow start. Departures: a server that
 queues instead of refusing shows no sign but latency, so growth also ends where a larger window brings no more answers
-a second (Little's law: throughput = window / latency).
+a second; and the first few requests, sent together, tell whether the server works on them side by side. What it then
+is asked at once is bounded by what it would answer in a part of the time-out at the pace seen (Little's law).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-START = 64
+START = 4  # requests; nothing is known of the server yet
+AT_ONCE = 1.5  # times as fast as one by one: a server that does less works on one request at a time
 PLATEAU = 0.25  # growth that brings less than this share of itself in throughput is none
 TOLERATED = 0.1  # refusals in an epoch, as a share of the window, that are no congestion
-HELD_EPOCHS = 20  # before a larger window is tried again
+SHORTEST_EPOCH = 6  # answers: fewer tell no pace
+HELD_EPOCHS = 5, 20  # before a larger window is tried again: at first, and at most; doubles
+SHARE_OF_TIMEOUT = 0.1  # what is sent after the first answers waits no longer than this, at the pace seen
 MINUTE = 60.0
 
 
 @dataclass
 class ConcurrencyLimit:
-    """Requests in flight, at most. An epoch is as many answers as the window was wide when it began."""
+    """Requests in flight, at most. An epoch is as many answers as the window was wide when it began.
+
+    most: it never grows beyond this. timeout: seconds after which an attempt is given up.
+    """
 
     most: int
+    timeout: float = inf
     limit: float = START
-    mode: str = "double"  # or "add", after a refusal; or "hold", on a plateau
+    mode: str = "try"  # at first; then "double", "check" what looks like a plateau, "hold" on one; "add" when refused
     cut_at: float = 0.0
+    began: float | None = None  # when the epoch did
+    window: float = 0.0  # the limit when it did
     epoch: float = 0.0
     answers: int = 0
     refusals: int = 0
-    seconds: float = 0.0
-    in_flight: int = 0  # summed over the answers, as the seconds are: the window grows within an epoch
-    full: bool = True  # the window limited the epoch; otherwise its latency tells nothing of a larger one
-    before: tuple[float, float] | None = None  # (mean in flight, throughput) of the epoch before
-    held: int = 0
+    in_flight: int = 0  # summed over the answers: the window grows within an epoch
+    full: bool = True  # the window limited the epoch; otherwise its pace tells nothing of a larger one
+    fastest: float = inf  # seconds, of all answers
+    before: tuple[float, float] | None = None  # (mean in flight, answers a second) of the epoch before
+    hold: int = HELD_EPOCHS[0]  # so many windows of answers are an epoch while it is held
 
     def __post_init__(self) -> None:
-        self.limit = min(self.limit, self.most)
-        self._begin_epoch()
+        self.limit = self.epoch = min(self.limit, self.most)
 
-    def answered(self, seconds: float, in_flight: int) -> None:
+    def answered(self, seconds: float, in_flight: int, now: float) -> None:
         """Count an answer; `in_flight` requests were, with it, when it came. The window grows or is held by it."""
+        if self.began is None:
+            self.began = now - seconds
         self.answers += 1
-        self.seconds += seconds
         self.in_flight += in_flight
+        self.fastest = min(self.fastest, seconds)
+        if self.mode == "try":
+            self._tried(in_flight, now)
+            return
         full = in_flight >= 0.9 * self.limit - 1
         self.full &= full
-        if full and self.mode != "hold":
-            self.limit = min(self.most, self.limit + (1.0 if self.mode == "double" else 1 / self.limit))
+        if full and not self._queues(seconds):
+            most = {"double": 2 * self.window, "add": self.most}.get(self.mode, self.limit)
+            more = 1.0 if self.mode == "double" else 1 / self.limit
+            self.limit = min(self.most, most, self.limit + more)
         if self.answers >= self.epoch:
-            self._end_epoch()
+            self._end_epoch(now)
 
-    def refused(self, now: float, sent_at: float) -> bool:
+    def refused(self, now: float, sent_at: float, timed_out: bool = False) -> bool:
         """A 429, an overload, a time-out: whether it is taken for congestion, and the window was cut.
 
-        Those sent before the last cut are part of the same congestion; a few among many answers are none.
+        Those sent before the last cut are part of the same congestion; a few among many answers are none. Refusals
+        cost little: the window grows on by one an epoch. After time-outs it is held, since each one costs a reply.
         """
         if sent_at < self.cut_at:
             return False
         self.refusals += 1
-        if self.refusals <= max(2, TOLERATED * self.limit):
+        if self.refusals <= min(max(2, TOLERATED * self.limit), self.limit / 2):
             return False
-        self.limit, self.mode, self.cut_at = max(1.0, self.limit / 2), "add", now
-        self._begin_epoch()
+        self.limit, self.cut_at = max(1.0, self.limit / 2), now
+        self.mode, self.before = "hold" if timed_out else "add", None
+        self._begin_epoch(now)
         return True
 
-    def _end_epoch(self) -> None:
-        found = self.in_flight / self.answers, self.in_flight / max(self.seconds, 1e-9)
-        if self.mode == "hold":
-            self.held += 1
-            if self.held >= HELD_EPOCHS:
-                self.mode, self.before = "double", found
-        elif self.mode == "double" and self.full:
-            if self.before and _is_plateau(self.before, found):
-                self.limit, self.mode, self.held = min(self.most, max(1.0, self.before[0])), "hold", 0
+    def _tried(self, in_flight: int, now: float) -> None:
+        """An answer to the first requests: few others are sent before they are back, since a server that works on one
+        at a time would have those wait longest.
+        """
+        self.full &= in_flight >= self.limit
+        if not self.full:  # there was not enough to ask: nothing is learned
+            self.limit = self.epoch
+            self._begin_epoch(now)
+            self.epoch, self.began = self.limit, None
+        elif self.answers < self.epoch:
+            self.limit = max(min(2.0, self.epoch), self.limit - 1)
+        else:
+            pace = self.answers / max(now - (self.began or 0.0), 1e-9)
+            if pace * self.fastest < AT_ONCE:
+                self.limit, self.mode, self.before = 1.0, "hold", (self.epoch, pace)
             else:
-                self.before = found
-        self._begin_epoch()
+                self._open(self.epoch, pace)
+            self._begin_epoch(now)
 
-    def _begin_epoch(self) -> None:
-        self.epoch, self.answers, self.refusals, self.seconds, self.in_flight = self.limit, 0, 0, 0.0, 0
-        self.full = True
+    def _open(self, at_once: float, pace: float) -> None:
+        """So many requests are worked on side by side: how many more it takes is found out fast."""
+        self.mode, self.before = "double", (at_once, pace)
+        self.limit = min(self.most, max(at_once, pace * SHARE_OF_TIMEOUT * self.timeout))
+
+    def _queues(self, seconds: float) -> bool:
+        """Whether an answer took so long that it must have waited at the server, or that a larger window might end in
+        time-outs.
+        """
+        usual = self.before[0] / max(self.before[1], 1e-9) if self.before else inf  # Little's law
+        return seconds > 2 * usual or seconds > max(self.timeout / 4, 2 * self.fastest)
+
+    def _end_epoch(self, now: float) -> None:
+        found = self.in_flight / self.answers, self.answers / max(now - (self.began or 0.0), 1e-9)
+        if self.mode == "hold":
+            self.hold = min(2 * self.hold, HELD_EPOCHS[1])
+            if self.before and self.full and self.before[0] > found[0] and self.before[1] > AT_ONCE * found[1]:
+                self._open(*self.before)  # one at a time is slower after all
+            else:
+                self.mode, self.before = "double", found
+        elif self.mode in ("double", "check") and self.full:
+            if not self.before or not _is_plateau(self.before, found):
+                self.mode, self.before = "double", found
+            elif self.mode == "double":  # the last to be sent may not be back: once more, without growing
+                self.mode = "check"
+            else:
+                self.limit, self.mode = min(self.most, max(1.0, self.before[0])), "hold"
+        self._begin_epoch(now)
+
+    def _begin_epoch(self, now: float) -> None:
+        self.began, self.window = now, self.limit
+        self.epoch = self.hold * self.limit if self.mode == "hold" else max(self.limit, SHORTEST_EPOCH)
+        self.answers, self.refusals, self.in_flight, self.full = 0, 0, 0, True
 
 
 def _is_plateau(before: tuple[float, float], now: tuple[float, float]) -> bool:
-    """Of (mean in flight, throughput)."""
+    """Of (mean in flight, answers a second)."""
     growth = now[0] / max(before[0], 1.0) - 1
     return growth > 0.1 and now[1] / max(before[1], 1e-9) - 1 < PLATEAU * growth
 

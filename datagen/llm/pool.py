@@ -24,16 +24,18 @@ from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
 from datagen.llm.endpoint import NO_WORD, client_arguments, key_cleaner
 from datagen.llm.http import TooLarge, bounded, httpx
-from datagen.llm.http_errors import FOR_GOOD, GARBLED, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
+from datagen.llm.http_errors import FOR_GOOD, GARBLED, LOADING, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
 
 T = TypeVar("T")
 LONG = 20.0  # seconds of waiting that a person is told of
+PATIENCE = 600.0  # seconds, with servers that are there but have no time, where no other patience is set
 PATIENCE_AT_FIRST = 30.0  # seconds, with endpoints that never answered: more likely a wrong address than a restart
 REFUSALS_PER_ATTEMPT = 8  # "too many requests" says nothing against the request
 CHARS_PER_TOKEN = 4  # an estimate for the tokens-per-minute limit until the reply tells
 USELESS = 20  # replies of no use, in a row, after which there is no point in going on
 UNUSABLE_COUNTS = 2.0  # attempts: the next reply to the same prompt is likely no better
 UNREACHABLE, TIMED_OUT = "connection failed", "timed out"
+LOADING_WAIT = 1.0  # seconds until a server that is loading its model is asked again
 SHORT = 2.0  # seconds that a request waits where a server asks for it; for longer ones the server's place is closed
 BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds before the second attempt; it doubles, with up to a second of jitter
 
@@ -56,19 +58,21 @@ class Failed(Exception):
         self.nobody_there = nobody_there  # so nobody saw the request
         self.billed = billed  # what it took; "maybe": the server may have done the work, nobody knows
         self.attempts = 1  # that were made in all, by the last of them
+        self.in_a_row = 1  # failures of this request, or of the server where those are fewer
 
 
 class Pool:
     """Endpoints, each with the model it serves. What is learned of them stays, from event loop to event loop.
 
     timeout: seconds for one attempt. patience: seconds after which nobody's answering is an EngineError; None: nobody
-    is waited for, and an attempt at a place where nobody is counts as one. Raises ConfigError when a key is missing.
+    is waited for but a server that is there and has no time, and an attempt at a place where nobody is counts as one.
+    Raises ConfigError when a key is missing.
     """
 
     def __init__(
         self, endpoints: Iterable[tuple[EndpointConfig, str]], timeout: float, patience: float | None = None
     ) -> None:
-        self.endpoints = [EndpointState.to(endpoint, model) for endpoint, model in endpoints]
+        self.endpoints = [EndpointState.to(endpoint, model, timeout) for endpoint, model in endpoints]
         configs = [endpoint.config for endpoint in self.endpoints]
         self.clean, self.clean_reply = key_cleaner(configs), key_cleaner(configs, NO_WORD)
         self.timeout, self.patience = timeout, patience
@@ -124,7 +128,7 @@ class Pool:
                     raise
                 if before_another:
                     await before_another(failed)
-                await asyncio.sleep(back_off(attempts) if failed.wait is None else min(failed.wait, SHORT))
+                await asyncio.sleep(failed.wait if failed.wait is not None else back_off(failed.in_a_row))
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
@@ -161,13 +165,15 @@ class Pool:
                 raise
             e = error if isinstance(error, Failed) else self._timed_out(endpoint)
             self._learn(endpoint, e, sent_at, probing)
+            e.in_a_row = max(1, min(number, endpoint.failures))
+            e.wait = None if e.wait is None else min(e.wait, SHORT)
             if e.failure.retryable and not e.failure.lacks and e.failure.reason != TOO_MANY:
                 failed_at.add(endpoint)
             e.failure = replace(e.failure, detail=self.clean(e.failure.detail))
             raise e from None
         else:
             self.answered_at[endpoint.model] = now = time.monotonic()
-            endpoint.answered(now - sent_at)
+            endpoint.answered(now - sent_at, now)
             endpoint.tokens.spend((tokens or estimate) - estimate)
             return found
         finally:
@@ -249,6 +255,12 @@ class Pool:
             self._shun(endpoint)  # it would take from the others what it then refuses
             failed.counts = 1 / REFUSALS_PER_ATTEMPT
             self._check_patience(endpoint, failure, now)
+        elif failure.reason == LOADING:
+            failed.counts, failed.wait = 0, LOADING_WAIT
+            endpoint.pause = max(endpoint.pause, now + LOADING_WAIT)
+            endpoint.breaker.succeeded(answered=False)
+            self._tell(endpoint, f"{endpoint.name}: {failure.detail}", now)
+            self._check_patience(endpoint, failure, now)
         elif failure.reason in UNUSABLE:
             failed.counts = UNUSABLE_COUNTS
             endpoint.breaker.succeeded()
@@ -258,7 +270,9 @@ class Pool:
             endpoint.breaker.failed(now)
         elif failure.retryable and not failure.lacks:
             if failure.reason == TIMED_OUT or failed.wait is not None:
-                endpoint.concurrency.refused(now, sent_at)
+                endpoint.concurrency.refused(now, sent_at, timed_out=failure.reason == TIMED_OUT)
+            if failure.reason == TIMED_OUT:
+                self._tell(endpoint, failure.detail, now)
             if failed.wait and failed.wait > SHORT:
                 self._pause(endpoint, failed.wait, now)
             endpoint.breaker.failed(now, failed.nobody_there)
@@ -297,25 +311,33 @@ class Pool:
             say(f"{endpoint.name} asks to be left alone for {seconds:,.0f} s")
         endpoint.pause = max(endpoint.pause, now + seconds)
 
+    def _tell(self, endpoint: EndpointState, what: str, now: float) -> None:
+        """Tell a person of a server that is slow, at once and then now and then."""
+        endpoint.slow += 1
+        if now > self.said_at + LONG:
+            self.said_at = now
+            times = f" ({endpoint.slow:,} times so far)" if endpoint.slow > 1 else ""
+            allowed = f"{int(endpoint.concurrency.limit)} at a time"
+            say(self.clean(f"{what}{times}; it is asked again, {allowed}"))
+
     def _beside(self, endpoint: EndpointState) -> list[EndpointState]:
         return [other for other in self.endpoints if other.model == endpoint.model]
 
     def _check_patience(self, failed_at: EndpointState, last: Failure, now: float) -> None:
         """Raise EngineError where nobody has answered for too long, or has asked to be left alone for longer."""
-        if self.patience is None:
+        busy = last.reason in (TOO_MANY, LOADING)
+        if self.patience is None and not busy:
             return
-        patience = self.patience
+        patience = self.patience or PATIENCE
         endpoints = [endpoint for endpoint in self._beside(failed_at) if not endpoint.retired]
-        if not any(endpoint.breaker.ever for endpoint in endpoints):
+        if last.reason != LOADING and not any(endpoint.breaker.ever for endpoint in endpoints):
             patience = min(patience, PATIENCE_AT_FIRST)
         silent = now - self.answered_at[failed_at.model]
         paused = min((endpoint.pause - now for endpoint in endpoints), default=0.0)
-        busy = last.reason == TOO_MANY
         failing = all(e.breaker.state != CLOSED or e.pause > now or (e is failed_at and busy) for e in endpoints)
-        if paused > self.patience:
-            what = (
-                f"every endpoint asks to be left alone, for {paused:,.0f} s at least (engine.patience is {patience:g})"
-            )
+        if paused > (self.patience or PATIENCE):
+            what = f"every endpoint asks to be left alone, for {paused:,.0f} s at least"
+            what += f" (engine.patience is {self.patience:g})" if self.patience else ""
         elif silent > patience and failing:
             what = f"no endpoint has answered for {silent:.0f} s"
         else:
@@ -334,9 +356,9 @@ def say(message: str) -> None:
     warnings.warn(message, ServerWarning, stacklevel=2)
 
 
-def back_off(attempts: int) -> float:
-    """Seconds until the next attempt, after so many."""
-    return min(LONGEST_BACK_OFF, BACK_OFF * 2.0 ** (attempts - 1) + random.uniform(0, 1))
+def back_off(failures: int) -> float:
+    """Seconds until the next attempt, after so many failures in a row: one among a server's answers says little."""
+    return min(LONGEST_BACK_OFF, BACK_OFF * 2.0 ** (failures - 1) + random.uniform(0, 1))
 
 
 def retry_after(headers: Any, now: float) -> float | None:

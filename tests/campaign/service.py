@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from datagen.llm import pool
 from datagen.llm.batch import BatchBackend
 from tests.campaign import runs
 from tests.campaign.runs import Outcome, Reference
@@ -35,6 +36,7 @@ CHAT = """
 500                       o    o    e    o
 502 html body             o    o    e    o
 503                       o    o    e    o
+503 loading               o    o    e    o
 quota                     e    e    e    oe
 context                   f    fe   e    fe
 context vllm              f    fe   e    fe
@@ -73,6 +75,7 @@ VECTORS = """
 500                       o    o    e    o
 502 html body             o    o    e    o
 503                       o    o    e    o
+503 loading               o    o    e    o
 quota                     r    r    r    r
 context                   e    e    e    e
 base64 unsupported        o    o    o    o
@@ -162,7 +165,11 @@ def embedded(reference: Reference, place: Path, fault: str, when: str) -> Outcom
         encoders = (bad.url, *[reference.encoder.url] * (when == "of two"))
         run = runs.upto(reference, place / "run", "embed")
         settings = runs.settings(place / "s.yaml", reference.server.url, encoder=encoders)
-        return _recovered(reference, run, "cluster", settings, None, faulty)
+        usual, pool.PATIENCE = pool.PATIENCE, 10.0  # nobody waits for ten minutes here
+        try:
+            return _recovered(reference, run, "cluster", settings, None, faulty)
+        finally:
+            pool.PATIENCE = usual
 
 
 def batched(reference: Reference, place: Path, fault: str) -> Outcome:

@@ -12,6 +12,7 @@ from datagen.config.data import EmbedConfig
 from datagen.config.llm import EndpointConfig
 from datagen.embed import encoder, remote
 from datagen.errors import ConfigError, EngineError, UserError
+from datagen.llm import pool
 from tests.servers import embeddings
 from tests.servers.openai_server import Server, Settings, serve
 
@@ -185,6 +186,15 @@ def test_a_server_that_only_fails_is_given_up():
         encoder.encode(["text"], asking(server))
     assert str(e.value).startswith(f"embed.endpoints: no vectors can be had. The last attempt: {server.url}: HTTP 429")
     assert "run the same command again" in str(e.value)
+
+
+def test_a_server_that_never_has_time_is_given_up(monkeypatch):
+    """It is there, so that refusals say nothing against a request: time does."""
+    monkeypatch.setattr(pool, "PATIENCE", 0.5)
+    monkeypatch.setattr(pool, "back_off", lambda failures: 0.1)
+    with serve(Settings(faults=faulty("429 bare"))) as server, pytest.raises(EngineError, match="no endpoint has answ"):
+        encoder.encode(["text"], asking(server))
+    assert server.stats.requests <= 10
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 
 from datagen.config.llm import EndpointConfig, EngineConfig, PriceConfig
 from datagen.errors import EngineError, ServerWarning, UserError
-from datagen.llm import cost, http, journal
+from datagen.llm import cost, http, journal, pool
 from datagen.llm.base import LLM, Completion, Conversation, Request
 from datagen.llm.chat import ChatBackend
 from datagen.llm.cost import Budget
@@ -309,7 +309,10 @@ def test_requests_of_a_group_go_to_one_endpoint():
     messages = {group: [{"role": "user", "content": f"{group}: " + "a long text " * 200}] for group in groups}
     requests = [Request("m", messages[g], {"seed": i}, group=g) for i in range(5) for g in groups]
     with serve(Settings(latency=0.01)) as one, serve(Settings(latency=0.01)) as other:
-        found = answers(backend_for(one.url, other.url), requests)
+        backend = backend_for(one.url, other.url)
+        for endpoint in backend.pool.endpoints:
+            endpoint.concurrency.limit = 64  # nothing waits, so that nothing is taken over
+        found = answers(backend, requests)
     for group in groups:
         assert len({c.endpoint for c, r in zip(found, requests, strict=True) if r.group == group}) == 1
     assert {c.endpoint for c in found} == {one.url, other.url}
@@ -539,6 +542,59 @@ def test_too_many_requests_for_ever_end_the_run():
     full = Settings(faults=lambda body, asked: "429", retry_after=0.05)
     with serve(full) as server, pytest.raises(EngineError, match="no endpoint has answered"):
         answers(backend_for(server.url, patience=0.5, max_attempts=1000), numbered(4))
+
+
+def test_a_slow_server_is_not_asked_for_more_than_it_answers_and_time_outs_are_told():
+    """It answers one at a time, and four take nearly as long as the time-out."""
+    slow = Settings(reply=number, latency=0.1, spread=0.3, slots=1)
+    with serve(slow) as server:
+        found = answers(backend_for(server.url, timeout=0.45), numbered(60))
+        assert texts(found) == [f"It is {i}." for i in range(60)]
+        assert server.stats.requests <= 63
+    hangs = Settings(reply=number, faults=lambda body, asked: "hang" if body["seed"] == 3 and not asked else None)
+    with (
+        serve(hangs) as server,
+        pytest.warns(ServerWarning, match=r"no whole reply in 0.3 s.*it is asked again") as said,
+    ):
+        answers(backend_for(server.url, timeout=0.3), numbered(8))
+    assert len(said) == 1
+
+
+def test_a_server_that_is_loading_its_model_is_waited_for(monkeypatch):
+    """However long it takes, within patience: no attempt is used up."""
+    monkeypatch.setattr(pool, "LOADING_WAIT", 0.05)
+    monkeypatch.setattr(pool, "PATIENCE_AT_FIRST", 0.2)
+    loaded = time.monotonic() + 0.6
+    loading = Settings(reply=number, faults=lambda body, asked: "503 loading" if time.monotonic() < loaded else None)
+    with serve(loading) as server, pytest.warns(ServerWarning, match="Loading model.*it is asked again"):
+        found = answers(backend_for(server.url, max_attempts=1), numbered(4))
+    assert texts(found) == [f"It is {i}." for i in range(4)]
+    never = Settings(faults=lambda body, asked: "503 loading")
+    ends = pytest.raises(EngineError, match="no endpoint has answered for")
+    with serve(never) as server, pytest.warns(ServerWarning), ends:
+        answers(backend_for(server.url, patience=0.3), numbered(4))
+
+
+def test_concurrency_bounds_what_is_in_flight():
+    with serve(Settings(latency=0.02)) as server:
+        answers(backend_for(server.url, concurrency=3), numbered(30))
+        assert server.stats.max_in_flight == 3
+    assert backend_for("http://there/v1", concurrency=500).pool.endpoints[0].config.max_concurrency == 64
+
+
+def test_waits_grow_with_the_failures_of_the_server_and_not_of_one_request(monkeypatch):
+    waits: list[int] = []
+    monkeypatch.setattr(pool, "back_off", lambda failures: waits.append(failures) or 0.05)
+    stubborn = Settings(
+        reply=number, latency=0.01, faults=lambda body, asked: "500" if body["seed"] == 0 and asked < 5 else None
+    )
+    with serve(stubborn) as server:
+        found = answers(backend_for(server.url, max_concurrency=4), numbered(300))
+    assert (found[0].attempts, waits) == (6, [1] * 5)
+    waits.clear()
+    with serve(Settings(faults=lambda body, asked: "500" if asked < 4 else None)) as server:
+        answers(backend_for(server.url), numbered(1))
+    assert waits == [1, 2, 3, 4]
 
 
 def test_prompts_do_not_follow_a_redirect():

@@ -72,7 +72,8 @@ class Clock:
 
 
 def endpoint(most: int = 4, latency: float = 0.0, model: str = "m", **limits) -> EndpointState:
-    made = EndpointState.to(EndpointConfig(base_url="http://there/v1", max_concurrency=most, **limits), model)
+    made = EndpointState.to(EndpointConfig(base_url="http://there/v1", max_concurrency=most, **limits), model, 600.0)
+    made.concurrency.limit = most
     made.latency = latency
     return made
 

@@ -31,6 +31,7 @@ ERRORS: dict[str, tuple[int, Any]] = {
         _error("The server had an error while processing your request. Sorry about that!", type="server_error"),
     ),
     "502 html body": (502, _HTML),
+    "503 loading": (503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}),
     "503": (503, _error("The engine is currently overloaded, please try again later.", type="server_error")),
     "quota": (429, _error("You exceeded your current quota.", "insufficient_quota", "insufficient_quota")),
     "context": (400, _error(f"{_TOO_LONG}your messages resulted in 9000 tokens.", "context_length_exceeded")),
