@@ -21,6 +21,7 @@ from datagen.llm.dispatch import EndpointState
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import GARBLED, Failure
 from datagen.llm.pool import Failed, Pool, retry_after, say
+from datagen.llm.window import Counts
 
 RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
 
@@ -35,6 +36,7 @@ class ChatBackend(Backend):
         self.settings = settings
         models = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.endpoints]
         self.pool = Pool(models, settings.timeout, settings.patience)
+        self.counts = Counts(self.pool)
         self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
         # Conversations, each a task, that have had a reply: they go on before others begin, while a server has in its
@@ -91,7 +93,9 @@ class ChatBackend(Backend):
         await self.pool.close()
 
     async def _send(self, request: Request, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
-        lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
+        lacks = frozenset(endpoint.lacks)
+        await self.counts.settle(request, endpoint, lacks, self.refusal)
+        sent_at = time.monotonic()
         response = await self.pool.post(endpoint, "/chat/completions", payload(request, lacks))
         seconds = time.monotonic() - sent_at
         if response.status_code >= 300:
@@ -120,6 +124,7 @@ class ChatBackend(Backend):
         except http_errors.Unusable as e:
             raise Failed(Failure(e.reason, str(e), retryable=True), billed=e.completion or "maybe") from e
         self._check_model(request.model, endpoint, body)
+        self.counts.check(request, endpoint, found)
         if request.schema and "json_schema" not in lacks:
             endpoint.proven.add("json_schema")
         return found, found.prompt_tokens + found.completion_tokens
@@ -197,7 +202,9 @@ class _Streamed:
             raise
 
     async def _send(self, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
-        lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
+        lacks = frozenset(endpoint.lacks)
+        await self.backend.counts.settle(self.request, endpoint, lacks, self.backend.refusal)
+        sent_at = time.monotonic()
         body = payload(self.request, lacks) | {"stream": True}
         if "stream_options" not in lacks:
             body["stream_options"] = {"include_usage": True}

@@ -21,7 +21,8 @@ GARBLED, UNFINISHED, EMPTY, FILTERED = (
     "stopped by a content filter",
 )
 READ = 10_000  # characters of an error's words that are looked at: some servers send the whole prompt back
-UNUSABLE = {UNFINISHED, EMPTY, FILTERED}
+CUT = "prompt cut by the server"
+UNUSABLE = {UNFINISHED, EMPTY, FILTERED, CUT}
 # How a model ends a reply, by the names that servers have for it. All else ("abort", "error") is not its doing.
 _FINISHES: dict[str, str] = dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop")
 _FINISHES |= dict.fromkeys(("length", "max_tokens", "max_length"), "length")
@@ -63,7 +64,7 @@ class Failure:
     detail: str
     retryable: bool = False
     about_endpoint: bool = False
-    lacks: str = ""  # what the server does not take ("json_schema", "max_tokens"): the request is good without
+    lacks: str = ""  # what the server does not take ("json_schema", "max_tokens"), or give: it is no fault
 
 
 def failure(status: int, body: Any) -> Failure:
@@ -158,11 +159,11 @@ def _usage(request: Request, usage: dict[str, Any], replied: bool) -> dict[str, 
     """What a request took, as far as what the server says can be: no text of some length takes no tokens. Else the most
     that it can have been.
     """
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    prompt, completion = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
     if not prompt or completion is None or (replied and not completion):
         most = cost.most_tokens(request)
         return {"prompt_tokens": most[0], "completion_tokens": most[1], "estimated": True}
-    cached = _count(_dict(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    cached = count(_dict(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
     known = {"prompt_tokens": prompt, "completion_tokens": completion}
     return known | {"cached_tokens": cached if cached <= prompt else 0}
 
@@ -202,7 +203,7 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
     """A number of tokens; None for what is none. Some servers send whole numbers as floats."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
