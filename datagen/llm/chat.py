@@ -98,13 +98,15 @@ class ChatBackend(Backend):
         sent_at = time.monotonic()
         response = await self.pool.post(endpoint, "/chat/completions", payload(request, lacks))
         seconds = time.monotonic() - sent_at
-        if response.status_code >= 300:
+        body = self.pool.body(response)
+        if http_errors.meant(response.status_code, body) >= 300:
             raise self.refusal(endpoint, response, lacks)
-        return self.read(request, endpoint, self.pool.body(response), lacks, attempt, seconds)
+        return self.read(request, endpoint, body, lacks, attempt, seconds)
 
     def refusal(self, endpoint: EndpointState, response: Any, lacks: frozenset[str]) -> Failed:
         """What an error status means. What the endpoint turns out to lack is left out from then on."""
-        failure = http_errors.failure(response.status_code, self.pool.body(response))
+        body = self.pool.body(response)
+        failure = http_errors.failure(http_errors.meant(response.status_code, body), body)
         if response.status_code == 404 and not endpoint.name.endswith("/v1"):
             failure = replace(
                 failure, detail=f"{failure.detail}. Most servers' addresses end in /v1: {endpoint.name}/v1?"
@@ -112,7 +114,7 @@ class ChatBackend(Backend):
         if failure.lacks and failure.lacks not in lacks | endpoint.proven:
             endpoint.lacks.add(failure.lacks)
             return Failed(replace(failure, retryable=True), counts=0, wait=0.0)
-        billed = "maybe" if response.status_code in http_errors.MAY_BE_BILLED else None
+        billed = "maybe" if response.status_code in {200, *http_errors.MAY_BE_BILLED} else None
         return Failed(failure, wait=retry_after(response.headers, time.time()), billed=billed)
 
     def read(
@@ -155,6 +157,9 @@ class ChatBackend(Backend):
                 f"{self.settings.max_error_rate}), {n} of them: {reason}. {last}"
                 "What was answered is kept: put it right and run the same command again."
             )
+
+
+_HEARD = ("content", "reasoning_content", "reasoning", "refusal")  # the parts of a message in a stream
 
 
 @dataclass
@@ -209,7 +214,7 @@ class _Streamed:
         if "stream_options" not in lacks:
             body["stream_options"] = {"include_usage": True}
         pool = self.backend.pool
-        message: dict[str, Any] = {"content": "", "reasoning_content": "", "refusal": ""}
+        message: dict[str, Any] = dict.fromkeys(_HEARD, "")
         choice: dict[str, Any] = {"message": message, "finish_reason": None}
         usage: Any = None
         with pool.reaching(endpoint):

@@ -32,7 +32,7 @@ NO_QUOTA, NO_KEY = "no quota left", "key refused"
 FOR_GOOD = {NO_QUOTA, NO_KEY}  # that do not pass
 _OVER_THE_WINDOW = re.compile(
     r"context_length_exceeded|maximum (context|model) length|max_model_len|context (length|window|size)|"
-    r"prompt is too long|longer than the (maximum|model)|too many tokens|input.{0,40}too long",
+    r"prompt is too long|longer than the (maximum|model)|too many tokens|input.{0,40}too long|>= n_ctx",
     re.IGNORECASE,
 )
 # "maximum context length is 4096 tokens. However, you requested 5000 tokens (1000 in the messages, 4000 in the …)"
@@ -65,6 +65,17 @@ class Failure:
     retryable: bool = False
     about_endpoint: bool = False
     lacks: str = ""  # what the server does not take ("json_schema", "max_tokens"), or give: it is no fault
+
+
+def meant(status: int, body: Any) -> int:
+    """The status that a reply should have: OpenRouter and LM Studio tell with a 200 what went wrong late."""
+    error = body.get("error") if isinstance(body, dict) and not body.get("choices") else None
+    if status != 200 or not error:
+        return status
+    code = error.get("code") if isinstance(error, dict) else None
+    if re.fullmatch("[45][0-9]{2}", str(code)):
+        return int(str(code))
+    return 400 if _OVER_THE_WINDOW.search(str(error)[:READ]) else 500
 
 
 def failure(status: int, body: Any) -> Failure:
@@ -133,18 +144,19 @@ def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1,
         seconds=round(seconds, 3),
         **took,
     )
-    if problem := _problem(found, finish, message):
+    if problem := _problem(found, finish, message, choice.get("error")):
         reason, detail = problem
         raise Unusable(detail, reason, found)
     return found
 
 
-def _problem(found: Completion, finish: str, message: dict[str, Any]) -> tuple[str, str] | None:
+def _problem(found: Completion, finish: str, message: dict[str, Any], error: Any) -> tuple[str, str] | None:
     """(reason, detail) of a reply that is of no use, whatever was asked."""
     if not message and not finish:
         return UNFINISHED, "it holds no choice"
     if not found.finish:
-        return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model"
+        why = f" ({clipped(str(_dict(error).get('message') or error))})" if error else ""
+        return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model{why}"
     if found.finish == "content_filter":
         return FILTERED, "finish_reason 'content_filter'"
     if found.refusal or (found.text and found.text.strip()):

@@ -20,7 +20,7 @@ from datagen.config.llm import EngineConfig
 from datagen.llm.base import Completion, Request
 from datagen.llm.dispatch import EndpointState
 from datagen.llm.endpoint import payload
-from datagen.llm.http_errors import CUT, Failure, count
+from datagen.llm.http_errors import CUT, Failure, count, meant
 from datagen.llm.pool import Failed, Pool
 
 DOUBT = "prompt maybe cut by the server"
@@ -93,11 +93,11 @@ class Counts:
     ) -> Failed:
         probe = _anew(request)
         response = await self.pool.post(endpoint, "/chat/completions", payload(probe, lacks))
-        if response.status_code >= 300:
+        body = self.pool.body(response)
+        if meant(response.status_code, body) >= 300:
             failed = refusal(endpoint, response, lacks)
             if failed.failure.retryable:
                 return failed
-        body = self.pool.body(response)
         usage = body.get("usage") if isinstance(body, dict) else None
         tokens = count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
         fewest = least(probe, tokens) if tokens else 0

@@ -221,7 +221,8 @@ class Server:
         head = {name: made[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
         choice = made["choices"][0]
         words = (choice["message"].get("content") or "").split(" ")
-        deltas = [{"content": word if i == 0 else f" {word}"} for i, word in enumerate(words)]
+        deltas = [{k: v} for k, v in choice["message"].items() if k.startswith("reasoning")]
+        deltas += [{"content": word if i == 0 else f" {word}"} for i, word in enumerate(words)]
         if breaks_off:
             deltas = deltas[: len(deltas) // 2]
         for delta in deltas:
