@@ -33,7 +33,10 @@ ERRORS: dict[str, tuple[int, Any]] = {
     "502 html body": (502, _HTML),
     "503": (503, _error("The engine is currently overloaded, please try again later.", type="server_error")),
     "200 error": (200, {"error": {"code": 502, "message": "Provider returned error"}}),  # as OpenRouter does
-    "200 context": (200, {"error": "the model is loaded with context length of only 4096 tokens"}),  # LM Studio
+    "200 context": (
+        200,
+        {"error": {"message": "the model is loaded with context length of only 4096 tokens"}},
+    ),  # LM Studio
     "quota": (429, _error("You exceeded your current quota.", "insufficient_quota", "insufficient_quota")),
     "context": (400, _error(f"{_TOO_LONG}your messages resulted in 9000 tokens.", "context_length_exceeded")),
     "context vllm": (
