@@ -10,6 +10,7 @@ from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.grounding.verify import Verifier
 from datagen.llm.base import LLM
+from datagen.llm.need import Shows
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster
 from datagen.selection.limit import Limit
@@ -76,7 +77,8 @@ class Check:
     finds, and raises Rejected where the candidate is not to be kept. `prompt` is a bundled prompt's name or a file,
     which `judge.prompts` may replace; without one, it asks by no prompt of its own. `limits` are what `select` holds
     its findings against. `engine` is the model that it asks besides the judge's, `more_prompts` are the prompts that
-    its requests are made of besides its own, by what a person calls them. `compares`: it has answers compared with the
+    its requests are made of besides its own, by what a person calls them. `shows` is how much of a document the longest
+    of them shows, for what is said of the context that they need. `compares`: it has answers compared with the
     candidate's, so that whoever compares them must be able to.
     """
 
@@ -88,3 +90,4 @@ class Check:
     engine: Callable[[Config], EngineConfig | None] = _no_engine
     more_prompts: Callable[[Config], Mapping[str, Prompt]] = _no_prompts
     compares: bool = False
+    shows: Shows | None = None

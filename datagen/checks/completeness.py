@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from datagen.checks.asking import from_chunks, is_right, listed
 from datagen.checks.check import Case, Check, Findings, Rejected
+from datagen.config.model import Config
+from datagen.llm.need import Sizes
 
 
 async def run(case: Case, found: Findings) -> None:
@@ -31,4 +33,9 @@ async def run(case: Case, found: Findings) -> None:
         found.alt_chunks = sorted({*found.alt_chunks, *(alone or others)})
 
 
-CHECK = Check("completeness", run, prompt="judge-completeness", compares=True)
+def shows(config: Config, sizes: Sizes) -> int:
+    """The evidence, and the neighbours of each of its chunks, as far as the document has so many."""
+    return min(sizes.document, sizes.evidence + config.judge.neighbours * sizes.cited * sizes.longest)
+
+
+CHECK = Check("completeness", run, prompt="judge-completeness", compares=True, shows=shows)

@@ -24,6 +24,7 @@ from datagen.errors import ConfigError
 from datagen.grounding.verify import Verifier
 from datagen.llm import parsing
 from datagen.llm.base import LLM, Conversation
+from datagen.llm.need import Asks
 from datagen.prompts import Prompt
 from datagen.records import FIGURES, Candidate, Cluster, Dropped
 from datagen.run.shard import Shard
@@ -130,6 +131,19 @@ def fingerprints(config: Config) -> dict[str, Any]:
         used |= check.more_prompts(config)
     said = {f"prompt {name}": prompt.digest for name, prompt in used.items()}
     return said | {"version of the checks": VERSION} | plugins.fingerprints(*config.judge.checks)
+
+
+def asks(config: Config) -> list[Asks]:
+    """What each check asks that has a prompt, or a model of its own."""
+    loaded, settings, found = load_prompts(config), config.judge, []
+    for name, check in chosen(config).items():
+        used = [loaded[name]] if name in loaded else []
+        used += check.more_prompts(config).values()
+        other = check.engine(config)
+        if used or other or check.shows:
+            engine = name if other else ""
+            found.append(Asks(name, check.shows, tuple(used), settings.sampling, settings.max_parse_retries, engine))
+    return found
 
 
 def models(config: Config) -> dict[str, EngineConfig]:

@@ -24,4 +24,4 @@ async def run(case: Case, found: Findings) -> None:
         await case.checks["sufficiency"].run(case, found)
 
 
-CHECK = Check("necessity", run, prompt="judge-necessity", compares=True)
+CHECK = Check("necessity", run, prompt="judge-necessity", compares=True, shows=lambda config, sizes: sizes.evidence)

@@ -56,4 +56,5 @@ CHECK = Check(
     engine=policy_engine,
     more_prompts=lambda config: {"task": task_prompt(config)},
     compares=True,
+    shows=lambda config, sizes: sizes.document,
 )

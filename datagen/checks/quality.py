@@ -45,5 +45,6 @@ CHECK = Check(
     "quality",
     run,
     prompt="judge-quality",
+    shows=lambda config, sizes: sizes.cluster,
     limits=(Limit("rating", "min_rating", "rating too low", "rated"),),
 )

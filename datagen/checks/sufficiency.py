@@ -24,4 +24,5 @@ CHECK = Check(
     figure=Figure("sufficiency", "answered from the evidence alone"),
     limits=(Limit("sufficiency", "min_sufficiency", "not answered from its evidence"),),
     compares=True,
+    shows=lambda config, sizes: sizes.evidence,
 )

@@ -46,6 +46,11 @@ class EndpointConfig(Section):
             raise ValueError("an address begins with http:// or https://, such as http://localhost:8000/v1")
         if value is not None and (found := re.search(r"/(chat/completions|completions|embeddings|models)/*$|#", value)):
             raise ValueError(f"an address ends before {found[0]}, most often with /v1")
+        if value is not None and "?" in value:
+            raise ValueError(
+                "an address has no query (?…), which would end up before the path. Azure's has none as "
+                "https://NAME.openai.azure.com/openai/v1"
+            )
         return value
 
     @field_validator("api_key_env")

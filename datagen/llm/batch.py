@@ -279,7 +279,7 @@ class _Session:
             return Failure(reason, http_errors.clipped(f"{code}: {message}"), retryable=True)
         status, body = response.get("status_code"), response.get("body")
         try:
-            if isinstance(status, int) and status >= 400:
+            if isinstance(status, int) and (status := http_errors.meant(status, body)) >= 400:
                 failure = http_errors.failure(status, body)
                 return replace(failure, detail=self.api.clean(failure.detail))
             return http_errors.completion(request, body, endpoint=self.api.url, attempts=attempts, seconds=seconds)

@@ -21,6 +21,7 @@ from datagen.llm.dispatch import EndpointState
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import GARBLED, Failure
 from datagen.llm.pool import Failed, Pool, retry_after, say
+from datagen.llm.window import Counts
 
 RECENT, ENOUGH = 100, 20  # the error rate is of so many last requests, once there are enough
 
@@ -35,6 +36,7 @@ class ChatBackend(Backend):
         self.settings = settings
         models = [(endpoint, engine.model or "") for engine in (settings, *others) for endpoint in engine.servers()]
         self.pool = Pool(models, settings.timeout, settings.patience)
+        self.counts = Counts(self.pool)
         self.room = 2 * sum(endpoint.max_concurrency for endpoint, _ in models)
         self.recent: deque[str] = deque(maxlen=RECENT)  # the errors of the last requests, "" for a reply
         # Conversations, each a task, that have had a reply: they go on before others begin, while a server has in its
@@ -91,16 +93,20 @@ class ChatBackend(Backend):
         await self.pool.close()
 
     async def _send(self, request: Request, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
-        lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
+        lacks = frozenset(endpoint.lacks)
+        await self.counts.settle(request, endpoint, lacks, self.refusal)
+        sent_at = time.monotonic()
         response = await self.pool.post(endpoint, "/chat/completions", payload(request, lacks))
         seconds = time.monotonic() - sent_at
-        if response.status_code >= 300:
+        body = self.pool.body(response)
+        if http_errors.meant(response.status_code, body) >= 300:
             raise self.refusal(endpoint, response, lacks)
-        return self.read(request, endpoint, self.pool.body(response), lacks, attempt, seconds)
+        return self.read(request, endpoint, body, lacks, attempt, seconds)
 
     def refusal(self, endpoint: EndpointState, response: Any, lacks: frozenset[str]) -> Failed:
         """What an error status means. What the endpoint turns out to lack is left out from then on."""
-        failure = http_errors.failure(response.status_code, self.pool.body(response))
+        body = self.pool.body(response)
+        failure = http_errors.failure(http_errors.meant(response.status_code, body), body)
         if response.status_code == 404 and not endpoint.name.endswith("/v1"):
             failure = replace(
                 failure, detail=f"{failure.detail}. Most servers' addresses end in /v1: {endpoint.name}/v1?"
@@ -108,7 +114,7 @@ class ChatBackend(Backend):
         if failure.lacks and failure.lacks not in lacks | endpoint.proven:
             endpoint.lacks.add(failure.lacks)
             return Failed(replace(failure, retryable=True), counts=0, wait=0.0)
-        billed = "maybe" if response.status_code in http_errors.MAY_BE_BILLED else None
+        billed = "maybe" if response.status_code in {200, *http_errors.MAY_BE_BILLED} else None
         return Failed(failure, wait=retry_after(response.headers, time.time()), billed=billed)
 
     def read(
@@ -120,6 +126,7 @@ class ChatBackend(Backend):
         except http_errors.Unusable as e:
             raise Failed(Failure(e.reason, str(e), retryable=True), billed=e.completion or "maybe") from e
         self._check_model(request.model, endpoint, body)
+        self.counts.check(request, endpoint, found)
         if request.schema and "json_schema" not in lacks:
             endpoint.proven.add("json_schema")
         return found, found.prompt_tokens + found.completion_tokens
@@ -150,6 +157,9 @@ class ChatBackend(Backend):
                 f"{self.settings.max_error_rate}), {n} of them: {reason}. {last}"
                 "What was answered is kept: put it right and run the same command again."
             )
+
+
+_HEARD = ("content", "reasoning_content", "reasoning", "refusal")  # the parts of a message in a stream
 
 
 @dataclass
@@ -197,12 +207,14 @@ class _Streamed:
             raise
 
     async def _send(self, endpoint: EndpointState, attempt: int) -> tuple[Completion, int]:
-        lacks, sent_at = frozenset(endpoint.lacks), time.monotonic()
+        lacks = frozenset(endpoint.lacks)
+        await self.backend.counts.settle(self.request, endpoint, lacks, self.backend.refusal)
+        sent_at = time.monotonic()
         body = payload(self.request, lacks) | {"stream": True}
         if "stream_options" not in lacks:
             body["stream_options"] = {"include_usage": True}
         pool = self.backend.pool
-        message: dict[str, Any] = {"content": "", "reasoning_content": "", "refusal": ""}
+        message: dict[str, Any] = dict.fromkeys(_HEARD, "")
         choice: dict[str, Any] = {"message": message, "finish_reason": None}
         usage: Any = None
         with pool.reaching(endpoint):

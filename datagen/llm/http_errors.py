@@ -21,7 +21,8 @@ GARBLED, UNFINISHED, EMPTY, FILTERED = (
     "stopped by a content filter",
 )
 READ = 10_000  # characters of an error's words that are looked at: some servers send the whole prompt back
-UNUSABLE = {UNFINISHED, EMPTY, FILTERED}
+CUT = "prompt cut by the server"
+UNUSABLE = {UNFINISHED, EMPTY, FILTERED, CUT}
 # How a model ends a reply, by the names that servers have for it. All else ("abort", "error") is not its doing.
 _FINISHES: dict[str, str] = dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop")
 _FINISHES |= dict.fromkeys(("length", "max_tokens", "max_length"), "length")
@@ -31,7 +32,7 @@ NO_QUOTA, NO_KEY = "no quota left", "key refused"
 FOR_GOOD = {NO_QUOTA, NO_KEY}  # that do not pass
 _OVER_THE_WINDOW = re.compile(
     r"context_length_exceeded|maximum (context|model) length|max_model_len|context (length|window|size)|"
-    r"prompt is too long|longer than the (maximum|model)|too many tokens|input.{0,40}too long",
+    r"prompt is too long|longer than the (maximum|model)|too many tokens|input.{0,40}too long|>= n_ctx",
     re.IGNORECASE,
 )
 # "maximum context length is 4096 tokens. However, you requested 5000 tokens (1000 in the messages, 4000 in the …)"
@@ -63,7 +64,18 @@ class Failure:
     detail: str
     retryable: bool = False
     about_endpoint: bool = False
-    lacks: str = ""  # what the server does not take ("json_schema", "max_tokens"): the request is good without
+    lacks: str = ""  # what the server does not take ("json_schema", "max_tokens"), or give: it is no fault
+
+
+def meant(status: int, body: Any) -> int:
+    """The status that a reply should have: OpenRouter and LM Studio tell with a 200 what went wrong late."""
+    error = body.get("error") if isinstance(body, dict) and not body.get("choices") else None
+    if status != 200 or not error:
+        return status
+    code = error.get("code") if isinstance(error, dict) else None
+    if re.fullmatch("[45][0-9]{2}", str(code)):
+        return int(str(code))
+    return 400 if _OVER_THE_WINDOW.search(str(error)[:READ]) else 500
 
 
 def failure(status: int, body: Any) -> Failure:
@@ -134,18 +146,19 @@ def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1,
         seconds=round(seconds, 3),
         **took,
     )
-    if problem := _problem(found, finish, message):
+    if problem := _problem(found, finish, message, choice.get("error")):
         reason, detail = problem
         raise Unusable(detail, reason, found)
     return found
 
 
-def _problem(found: Completion, finish: str, message: dict[str, Any]) -> tuple[str, str] | None:
+def _problem(found: Completion, finish: str, message: dict[str, Any], error: Any) -> tuple[str, str] | None:
     """(reason, detail) of a reply that is of no use, whatever was asked."""
     if not message and not finish:
         return UNFINISHED, "it holds no choice"
     if not found.finish:
-        return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model"
+        why = f" ({clipped(str(_dict(error).get('message') or error))})" if error else ""
+        return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model{why}"
     if found.finish == "content_filter":
         return FILTERED, "finish_reason 'content_filter'"
     if found.refusal or (found.text and found.text.strip()):
@@ -160,11 +173,11 @@ def _usage(request: Request, usage: dict[str, Any], replied: bool) -> dict[str, 
     """What a request took, as far as what the server says can be: no text of some length takes no tokens. Else the most
     that it can have been.
     """
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    prompt, completion = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
     if not prompt or completion is None or (replied and not completion):
         most = cost.most_tokens(request)
         return {"prompt_tokens": most[0], "completion_tokens": most[1], "estimated": True}
-    cached = _count(_dict(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    cached = count(_dict(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
     known = {"prompt_tokens": prompt, "completion_tokens": completion}
     return known | {"cached_tokens": cached if cached <= prompt else 0}
 
@@ -204,7 +217,7 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
     """A number of tokens; None for what is none. Some servers send whole numbers as floats."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

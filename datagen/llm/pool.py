@@ -195,6 +195,14 @@ class Pool:
             except openai.APIStatusError as e:
                 return e.response
 
+    async def get(self, endpoint: EndpointState, path: str) -> httpx.Response:
+        """As `post`, of a path or an address."""
+        with self._calling(), self.reaching(endpoint):
+            try:
+                return await self.clients[endpoint].get(path, cast_to=httpx.Response)
+            except openai.APIStatusError as e:
+                return e.response
+
     def _client(self, endpoint: EndpointState) -> openai.AsyncOpenAI:
         """The pure-Python transport of httpx takes twice the processor time of aiohttp's for the same request."""
         limits = httpx.Limits(max_connections=endpoint.config.max_concurrency)

@@ -7,6 +7,7 @@ from typing import Any
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config
 from datagen.llm.base import LLM, Conversation
+from datagen.llm.need import Asks
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.run import tables
 from datagen.run.run import Run
@@ -53,10 +54,19 @@ def models(config: Config) -> dict[str, EngineConfig]:
     return {engine.model or "" if i else "": engine for i, engine in enumerate(asked)}
 
 
+def asks(config: Config) -> list[Asks]:
+    """What the task asks, if it asks a model."""
+    chosen, settings = task.chosen(config), config.generate
+    if not chosen.models(config):
+        return []
+    used = tuple(chosen.prompts(config).values())
+    return [Asks("", chosen.shows, used, settings.sampling, settings.max_parse_retries)]
+
+
 def per_row(config: Config) -> int:
     """The conversations about each cluster."""
     return task.chosen(config).per_cluster(config)
 
 
-WORK = Conversations(start, finish, models, per_row)
+WORK = Conversations(start, finish, models, asks, per_row)
 STAGE = Stage(tables.GENERATE, ("generate", "seed"), WORK, fingerprints, version=2)

@@ -15,6 +15,7 @@ from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import ConfigError
 from datagen.llm.base import LLM, Conversation
+from datagen.llm.need import Asks
 from datagen.records import FIGURES, NO_VECTOR, Candidate, Dropped, Judgement
 from datagen.run import tables
 from datagen.run.run import Run
@@ -107,6 +108,11 @@ def models(config: Config) -> dict[str, EngineConfig]:
     return judging.models(config) if config.judge.method == "llm" else {}
 
 
+def asks(config: Config) -> list[Asks]:
+    """What the checks ask, where any asks a model."""
+    return judging.asks(config) if config.judge.method == "llm" else []
+
+
 def main_process_only(config: Config) -> bool:
     """Whether the encoder owns a GPU."""
     return encoder.main_process_only(config.embed)
@@ -117,5 +123,5 @@ def check(config: Config) -> None:
     encoder.check(config.embed)
 
 
-WORK = Conversations(start, finish, models, trial=trial)
+WORK = Conversations(start, finish, models, asks, trial=trial)
 STAGE = Stage(tables.JUDGE, ("judge", "embed"), WORK, fingerprints, main_process_only, check, version=3)

@@ -30,7 +30,7 @@ from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.run.status import seconds_spent, stage_status
-from datagen.stages import conversing, spending
+from datagen.stages import context, conversing, spending
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
 Job = tuple[Stage, Shard, Any]  # and what was read, decided or talked about for the shard
@@ -216,6 +216,8 @@ def _process(task: _Task, done: set[str]) -> None:
     pending = (status.pending or 0) + again
     if isinstance(stage.work, Conversations) and stage.work.models(config):
         n = stage.work.per_row(config)
+        for sentence in [] if task.offline else context.said(stage, task.run, config):
+            progress.say(sentence)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
         results = conversing.results(
             stage, stage.work, task.run, config, iter(todo), pending * n, progress.advance, task.offline

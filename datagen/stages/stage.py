@@ -13,6 +13,7 @@ from datagen import records
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, settings_of
 from datagen.llm.base import LLM, Conversation
+from datagen.llm.need import Asks
 from datagen.run import identity
 from datagen.run.identity import Identity
 from datagen.run.run import Run
@@ -39,6 +40,10 @@ class PerShard:
     reports_progress: bool = False
 
 
+def _asks_nothing(config: Config) -> list[Asks]:
+    return []
+
+
 def _once(config: Config) -> int:
     return 1
 
@@ -48,6 +53,7 @@ class Conversations:
     """Talks with language models about a shard. `start` gives its conversations, each of which asks the LLM that it is
     given, or nothing; `finish` makes rows of their results, aligned with them. `models` are the engines that are asked
     by what they are asked for, the main one under "" and first; where there are none, conversations run in the workers.
+    `asks`: the kinds of their requests, for what is said of the context that those need.
     `per_row`: how many there are for each row that comes in. `trial` comes before all of them, once: it raises
     UserError where the models are of no use for this, and what it returns is kept beside the rows.
     """
@@ -55,6 +61,7 @@ class Conversations:
     start: Callable[[Shard, LLM], list[Conversation[Any]]]
     finish: Callable[[Shard, list[Any]], Output]
     models: Callable[[Config], dict[str, EngineConfig]]
+    asks: Callable[[Config], list[Asks]] = _asks_nothing
     per_row: Callable[[Config], int] = _once
     trial: Callable[[Run, Config, LLM], Conversation[dict[str, Any] | None]] | None = None
 

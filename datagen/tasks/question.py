@@ -186,4 +186,12 @@ def load_prompts(config: Config) -> dict[str, Prompt]:
     return {"generate": prompts.load(config.generate.prompt), "again": prompts.load("again")}
 
 
-TASK = Task("question", make, prompts=load_prompts, models=models, per_cluster=per_cluster, version=2)
+TASK = Task(
+    "question",
+    make,
+    prompts=load_prompts,
+    models=models,
+    per_cluster=per_cluster,
+    shows=lambda config, sizes: sizes.cluster,
+    version=2,
+)

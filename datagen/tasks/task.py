@@ -12,6 +12,7 @@ from datagen.config.model import Config
 from datagen.grounding import verify
 from datagen.grounding.verify import Verifier
 from datagen.llm.base import LLM, Conversation
+from datagen.llm.need import Shows
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
 
@@ -57,6 +58,7 @@ class Task:
     `version` is raised when the code starts to make other candidates. There are `per_cluster` conversations for each
     cluster. `models` are those that it asks, the main one first, `prompts`
     what its questions or its requests are made of, called as a person calls them.
+    `shows` is how much of a cluster the longest of its requests shows, for what is said of the context that they need.
     `prove(texts, config)` gives what proves candidates of that document without a model; None: only a model can check
     them. `score(expected, given)` is the share to which an answer is right, from 0 to 1; None: strings can't tell.
     """
@@ -68,6 +70,7 @@ class Task:
     prompts: Callable[[Config], Mapping[str, Prompt]] = _no_prompts
     models: Callable[[Config], list[EngineConfig]] = _no_models
     per_cluster: Callable[[Config], int] = _one
+    shows: Shows | None = None
     version: int = 1
 
 

@@ -37,6 +37,8 @@ CHAT = """
 502 html body             o    o    e    o
 503                       o    o    e    o
 503 loading               o    o    e    o
+200 error                 o    o    e    o
+200 context               f    fe   e    fe
 quota                     e    e    e    oe
 context                   f    fe   e    fe
 context vllm              f    fe   e    fe
@@ -55,11 +57,13 @@ empty choices             o    o    e    o
 null content              o    o    e    o
 only reasoning            o    o    e    o
 tool calls                o    o    e    o
+late error                o    o    e    o
 filtered                  o    o    e    o
 abort                     o    o    e    o
 refusal                   o    o    e    fe
 length                    o    o    e    fe
 reasoning_content         o    o    o    o
+reasoning                 o    o    o    o
 think                     o    o    o    o
 no usage                  o    o    o    o
 odd usage                 o    o    o    o

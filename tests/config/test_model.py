@@ -50,6 +50,12 @@ def test_an_address_without_a_scheme_is_refused():
     )
 
 
+def test_an_address_with_a_query_is_refused():
+    """It would be sent before the path."""
+    azure = "https://me.openai.azure.com/openai/deployments/mine?api-version=2024-10-21"
+    assert "https://NAME.openai.azure.com/openai/v1" in problem(f"engine: {{endpoints: [{{base_url: '{azure}'}}]}}")
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# nothing but a remark\n", "{}"])
 def test_an_empty_file_means_the_defaults(text):
     assert config.parse(text, "my.yaml") == config.load(None) == Config()

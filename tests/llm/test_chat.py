@@ -40,6 +40,7 @@ PASSING = {
     "502 html body": "server error",
     "503": "server error",
     "garbage": "garbled reply",
+    "200 error": "server error",
 }
 
 
@@ -670,6 +671,15 @@ def test_who_stops_listening_ends_the_requests(tmp_path):
         assert texts(answers(backend, [first])) == ["OK"]  # it can be asked again
 
 
+def test_a_window_that_is_told_with_a_200_is_one():
+    """What LM Studio sends for a prompt that is too long is asked once."""
+    (asked,) = numbered(1)
+    with serve(Settings(faults=lambda body, nth: "200 context")) as server:
+        (found,) = answers(backend_for(server.url), [asked])
+    assert (found.error, found.attempts) == (TOO_LONG, 1)
+    assert "4096" in found.detail
+
+
 # Streams --------------------------------------------------------------------------------------------------------------
 
 
@@ -691,6 +701,14 @@ def test_a_user_hears_the_text_as_it_is_written():
         (whole,) = answers(backend_for(server.url), [asked])
     assert pieces == ["It", " is", " 0."]
     assert replace(streamed, seconds=0) == replace(whole, seconds=0)
+
+
+@pytest.mark.parametrize("fault", ["reasoning", "reasoning_content"])
+def test_a_user_does_not_hear_the_reasoning(fault):
+    with serve(Settings(reply=number, faults=lambda body, nth: fault)) as server:
+        pieces, completion = heard(backend_for(server.url), numbered(1)[0])
+    assert ("".join(pieces), completion.text) == ("It is 0.", "It is 0.")
+    assert completion.reasoning == "Let me think about it."
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "reset", "garbage", "schema unsupported", "max_tokens unsupported"])

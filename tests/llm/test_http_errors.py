@@ -139,6 +139,14 @@ def test_what_is_no_completion_is_no_reply(given: object):
         (400, {"error": {"message": ROOM.format(8000)}}, "max_tokens over the context window", False, False, ""),
         (400, {"error": {"message": ROOM.format(9000)}}, TOO_LONG, False, False, ""),
         (400, {"error": {"message": LIMIT}}, "max_tokens over the context window", False, False, ""),
+        (400, {"error": "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"}, TOO_LONG, False, False, ""),
+        (
+            400,
+            {"error": {"message": "request (6033 tokens) exceeds the available context size"}},
+            TOO_LONG,
+            *2 * (False,),
+            "",
+        ),
         (413, "", TOO_LONG, False, False, ""),
         (400, {"error": {"message": "response_format json_schema: no"}}, REFUSED, False, False, "json_schema"),
         (400, {"error": {"message": "Use 'max_completion_tokens' instead."}}, REFUSED, False, False, "max_tokens"),
@@ -157,6 +165,35 @@ def test_errors_are_told_apart(
         lacks,
     )
     assert str(status) in found.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "given", "meant"),
+    [
+        (200, {"error": {"code": 502, "message": "Provider returned error"}}, 502),
+        (200, {"error": {"code": "429", "message": "slow down"}}, 429),
+        (200, {"error": {"message": "context length exceeded"}}, 400),
+        (200, {"error": "something broke"}, 500),
+        (200, {"error": {"code": 7}}, 500),
+        (200, {"error": None, "choices": []}, 200),
+        (200, {"error": {"code": 502}, "choices": [{}]}, 200),
+        (200, "<html>", 200),
+        (503, {"error": {"code": 400}}, 503),
+    ],
+)
+def test_an_error_that_comes_with_a_200(status, given, meant):
+    assert replies.meant(status, given) == meant
+
+
+def test_what_went_wrong_late_is_told():
+    with pytest.raises(Unusable, match=r"'error'.*Provider disconnected"):
+        completed(
+            {
+                "choices": [
+                    finished("error", content="half")["choices"][0] | {"error": {"message": "Provider disconnected"}}
+                ]
+            }
+        )
 
 
 def test_a_long_error_page_is_clipped():

@@ -33,6 +33,11 @@ ERRORS: dict[str, tuple[int, Any]] = {
     "502 html body": (502, _HTML),
     "503 loading": (503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}),
     "503": (503, _error("The engine is currently overloaded, please try again later.", type="server_error")),
+    "200 error": (200, {"error": {"code": 502, "message": "Provider returned error"}}),  # as OpenRouter does
+    "200 context": (
+        200,
+        {"error": {"message": "the model is loaded with context length of only 4096 tokens"}},
+    ),  # LM Studio
     "quota": (429, _error("You exceeded your current quota.", "insufficient_quota", "insufficient_quota")),
     "context": (400, _error(f"{_TOO_LONG}your messages resulted in 9000 tokens.", "context_length_exceeded")),
     "context vllm": (
@@ -60,7 +65,8 @@ ERRORS: dict[str, tuple[int, Any]] = {
 # No HTTP reply, half of one, none ever, one that is no JSON, one that sends elsewhere, and some that do not end
 BROKEN = {"reset", "cut", "hang", "garbage", "redirect", "drip", "endless", "bomb"}
 MARRED = {"empty choices", "null content", "refusal", "length", "reasoning_content", "think"}  # 200, but
-MARRED |= {"only reasoning", "tool calls", "filtered", "abort", "no usage", "odd usage"}
+MARRED |= {"only reasoning", "reasoning", "tool calls", "filtered", "abort", "no usage"}
+MARRED |= {"odd usage", "late error"}
 FAULTS = ERRORS.keys() | BROKEN | MARRED
 
 _ABOUT = {
@@ -91,6 +97,11 @@ def marred(fault: str | None, text: str) -> list[dict[str, Any]]:
         message["reasoning_content"] = "Let me think about it."
     elif fault == "only reasoning":
         message |= {"content": None, "reasoning_content": text}
+    elif fault == "reasoning":  # as vLLM, Ollama and OpenRouter call it
+        message["reasoning"] = "Let me think about it."
+    elif fault == "late error":
+        wrong = {"code": 502, "message": "Provider disconnected"}
+        return [{"index": 0, "message": message | {"content": ""}, "finish_reason": "error", "error": wrong}]
     elif fault == "tool calls":
         message |= {"content": None, "tool_calls": [{"id": "1", "type": "function"}]}
         finish = "tool_calls"

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -55,6 +56,11 @@ class Settings:
     retry_after: float = 1.0  # seconds, in the header of a 429
     die_after: int | None = None  # answers, then nobody is there any more
     cached_prompts: int = 256
+    prefix: int = PREFIX
+    window: int | None = None  # tokens: of a longer prompt half as many are left, the last, as Ollama does in silence
+    counts_cached: bool = True  # prompts are counted with what the cache had of them
+    says: Body = field(default_factory=dict)  # more of what /v1/models says of the model
+    native: dict[str, Body] = field(default_factory=dict)  # what a server's own paths, beside /v1, say
     api_key: str | None = None  # any other gets a 401
     answered_log: str | None = None  # a file: a line with the payload's hash for each answer
     has_batches: bool = True  # else 404, as on most servers
@@ -112,6 +118,8 @@ class Server:
         app.router.add_post("/v1/embeddings", self._asked(self._embeddings))
         app.router.add_get("/v1/models", self._guarded(self._models))
         app.router.add_get("/stats", self._show_stats)
+        for path, says in settings.native.items():
+            app.router.add_get(path, self._guarded(partial(_said, says)))
         if settings.has_batches:
             for method, path, handler in Batches(settings, self.stats, self.row).routes():
                 app.router.add_route(method, path, self._guarded(handler))
@@ -213,7 +221,8 @@ class Server:
         head = {name: made[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
         choice = made["choices"][0]
         words = (choice["message"].get("content") or "").split(" ")
-        deltas = [{"content": word if i == 0 else f" {word}"} for i, word in enumerate(words)]
+        deltas = [{k: v} for k, v in choice["message"].items() if k.startswith("reasoning")]
+        deltas += [{"content": word if i == 0 else f" {word}"} for i, word in enumerate(words)]
         if breaks_off:
             deltas = deltas[: len(deltas) // 2]
         for delta in deltas:
@@ -271,10 +280,13 @@ class Server:
         return (int.from_bytes(hashlib.sha256(seed).digest()[:8], "big") >> 11) / (1 << 53)  # all that a float can tell
 
     def _completion(self, body: Body, key: str, asked: int, fault: str | None) -> Body:
+        body = self._read(body)
         text = self.settings.reply if isinstance(self.settings.reply, str) else self.settings.reply(body)
         choices = marred(fault, text)
         said = sum(len(part or "") for c in choices for k, part in c["message"].items() if k != "role")
         prompt, cached = self._prompt_tokens(body)
+        if not self.settings.counts_cached:
+            prompt, cached = prompt - cached, 0
         completion = said // CHARS_PER_TOKEN + 1
         return {
             "id": f"chatcmpl-{key[:16]}{asked}",
@@ -288,20 +300,28 @@ class Server:
     def _embeddings(self, body: Body, key: str, asked: int, fault: str | None) -> Body:
         return embeddings.reply(body, fault)
 
+    def _read(self, body: Body) -> Body:
+        """What the window leaves of a request."""
+        window, total = self.settings.window, sum(len(m.get("content") or "") for m in body.get("messages") or [])
+        if window is None or total // CHARS_PER_TOKEN + 1 <= window:
+            return body
+        last = body["messages"][-1]
+        return body | {"messages": [last | {"content": last["content"][-(window // 2) * CHARS_PER_TOKEN :]}]}
+
     def _prompt_tokens(self, body: Body) -> tuple[int, int]:
         """(all, those found in the cache). The cache knows how recent prompts begin."""
         messages = body.get("messages") or []
         total = sum(len(m.get("content") or "") for m in messages) // CHARS_PER_TOKEN + 1
         first = next((m["content"] for m in messages if m.get("role") == "user"), "")
-        if not isinstance(first, str) or len(first) < PREFIX:
+        if not isinstance(first, str) or len(first) < self.settings.prefix:
             return total, 0
-        prefix = hash(first[:PREFIX])
+        prefix = hash(first[: self.settings.prefix])
         hit = prefix in self._prefixes
         self._prefixes[prefix] = None
         self._prefixes.move_to_end(prefix)
         if len(self._prefixes) > self.settings.cached_prompts:
             self._prefixes.popitem(last=False)
-        return total, PREFIX // CHARS_PER_TOKEN if hit else 0
+        return total, self.settings.prefix // CHARS_PER_TOKEN if hit else 0
 
     def _refused(self, request: web.Request) -> web.Response | None:
         authorization = request.headers.get("Authorization", "")
@@ -345,7 +365,7 @@ class Server:
         return web.json_response(body, status=status, headers=headers)
 
     async def _models(self, request: web.Request) -> web.Response:
-        model = {"id": self.settings.model, "object": "model", "created": 0, "owned_by": "tests"}
+        model = {"id": self.settings.model, "object": "model", "created": 0, "owned_by": "tests"} | self.settings.says
         return web.json_response({"object": "list", "data": [model]})
 
     async def _show_stats(self, request: web.Request) -> web.Response:
@@ -356,6 +376,10 @@ class Server:
 def payload_hash(body: Body) -> str:
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def _said(says: Body, request: web.Request) -> web.Response:
+    return web.json_response(says)
 
 
 def _event(chunk: Body) -> bytes:

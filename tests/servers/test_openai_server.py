@@ -18,6 +18,7 @@ from tests.servers.faults import ERRORS, MARRED
 from tests.servers.model import chunks, question, reply
 from tests.servers.openai_server import Settings, payload_hash, serve
 
+THOUGHT = ("reasoning_content", "only reasoning")
 ROOT = Path(__file__).parents[2]
 BODY = {"model": "scripted", "messages": [{"role": "user", "content": "Hello."}]}
 SCHEMA = {
@@ -120,9 +121,10 @@ def test_marred_replies(fault):
         "tool calls": None,
         "filtered": '{"x":',
         "abort": '{"x":',
+        "late error": "",
     }
     assert message["content"] == expected.get(fault, '{"x": "y"}')
-    assert ("refusal" in message, "reasoning_content" in message) == (fault == "refusal", "reasoning" in fault)
+    assert ("refusal" in message, "reasoning_content" in message) == (fault == "refusal", fault in THOUGHT)
 
 
 @pytest.mark.parametrize("fault", ["reset", "cut", "hang", "garbage"])
