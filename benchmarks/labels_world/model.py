@@ -59,7 +59,9 @@ class Prompt:
         return cls(tuple(m[2] for m in _CHUNK.finditer(text)), words, asked, 1000 * (len(messages) // 2) + sample)
 
     def within(self, tag: str) -> str:
-        return self.words.split(f"<{tag}>")[1].split(f"</{tag}>")[0].strip() if f"<{tag}>" in self.words else ""
+        return (
+            self.words.rpartition(f"<{tag}>")[2].partition(f"</{tag}>")[0].strip() if f"<{tag}>" in self.words else ""
+        )
 
 
 class Model:
@@ -96,7 +98,8 @@ class Model:
     # What it sees ---------------------------------------------------------------------------------------------------
 
     def _question(self, prompt: Prompt) -> Question:
-        lines = (line.strip() for line in prompt.words.splitlines())
+        lines = [line.strip() for line in prompt.words.splitlines()]
+        lines.append(prompt.within("question"))
         found = next((self.world.questions[line] for line in lines if line in self.world.questions), None)
         if found is None:
             raise ValueError(f"there is no question of this world in the prompt:\n{prompt.words[:1000]}")

@@ -1,8 +1,8 @@
 """Whether two answers say the same, where strings can't tell: a model is asked, and first shown to be able to.
 
-The two things are named before the verdict (cf. Wei et al. 2022, "Chain-of-Thought Prompting"): models that are asked
-for the verdict alone say yes to nearly everything. A grader is believed once it has graded pairs of known truth, in
-the language of the questions; those are of our own making (prompts/grader-pairs.json).
+The two things, and what differs, are named before the verdict (cf. Wei et al. 2022, "Chain-of-Thought Prompting"):
+models that are asked for the verdict alone say yes to nearly everything. A grader is believed once it has graded pairs
+of known truth, in the language of the questions; those are of our own making (prompts/grader-pairs.json).
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from datagen.config.model import Config, engine_of
 from datagen.errors import EngineError, UserError
 from datagen.grounding import verify
 from datagen.llm.base import LLM, Request
-from datagen.llm.parsing import NoReply, ParseError, ask, read_verdict
+from datagen.llm.parsing import DIFFERENCES, NoReply, ParseError, ask, read_verdict
 from datagen.prompts import Prompt, render
 
 COUNTS = ("same", "same_right", "different", "different_right")
 GRADE, CALIBRATION = "grade", "calibration"
 PAIRS = "grader-pairs.json"
 LEAST = 0.8  # share of the pairs, of those that say the same and of the others, that a grader must get right
+NAMED = ("reference", "other", *DIFFERENCES)  # before the verdict
 VERDICT: dict[str, Any] = {
     "type": "object",
-    "properties": {"reference": {"type": "string"}, "other": {"type": "string"}, "same": {"type": "boolean"}},
-    "required": ["reference", "other", "same"],
+    "properties": {name: {"type": "string"} for name in NAMED} | {"same": {"type": "boolean"}},
+    "required": [*NAMED, "same"],
     "additionalProperties": False,
 }
 _WORDS = {

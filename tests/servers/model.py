@@ -56,7 +56,7 @@ def rating(draw: int) -> dict[str, Any]:
 
 def grade(asked: str) -> bool:
     """Whether two answers say the same: it knows that of the pairs by which graders are tried out, and of no others."""
-    within = (asked.rpartition(f"<{tag}>\n")[2].partition(f"\n</{tag}>")[0] for tag in TAGS)
+    within = (asked.rpartition(f"<{tag}>")[2].partition(f"</{tag}>")[0].strip() for tag in TAGS)
     return PAIRS.get(tuple(within), False)
 
 
