@@ -83,7 +83,7 @@ def test_a_long_stage_says_how_far_it_is(capsys):
     reporter.advance(1)
     going_on, judge, chunk = capsys.readouterr().err.splitlines()
     assert going_on == "judge    going on after 1,000 candidates"
-    assert judge == "judge    2,000/4,000 candidates, 10.0/s, 0:03:20 left"
+    assert judge == "judge    2,000/4,000 candidates, 10/s, 0:03:20 left"
     assert chunk.startswith("chunk    2 documents, ")
 
 
