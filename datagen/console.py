@@ -98,10 +98,11 @@ class Reporter:
     def advance(self, n: int) -> None:
         """n more units are done."""
         self.done += n
-        self._show()
+        if not self.traffic:
+            self._show()
 
     def heard(self, traffic: Traffic) -> None:
-        """What has gone to and from a language model so far in this stage."""
+        """What has gone to and from a language model so far in this stage; what is done is shown with that."""
         self.traffic = traffic
         self._show()
 
@@ -157,7 +158,7 @@ def _replies(traffic: Traffic) -> list[str]:
     """What came of requests so far, how fast replies come lately, and what is on its way."""
     per_second, tokens = traffic.rates()
     rates = ", ".join(filter(None, [figures.rate(per_second), figures.rate(tokens, "tokens")]))
-    told = [f"{_counted_replies(traffic.received)} ({rates})"] if traffic.received else []
+    told = [_counted_replies(traffic.received) + (f" ({rates})" if rates else "")] if traffic.received else []
     told += [f"{traffic.failed:,} failed"] if traffic.failed else []
     return told + ([f"{traffic.in_flight:,} in flight"] if traffic.in_flight else [])
 

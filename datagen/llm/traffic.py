@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import pairwise
 
 from datagen.llm.base import Completion
 
@@ -94,18 +95,23 @@ class Traffic:
     async def look_on(self, in_flight: Callable[[], int | None]) -> None:
         """Tell again and again how it stands, with what is `in_flight` then; None: all that was sent."""
         while True:
-            await asyncio.sleep(BEAT)
             at_servers = in_flight()
             self.in_flight = self.sent if at_servers is None else at_servers
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             self.told(self)
+            await asyncio.sleep(BEAT)
 
     def rates(self) -> tuple[float, float]:
-        """Replies and their tokens a second, lately; 0 where none came, or nobody said how many tokens they have."""
+        """Replies and their tokens a second, lately; 0 where none came, or nobody said how many tokens they have.
+
+        Up to the last reply, as long as the wait for the next is no longer than any before: else it would fall and rise
+        with each.
+        """
         if not self.recent or self.since is None:
             return 0.0, 0.0
-        seconds = max(time.monotonic() - self.since, 1e-9)
-        tokens = [n for _, n in self.recent]
+        times, tokens = [self.since, *(at for at, _ in self.recent)], [n for _, n in self.recent]
+        longest, now = max(after - before for before, after in pairwise(times)), time.monotonic()
+        seconds = max((now if now - times[-1] > longest else times[-1]) - self.since, 1e-9)
         return len(tokens) / seconds, 0.0 if None in tokens else sum(n or 0 for n in tokens) / seconds
 
     def seconds_left(self) -> float | None:

@@ -22,7 +22,7 @@ from datagen.grounding import tags
 from datagen.train.trackers import Tracker
 from datagen.train.types import Group, Split, State
 
-METRICS = "metrics.jsonl"
+METRICS, SAMPLES = "metrics.jsonl", "samples"
 SHOWN = {  # in the table, and how
     "reward": ".3f",
     "answer": ".3f",
@@ -151,8 +151,15 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
     return found
 
 
+def last_samples(folder: Path) -> Path | None:
+    """The last file of what the model of a run's folder wrote."""
+    return max((folder / SAMPLES).glob("step-*.parquet"), key=lambda path: (len(path.name), path.name), default=None)
+
+
 def write_samples(path: Path, groups: Sequence[Group], split: Split) -> None:
-    """What the model wrote, a row a response, for a person to read."""
+    """What the model wrote, a row a response, for a person to read: in groups without contrast as well, which are not
+    trained on (`used`).
+    """
     rows = [
         {
             "qa_id": split.examples[group.example].qa_id,
@@ -167,16 +174,17 @@ def write_samples(path: Path, groups: Sequence[Group], split: Split) -> None:
             "fbeta": scored.reward.fbeta if scored.reward else None,
             "n_tokens": len(response.tokens),
             "finished": response.finished,
+            "used": used and scored.total is not None,
         }
-        for group in groups
+        for group, used in ((group, group.usable() is not None) for group in groups)
         for response, scored in zip(group.responses, group.scored, strict=True)
     ]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLES), sink)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLE), sink)
     shards.write_bytes(str(path), sink.getvalue().to_pybytes())
 
 
-SAMPLES = pa.schema(
+SAMPLE = pa.schema(
     [
         ("qa_id", pa.string()),
         ("question", pa.string()),
@@ -190,5 +198,6 @@ SAMPLES = pa.schema(
         ("fbeta", pa.float64()),
         ("n_tokens", pa.int64()),
         ("finished", pa.bool_()),
+        ("used", pa.bool_()),
     ]
 )
