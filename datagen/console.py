@@ -158,7 +158,7 @@ def _replies(traffic: Traffic) -> list[str]:
     """What came of requests so far, how fast replies come lately, and what is on its way."""
     per_second, tokens = traffic.rates()
     rates = ", ".join(filter(None, [figures.rate(per_second), figures.rate(tokens, "tokens")]))
-    told = [_counted_replies(traffic.received) + (f" ({rates})" if rates else "")] if traffic.received else []
+    told = [figures.replies(traffic.received) + (f" ({rates})" if rates else "")] if traffic.received else []
     told += [f"{traffic.failed:,} failed"] if traffic.failed else []
     return told + ([f"{traffic.in_flight:,} in flight"] if traffic.in_flight else [])
 
@@ -168,11 +168,7 @@ def _received(traffic: Traffic, seconds: float) -> list[str]:
     if not traffic.received:
         return []
     tokens = figures.rate((traffic.tokens or 0) / seconds, "tokens")
-    return list(filter(None, [_counted_replies(traffic.received), figures.rate(traffic.received / seconds), tokens]))
-
-
-def _counted_replies(n: int) -> str:
-    return f"{n:,} {'reply' if n == 1 else 'replies'}"
+    return list(filter(None, [figures.replies(traffic.received), figures.rate(traffic.received / seconds), tokens]))
 
 
 def _left(seconds: float | None) -> list[str]:

@@ -34,6 +34,11 @@ def dollars(value: float) -> str:
     return f"${whole}.{cents.rstrip('0'):0<2}"
 
 
+def replies(n: int) -> str:
+    """How many replies: 1 reply, 1,234 replies."""
+    return f"{n:,} {'reply' if n == 1 else 'replies'}"
+
+
 def seconds(value: float) -> str:
     """Tenths from a second on, else with two digits that tell: 125.0 s, 0.0042 s."""
     return f"{value:,.1f} s" if value >= 1 else f"{number(value)} s"

@@ -18,7 +18,7 @@ from datagen.llm.base import Completion
 
 BEAT = 1.0  # seconds between two looks at what is in flight
 RECENT = 256  # replies that a rate is of, the last ones: a server may be slower than it was an hour ago
-ENOUGH = 5  # replies from which on the time that is left is estimated, and never before each slot gave one
+ENOUGH = 5  # of anything tell something: of replies the time that is left, but never before each slot gave one
 UNKNOWN = 0.1  # share of the open conversations that may outlast all that have ended, above which nobody knows
 
 
@@ -137,6 +137,8 @@ class Traffic:
             if known := beyond + self.ended[k]:
                 goes_on = beyond / known
                 more, unknown = goes_on * (1 + more), goes_on * unknown
+            if known < min(ENOUGH, reached[k] + unbegun):  # the first few say little of the many that come here
+                unknown = 1.0
             left += reached[k] * more
             outlasting += reached[k] * unknown
             beyond += reached[k] + self.ended[k]

@@ -40,7 +40,7 @@ def _exact(dollars: float) -> float:
 
 def sentence(usage: dict[str, Any]) -> str:
     """What `usage` returns, or a check in it, as a person reads it."""
-    words = [f"{usage['requests']:,} replies", f"{usage['prompt_tokens']:,} prompt tokens"]
+    words = [figures.replies(usage["requests"]), f"{usage['prompt_tokens']:,} prompt tokens"]
     if usage["cached_tokens"]:
         words[-1] += f" ({usage['cached_tokens'] / usage['prompt_tokens']:.0%} cached)"
     words += [f"{usage['completion_tokens']:,} completion tokens", f"{figures.seconds(usage['mean_seconds'])} each"]
