@@ -40,8 +40,8 @@ def replies(n: int) -> str:
 
 
 def seconds(value: float) -> str:
-    """Tenths from a second on, else with two digits that tell: 125.0 s, 0.0042 s."""
-    return f"{value:,.1f} s" if value >= 1 else f"{number(value)} s"
+    """Tenths from a second on, while they tell anything; below, two digits: 1,250 s, 26.2 s, 0.0042 s."""
+    return f"{value:,.1f} s" if 1 <= value < 100 else f"{number(value)} s"
 
 
 def clock(value: float) -> str:

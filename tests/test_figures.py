@@ -40,7 +40,7 @@ def test_a_price_keeps_the_digits_that_tell(value, shown):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.00417, "0.0042 s"), (0.5, "0.50 s"), (1.26, "1.3 s"), (1250, "1,250.0 s")]
+    ("value", "shown"), [(0.00417, "0.0042 s"), (0.5, "0.50 s"), (26.21, "26.2 s"), (1250, "1,250 s")]
 )
 def test_a_time_is_never_no_time(value, shown):
     assert figures.seconds(value) == shown

@@ -326,7 +326,7 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
     if seconds is not None or stored is None:
         spent = (seconds_spent(task.run, stage.name) or 0) + (seconds or 0)
         usage = spending.usage(task.run, stage, task.config) if stage.models(task.config) else None
-        summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
+        summary = {"units": total, "seconds": round(spent, 3)} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)
         if seconds is not None:
             task.progress.finish(total, seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from datagen import shards
+from datagen import figures, shards
 from datagen.console import Screen
 from datagen.errors import UserError
 from datagen.grounding import tags
@@ -35,7 +34,7 @@ SHOWN = {  # in the table, and how
     "length": ".0f",
     "loss": ".4f",
     "grad_norm": ".3f",
-    "tokens_per_s": ",.0f",
+    "tokens_per_s": "",  # as `figures.number`: a slow model's are less than one
 }
 
 
@@ -88,14 +87,12 @@ class Log:
 
     def _left(self, step: int) -> str:
         spent, n = self.seconds
-        return f"{timedelta(seconds=round(spent / n * (self.steps - step)))} left" if n and step < self.steps else ""
+        return f"{figures.clock(spent / n * (self.steps - step))} left" if n and step < self.steps else ""
 
     def _line(self, row: dict[str, Any]) -> str:
         kind = _kind(row)
         prefix = f"{kind}/" if kind else ""
-        told = [
-            f"{name} {row[prefix + name]:{how}}" for name, how in SHOWN.items() if row.get(prefix + name) is not None
-        ]
+        told = [f"{name} {_shown(name, row[prefix + name])}" for name in SHOWN if row.get(prefix + name) is not None]
         where = f"warm start {row['sft/step']}" if kind == "sft" else f"step {row['step']}/{self.steps}"
         left = self._left(row["step"]) if not kind else ""
         return f"{where}{' validation' if kind == 'eval' else ''}: {', '.join(told)}{f' ({left})' if left else ''}"
@@ -110,9 +107,13 @@ class Log:
         for row in self.rows:
             kind = _kind(row)
             cells = [_value(row, name) for name in names]
-            shown = ["" if v is None else f"{v:{SHOWN[n]}}" for n, v in zip(names, cells, strict=True)]
+            shown = ["" if v is None else _shown(n, v) for n, v in zip(names, cells, strict=True)]
             table.add_row(kind or str(row["step"]), *shown)
         return table
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:{SHOWN[name]}}" if SHOWN[name] else figures.number(value)
 
 
 def _before(row: dict[str, Any], state: State) -> bool:
