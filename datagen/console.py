@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,7 @@ BAR = 20  # columns
 SCHEMA_VERSION = 1  # of what --json prints
 PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
 UNCHANGED_EVERY = 60.0  # where the next would say the same
+MARKS_EVERY = 0.5  # seconds between two times at which it is noted what was done
 # What a terminal obeys instead of showing it: control characters but tabs and line ends, changes of the writing
 # direction, and what is no character.
 _STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -68,16 +70,18 @@ class Reporter:
         self.quiet = quiet
         self.bar: Progress | None = None
         self.stage, self.unit, self.total, self.ticks = "", "", 0, False
-        self.done = self.resumed = 0
+        self.done = 0
         self.started = self.said = time.monotonic()
+        self.marks = deque([(self.started, 0)])  # when how much was done
         self.traffic: Traffic | None = None  # of the stage, if it asks a language model
         self.line = ""  # the last that said how far it is
 
     def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool = False) -> None:
         """Begin a stage: `done` of `total` units were made before; `ticks` if it reports from within its shards."""
         self.stage, self.unit, self.total, self.ticks = stage, unit, total or 0, ticks
-        self.done = self.resumed = done
+        self.done = done
         self.started = self.said = time.monotonic()
+        self.marks = deque([(self.started, done)])
         self.traffic, self.line = None, ""
         if self.quiet:
             return
@@ -98,6 +102,8 @@ class Reporter:
     def advance(self, n: int) -> None:
         """n more units are done."""
         self.done += n
+        if time.monotonic() - self.marks[-1][0] >= MARKS_EVERY:
+            self.marks.append((time.monotonic(), self.done))
         if not self.traffic:
             self._show()
 
@@ -122,10 +128,16 @@ class Reporter:
         """How fast it goes, and how long it will take; nothing where nobody knows."""
         if self.traffic:
             return [*_replies(self.traffic), *_left(self.traffic.seconds_left())]
-        made, to_do = self.done - self.resumed, self.total - self.done
-        rate = made / max(time.monotonic() - self.started, 1e-9)
-        unit = f"{self.unit}s" if self.bar else ""
-        return [figures.rate(rate, unit), *_left(to_do / rate if to_do > 0 else None)] if made else []
+        unit, to_do, rate = f"{self.unit}s" if self.bar else "", self.total - self.done, self._rate()
+        return [figures.rate(rate, unit), *_left(to_do / rate if to_do > 0 else None)] if rate else []
+
+    def _rate(self) -> float:
+        """Units a second in the later half of the time so far: a model that was loaded first is soon forgotten."""
+        now = time.monotonic()
+        while len(self.marks) > 1 and self.marks[1][0] <= (self.started + now) / 2:
+            self.marks.popleft()
+        since, done = self.marks[0]
+        return (self.done - done) / max(now - since, 1e-9)
 
     def finish(self, ledger: Ledger, seconds: float) -> None:
         """End a stage with a line of what it kept and why the rest left."""

@@ -37,8 +37,8 @@ def shown(*argv: str, **environment: str) -> str:
     return done.stderr
 
 
-def status(name: str, ledger: Ledger, pending: int | None) -> StageStatus:
-    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False, [])
+def status(name: str, ledger: Ledger, pending: int | None, begun: bool = True) -> StageStatus:
+    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False, [], begun)
 
 
 def table(statuses: list[StageStatus], width: int = 120) -> list[str]:
@@ -75,6 +75,9 @@ def test_on_a_terminal_there_is_a_bar_and_colour_unless_it_is_unwanted():
 def test_a_long_stage_says_how_far_it_is(capsys):
     reporter = console.Reporter()
     reporter.start("judge", "candidate", 4000, 1000)
+    for seconds, done in ((100, 1000), (60, 1000), (50, 1000), (10, 1700)):  # ago; a model is loaded first
+        reporter.marks.append((reporter.started - seconds, done))
+    reporter.marks.popleft()
     reporter.started = reporter.said = reporter.started - 100
     reporter.advance(1000)
     reporter.start("chunk", "document", None, 0)
@@ -83,21 +86,26 @@ def test_a_long_stage_says_how_far_it_is(capsys):
     reporter.advance(1)
     going_on, judge, chunk = capsys.readouterr().err.splitlines()
     assert going_on == "judge    going on after 1,000 candidates"
-    assert judge == "judge    2,000/4,000 candidates, 10/s, 0:03:20 left"
+    assert judge == "judge    2,000/4,000 candidates, 20/s, 0:01:40 left"
     assert chunk.startswith("chunk    2 documents, ")
 
 
 def test_the_funnel_tells_every_row():
     other: Ledger = {"cluster": {"in": 1500, "kept": 1499, "rejected": {}, "failed": {"timeout": 1}}}
     lines = table(
-        [status("cluster", LEDGER, 3), status("generate", other, 0), status("judge", {}, 7), status("x", {}, None)]
+        [
+            status("cluster", LEDGER, 3),
+            status("generate", other, 0),
+            status("judge", {}, 7),
+            status("x", {}, None, begun=False),
+        ]
     )
     assert [" ".join(line.split()) for line in lines] == [
         "stage rows of in kept pending left, and why",
         "cluster documents 12 10 3 too few clusters 1, failed: no text 1",
         "clusters 2,000 1,500 oversized 400, not drawn 100",
         "generate clusters 1,500 1,499 failed: timeout 1",
-        "judge 7 not begun",
+        "judge 7 begun: rows are counted as shards are finished",
         "x ? not begun",
     ]
 

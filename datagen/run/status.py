@@ -29,7 +29,7 @@ class StageStatus:
     seconds: float | None
     mixed: bool
     stale: list[str]  # the stages before it that were made again, or are stale themselves
-    begun: bool = True
+    begun: bool
 
 
 def statuses(run: RunPaths) -> list[StageStatus]:

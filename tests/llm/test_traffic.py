@@ -43,7 +43,8 @@ def test_a_rate_is_of_replies_and_falls_only_after_a_wait_longer_than_any_before
     with traffic.sending():
         for _ in range(3):
             clock.now += 5
-            reply(traffic), reply(traffic)
+            reply(traffic)
+            reply(traffic)
     assert traffic.rates() == (6 / 15, 60 / 15)
     clock.now += 4
     assert traffic.rates() == (6 / 15, 60 / 15)
@@ -67,7 +68,8 @@ def test_tokens_that_no_server_told_have_no_rate(clock):
     traffic = Traffic()
     with traffic.sending():
         clock.now += 1
-        reply(traffic), reply(traffic, 4096, estimated=True)
+        reply(traffic)
+        reply(traffic, 4096, estimated=True)
     assert traffic.rates() == (2.0, 0.0)
     assert traffic.tokens is None
 
