@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from datagen import figures
@@ -86,7 +86,7 @@ class Reporter:
         if self.quiet:
             return
         if self.console.is_terminal:
-            how = TextColumn("{task.fields[how]}")
+            how = TextColumn("{task.fields[how]}", table_column=Column(ratio=1))  # folded where there is no room
             columns = TextColumn("{task.description:9}"), BarColumn(BAR), MofNCompleteColumn(), how
             self.bar = Progress(*columns, console=self.console, transient=True)
             self.bar.add_task(stage, total=total, completed=done, how="")

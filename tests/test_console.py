@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -147,6 +148,35 @@ def test_json_steers_no_terminal_and_is_the_same_to_a_program(capsys):
     out = capsys.readouterr().out
     assert not console._STEERS.search(out)
     assert json.loads(out)["text"] == HOSTILE
+
+
+NARROW = """
+import time
+from datagen import console
+from datagen.llm.base import Completion
+from datagen.llm.traffic import Traffic
+traffic = Traffic()
+traffic.begin(1000)
+traffic.ended.update({2: 40})
+traffic.since, traffic.in_flight = time.monotonic() - 24, 256
+for _ in range(1151):
+    traffic.brought(Completion("k", "t", completion_tokens=20))
+reporter = console.Reporter()
+reporter.start("generate", "candidate", 1040, 0, True)
+reporter.advance(40)
+reporter.heard(traffic)
+reporter.close()
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_narrow_terminal_nothing_is_cut(columns):
+    environment = os.environ | {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}
+    done = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True, env=environment, check=True)
+    shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|━|╸|╺", "", done.stderr).split())
+    assert "…" not in shown
+    for part in ("generate", "40/1040", "1,151 replies", "tokens/s)", "256 in flight", " left"):
+        assert part in shown
 
 
 def test_no_time_is_left_below_zero(capsys, monkeypatch):

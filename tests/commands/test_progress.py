@@ -52,7 +52,7 @@ def logged(command: list[str]) -> list[str]:
     return done.stderr.splitlines()
 
 
-def watched(command: list[str], columns: int = 100) -> list[str]:
+def watched(command: list[str], columns: int = 160) -> list[str]:
     """The states of a terminal's last line, one after another."""
     main, side = pty.openpty()
     os.set_blocking(side, True)
