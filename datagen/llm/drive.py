@@ -54,7 +54,7 @@ def drive(
     """Yield each job once all its conversations have ended.
 
     expected: how many conversations there will be in all. on_end: told as conversations end, in another thread.
-    traffic: gets what goes to and from the backend.
+    traffic: counts what goes to and from the backend.
     Raises EngineError, OverBudget, and whatever a conversation or the making of jobs raised.
     """
     files.allow_many()
@@ -248,14 +248,12 @@ class _Run:
         self.disk, self.fund = GroupCommit(), asyncio.Lock()
         self.has_room, self.settled = asyncio.Event(), asyncio.Event()
         self.traffic.begin(self.expected)
-        looking = asyncio.create_task(self.traffic.look_on(self.backend.in_flight))
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self.traffic.looked_on(self.backend.in_flight), asyncio.TaskGroup() as group:
                 await self._open_shards(jobs, group)
         except BaseExceptionGroup as e:
             raise e.exceptions[0] from None
         finally:
-            looking.cancel()
             try:
                 await self.disk.close()
             finally:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
@@ -92,8 +92,20 @@ class Traffic:
         if len(self.recent) > RECENT:
             self.since, _ = self.recent.popleft()
 
-    async def look_on(self, in_flight: Callable[[], int | None]) -> None:
-        """Tell again and again how it stands, with what is `in_flight` then; None: all that was sent."""
+    @asynccontextmanager
+    async def looked_on(self, in_flight: Callable[[], int | None]) -> AsyncIterator[None]:
+        """Within, it is told again and again how it stands, with what is `in_flight` then; None: all that was sent.
+
+        Raises, in the end, what went wrong in telling.
+        """
+        looking = asyncio.create_task(self._look_on(in_flight))
+        try:
+            yield
+        finally:
+            if not looking.cancel():  # it has ended
+                looking.result()
+
+    async def _look_on(self, in_flight: Callable[[], int | None]) -> None:
         while True:
             at_servers = in_flight()
             self.in_flight = self.sent if at_servers is None else at_servers
