@@ -1,7 +1,9 @@
 """What a person sees: progress and messages on standard error, results on standard output.
 
-On a terminal a bar with rate and time left; piped, plain lines. rich respects NO_COLOR by itself. Text of documents,
-models and servers reaches a terminal through `plain`, so that nothing in it steers the terminal.
+On a terminal a bar with rate and time left; piped, plain lines. Where a language model is asked, both go by its
+replies: rows that are rejected without any come at once, and say nothing about the others. rich respects NO_COLOR by
+itself. Text of documents, models and servers reaches a terminal through `plain`, so that nothing in it steers the
+terminal.
 """
 
 from __future__ import annotations
@@ -10,22 +12,27 @@ import json
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from datagen import figures
 from datagen.errors import masked
+from datagen.llm.traffic import Traffic
 from datagen.run.ledger import Ledger
 from datagen.run.status import StageStatus
 
+BAR = 20  # columns
 SCHEMA_VERSION = 1  # of what --json prints
 PLAIN_EVERY = 10.0  # seconds between two lines of a stage when there is no terminal
+UNCHANGED_EVERY = 60.0  # where the next would say the same
+MARKS_EVERY = 0.5  # seconds between two times at which it is noted what was done
 # What a terminal obeys instead of showing it: control characters but tabs and line ends, changes of the writing
 # direction, and what is no character.
 _STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -63,27 +70,26 @@ class Reporter:
         self.quiet = quiet
         self.bar: Progress | None = None
         self.stage, self.unit, self.total, self.ticks = "", "", 0, False
-        self.done = self.resumed = 0
+        self.done = 0
         self.started = self.said = time.monotonic()
+        self.marks = deque([(self.started, 0)])  # when how much was done
+        self.traffic: Traffic | None = None  # of the stage, if it asks a language model
+        self.line = ""  # the last that said how far it is
 
     def start(self, stage: str, unit: str, total: int | None, done: int, ticks: bool = False) -> None:
         """Begin a stage: `done` of `total` units were made before; `ticks` if it reports from within its shards."""
         self.stage, self.unit, self.total, self.ticks = stage, unit, total or 0, ticks
-        self.done = self.resumed = done
+        self.done = done
         self.started = self.said = time.monotonic()
+        self.marks = deque([(self.started, done)])
+        self.traffic, self.line = None, ""
         if self.quiet:
             return
         if self.console.is_terminal:
-            rate = TextColumn("{task.fields[rate]}")
-            columns = (
-                TextColumn("{task.description:9}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                rate,
-                TimeRemainingColumn(),
-            )
+            how = TextColumn("{task.fields[how]}", table_column=Column(ratio=1))  # folded where there is no room
+            columns = TextColumn("{task.description:9}"), BarColumn(BAR), MofNCompleteColumn(), how
             self.bar = Progress(*columns, console=self.console, transient=True)
-            self.bar.add_task(stage, total=total, completed=done, rate="")
+            self.bar.add_task(stage, total=total, completed=done, how="")
             self.bar.start()
         elif done:
             self._line(f"going on after {done:,} {unit}s")
@@ -96,22 +102,50 @@ class Reporter:
     def advance(self, n: int) -> None:
         """n more units are done."""
         self.done += n
-        now = time.monotonic()
-        rate = (self.done - self.resumed) / max(now - self.started, 1e-9)
+        if time.monotonic() - self.marks[-1][0] >= MARKS_EVERY:
+            self.marks.append((time.monotonic(), self.done))
+        if not self.traffic:
+            self._show()
+
+    def heard(self, traffic: Traffic) -> None:
+        """What has gone to and from a language model so far in this stage; what is done is shown with that."""
+        self.traffic = traffic
+        self._show()
+
+    def _show(self) -> None:
+        """Bring the bar up to date, or say a line if it is time for one."""
+        silent = time.monotonic() - self.said
         if self.bar:
-            self.bar.update(self.bar.task_ids[0], completed=self.done, rate=f"{rate:,.1f} {self.unit}s/s")
-        elif not self.quiet and now - self.said >= PLAIN_EVERY and self.done != self.total:
-            self.said = now
-            to_do = self.total - self.done
-            left = f", {timedelta(seconds=round(to_do / rate))} left" if to_do > 0 and rate else ""
+            self.bar.update(self.bar.task_ids[0], completed=self.done, how=", ".join(self._how()))
+        elif not self.quiet and silent >= PLAIN_EVERY and self.done != self.total:
             of = f"/{self.total:,}" if self.total else ""
-            self._line(f"{self.done:,}{of} {self.unit}s, {rate:,.1f}/s{left}")
+            line = ", ".join([f"{self.done:,}{of} {self.unit}s", *self._how()])
+            if line != self.line or silent >= UNCHANGED_EVERY:
+                self.line, self.said = line, time.monotonic()
+                self._line(line)
+
+    def _how(self) -> list[str]:
+        """How fast it goes, and how long it will take; nothing where nobody knows."""
+        if self.traffic:
+            return [*_replies(self.traffic), *_left(self.traffic.seconds_left())]
+        unit, to_do, rate = f"{self.unit}s" if self.bar else "", self.total - self.done, self._rate()
+        return [figures.rate(rate, unit), *_left(to_do / rate if to_do > 0 else None)] if rate else []
+
+    def _rate(self) -> float:
+        """Units a second in the later half of the time so far: a model that was loaded first is soon forgotten."""
+        now = time.monotonic()
+        while len(self.marks) > 1 and self.marks[1][0] <= (self.started + now) / 2:
+            self.marks.popleft()
+        since, done = self.marks[0]
+        return (self.done - done) / max(now - since, 1e-9)
 
     def finish(self, ledger: Ledger, seconds: float) -> None:
         """End a stage with a line of what it kept and why the rest left."""
         self.close()
         if not self.quiet:
-            self._line(f"{'; '.join(_in_words(unit, entry) for unit, entry in _by_flow(ledger))} ({seconds:.1f} s)")
+            kept = "; ".join(_in_words(unit, entry) for unit, entry in _by_flow(ledger))
+            asked = _received(self.traffic, seconds) if self.traffic else []
+            self._line(f"{kept} ({', '.join([figures.seconds(seconds), *asked])})")
 
     def close(self) -> None:
         """Take the bar off the terminal."""
@@ -130,6 +164,27 @@ class Reporter:
 
     def _line(self, message: str) -> None:
         self.console.print(Text.assemble((f"{self.stage:9}", "bold"), message))
+
+
+def _replies(traffic: Traffic) -> list[str]:
+    """What came of requests so far, how fast replies come lately, and what is on its way."""
+    per_second, tokens = traffic.rates()
+    rates = ", ".join(filter(None, [figures.rate(per_second), figures.rate(tokens, "tokens")]))
+    told = [figures.replies(traffic.received) + (f" ({rates})" if rates else "")] if traffic.received else []
+    told += [f"{traffic.failed:,} failed"] if traffic.failed else []
+    return told + ([f"{traffic.in_flight:,} in flight"] if traffic.in_flight else [])
+
+
+def _received(traffic: Traffic, seconds: float) -> list[str]:
+    """The replies of a stage that took so long, and how fast they came."""
+    if not traffic.received:
+        return []
+    tokens = figures.rate((traffic.tokens or 0) / seconds, "tokens")
+    return list(filter(None, [figures.replies(traffic.received), figures.rate(traffic.received / seconds), tokens]))
+
+
+def _left(seconds: float | None) -> list[str]:
+    return [f"{figures.clock(seconds)} left"] if seconds else []
 
 
 def print_json(found: dict[str, Any], indent: int | None = 1) -> None:
@@ -157,7 +212,8 @@ def funnel(statuses: list[StageStatus]) -> Table:
                 "; ".join([*(stale if i == 0 else []), *filter(None, [reasons(entry)])]),
             )
         if not status.ledger:
-            table.add_row(status.name, "", "", "", pending or "?", "not begun")
+            told = "begun: rows are counted as shards are finished" if status.begun else "not begun"
+            table.add_row(status.name, "", "", "", pending or "?", told)
     return table
 
 

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -37,8 +38,8 @@ def shown(*argv: str, **environment: str) -> str:
     return done.stderr
 
 
-def status(name: str, ledger: Ledger, pending: int | None) -> StageStatus:
-    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False, [])
+def status(name: str, ledger: Ledger, pending: int | None, begun: bool = True) -> StageStatus:
+    return StageStatus(name, 1, 2, 3, ledger, pending, 1.5, False, [], begun)
 
 
 def table(statuses: list[StageStatus], width: int = 120) -> list[str]:
@@ -75,6 +76,9 @@ def test_on_a_terminal_there_is_a_bar_and_colour_unless_it_is_unwanted():
 def test_a_long_stage_says_how_far_it_is(capsys):
     reporter = console.Reporter()
     reporter.start("judge", "candidate", 4000, 1000)
+    for seconds, done in ((100, 1000), (60, 1000), (50, 1000), (10, 1700)):  # ago; a model is loaded first
+        reporter.marks.append((reporter.started - seconds, done))
+    reporter.marks.popleft()
     reporter.started = reporter.said = reporter.started - 100
     reporter.advance(1000)
     reporter.start("chunk", "document", None, 0)
@@ -83,21 +87,26 @@ def test_a_long_stage_says_how_far_it_is(capsys):
     reporter.advance(1)
     going_on, judge, chunk = capsys.readouterr().err.splitlines()
     assert going_on == "judge    going on after 1,000 candidates"
-    assert judge == "judge    2,000/4,000 candidates, 10.0/s, 0:03:20 left"
+    assert judge == "judge    2,000/4,000 candidates, 20/s, 0:01:40 left"
     assert chunk.startswith("chunk    2 documents, ")
 
 
 def test_the_funnel_tells_every_row():
     other: Ledger = {"cluster": {"in": 1500, "kept": 1499, "rejected": {}, "failed": {"timeout": 1}}}
     lines = table(
-        [status("cluster", LEDGER, 3), status("generate", other, 0), status("judge", {}, 7), status("x", {}, None)]
+        [
+            status("cluster", LEDGER, 3),
+            status("generate", other, 0),
+            status("judge", {}, 7),
+            status("x", {}, None, begun=False),
+        ]
     )
     assert [" ".join(line.split()) for line in lines] == [
         "stage rows of in kept pending left, and why",
         "cluster documents 12 10 3 too few clusters 1, failed: no text 1",
         "clusters 2,000 1,500 oversized 400, not drawn 100",
         "generate clusters 1,500 1,499 failed: timeout 1",
-        "judge 7 not begun",
+        "judge 7 begun: rows are counted as shards are finished",
         "x ? not begun",
     ]
 
@@ -139,6 +148,35 @@ def test_json_steers_no_terminal_and_is_the_same_to_a_program(capsys):
     out = capsys.readouterr().out
     assert not console._STEERS.search(out)
     assert json.loads(out)["text"] == HOSTILE
+
+
+NARROW = """
+import time
+from datagen import console
+from datagen.llm.base import Completion
+from datagen.llm.traffic import Traffic
+traffic = Traffic()
+traffic.begin(1000)
+traffic.ended.update({2: 40})
+traffic.since, traffic.in_flight = time.monotonic() - 24, 256
+for _ in range(1151):
+    traffic.brought(Completion("k", "t", completion_tokens=20))
+reporter = console.Reporter()
+reporter.start("generate", "candidate", 1040, 0, True)
+reporter.advance(40)
+reporter.heard(traffic)
+reporter.close()
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_narrow_terminal_nothing_is_cut(columns):
+    environment = os.environ | {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}
+    done = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True, env=environment, check=True)
+    shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|━|╸|╺", "", done.stderr).split())
+    assert "…" not in shown
+    for part in ("generate", "40/1040", "1,151 replies", "tokens/s)", "256 in flight", " left"):
+        assert part in shown
 
 
 def test_no_time_is_left_below_zero(capsys, monkeypatch):

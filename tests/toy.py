@@ -13,6 +13,7 @@ from datagen import shards
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.executors import local as executors
+from datagen.llm.traffic import Traffic
 from datagen.records import Chunk, Cluster, Document, Dropped
 from datagen.run.ledger import Ledger
 from datagen.run.resume import Resume
@@ -37,6 +38,9 @@ class Said:
 
     def advance(self, n: int) -> None:
         self.calls.append(("advance", n))
+
+    def heard(self, traffic: Traffic) -> None:
+        self.calls.append(("heard", traffic.received))
 
     def finish(self, ledger: Ledger, seconds: float) -> None:
         self.calls.append(("finish",))

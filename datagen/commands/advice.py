@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from datagen import figures
 from datagen.errors import ConfigError, DamagedFile, StaleStage, UnfinishedStage, UserError
 
 NAME = "longrlvr-data"
@@ -96,7 +97,7 @@ def _ways_on(first: str, given: Given) -> str:
         (remaking(names, given), f"removes what {_listed(commands_of(names))} made and makes it again"),
         (_again(given, given.command, ("--resume", "always")), "goes on with what is finished as it is"),
     ]
-    return f"Redoing it means: {', '.join(redone) or first}, which took {seconds:,.0f} s.\n{choices(ways)}"
+    return f"Redoing it means: {', '.join(redone) or first}, which took {figures.seconds(seconds)}.\n{choices(ways)}"
 
 
 def remaking(stages: Collection[str], given: Given) -> str:

@@ -114,6 +114,10 @@ class Backend(Protocol):
     def idle(self) -> None:
         """Told when nothing more is asked before a reply is given, and all that were given are on disk."""
 
+    def in_flight(self) -> int | None:
+        """How many requests are at servers now, and not waiting for their turn; None: all that it was asked."""
+        return None
+
     async def close(self) -> None:
         """Give up what is held. It may be asked again, in another event loop."""
 

@@ -88,6 +88,10 @@ class ChatBackend(Backend):
         """Told how many requests will follow those that wait."""
         self.pool.dispatcher.still_to_come = n
 
+    def in_flight(self) -> int:
+        """How many requests are at the servers now."""
+        return sum(endpoint.in_flight for endpoint in self.pool.endpoints)
+
     async def close(self) -> None:
         """Close the connections to the servers."""
         await self.pool.close()

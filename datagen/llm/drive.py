@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
+from datagen.figures import dollars
+from datagen.llm import files
 from datagen.llm.base import LLM, Account, Backend, Completion, Conversation, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.journal import GroupCommit, Journal
+from datagen.llm.traffic import Traffic
 
 GIVEN_UP = "given up"  # the error of a request that was on its way as the run ended
 MOST_UNTAKEN = 64  # finished shards that the caller has not taken, above which no more are opened
-MOST_FILES = 65_536  # that are asked of the system: a connection for each request in flight, a journal for each shard
 
 
 @dataclass
@@ -47,16 +49,18 @@ def drive(
     budget: Budget,
     expected: int,
     on_end: Callable[[int], None] = lambda n: None,
+    traffic: Traffic | None = None,
 ) -> Generator[ShardJob, None, None]:
     """Yield each job once all its conversations have ended.
 
     expected: how many conversations there will be in all. on_end: told as conversations end, in another thread.
+    traffic: counts what goes to and from the backend.
     Raises EngineError, OverBudget, and whatever a conversation or the making of jobs raised.
     """
-    _allow_many_files()
+    files.allow_many()
     done: queue.SimpleQueue[ShardJob | BaseException | None] = queue.SimpleQueue()
     loop = asyncio.new_event_loop()
-    run = _Run(backend, budget, expected, on_end, done.put)
+    run = _Run(backend, budget, expected, on_end, done.put, traffic or Traffic())
     task = loop.create_task(run.run(jobs))
 
     def work() -> None:
@@ -80,18 +84,6 @@ def drive(
         loop.call_soon_threadsafe(task.cancel)
         thread.join()
         loop.close()
-
-
-def _allow_many_files() -> None:
-    """Raise this process's limit of open files as far as it may be raised by anyone."""
-    try:
-        import resource
-    except ImportError:  # not on this system, which then has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def replay(job: ShardJob) -> ShardJob:
@@ -178,13 +170,14 @@ class _Open(LLM):
     new: set[str] = field(default_factory=set)  # keys of requests that were sent by this run
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
-        known = self.journal.answers.get(request.key)
-        if known is None:
-            self.new.add(request.key)
-            return await self.run.ask(request, self.journal, stream)
-        if stream and known.text:
-            stream(known.text)
-        return known
+        with self.run.traffic.asking():
+            known = self.journal.answers.get(request.key)
+            if known is None:
+                self.new.add(request.key)
+                return await self.run.ask(request, self.journal, stream)
+            if stream and known.text:
+                stream(known.text)
+            return known
 
     def report(self, completion: Completion, problem: str = "") -> None:
         if completion.key in self.new:
@@ -241,6 +234,7 @@ class _Run:
     expected: int
     on_end: Callable[[int], None]
     finished: Callable[[ShardJob], None]
+    traffic: Traffic
     live: int = 0  # conversations that have not ended
     asking: int = 0  # of them, those that wait for the backend
     paying: set[str] = field(default_factory=set)  # keys of requests whose price is reserved
@@ -253,8 +247,9 @@ class _Run:
     async def run(self, jobs: Iterator[ShardJob]) -> None:
         self.disk, self.fund = GroupCommit(), asyncio.Lock()
         self.has_room, self.settled = asyncio.Event(), asyncio.Event()
+        self.traffic.begin(self.expected)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self.traffic.looked_on(self.backend.in_flight), asyncio.TaskGroup() as group:
                 await self._open_shards(jobs, group)
         except BaseExceptionGroup as e:
             raise e.exceptions[0] from None
@@ -292,8 +287,10 @@ class _Run:
         try:
             with self._waiting():
                 await self._reserve(request)
-                reply = await self.backend.complete(request, stream, account)
+                with self.traffic.sending():
+                    reply = await self.backend.complete(request, stream, account)
             completion = account.noted(reply)
+            self.traffic.brought(completion)
             written: set[Journal] = set()
             while new := journals - written:
                 for journal in new:
@@ -311,9 +308,9 @@ class _Run:
             while not self.budget.reserve(request):
                 if not self.paying:
                     raise OverBudget(
-                        f"spent ${self.budget.spent:,.2f}; the next request may cost more than what is left of "
-                        f"max_cost (${self.budget.most or 0:,.2f}). Raise it and run the same command again: answers "
-                        "are kept"
+                        f"spent {dollars(self.budget.spent)}; the next request may cost more than what is left of "
+                        f"max_cost ({dollars(self.budget.most or 0)}). Raise it and run the same command again: "
+                        "answers are kept"
                     )
                 self.settled.clear()
                 await self.settled.wait()
@@ -377,7 +374,8 @@ class _Run:
         return shard
 
     async def _converse(self, shard: _Open, at: int, conversation: Conversation[Any]) -> None:
-        shard.job.results[at] = await conversation
+        with self.traffic.talking():
+            shard.job.results[at] = await conversation
         self.live -= 1
         shard.left -= 1
         self.on_end(1)

@@ -15,7 +15,10 @@ from datagen.run.tables import TABLES, Table
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How far a stage is: its ledger over the finished shards, and how many rows of its input unit are pending."""
+    """How far a stage is: its ledger over the finished shards, and how many rows of its input unit are pending.
+
+    `begun` long before the first shard is finished, where a language model is slow.
+    """
 
     name: str
     shards_done: int
@@ -26,6 +29,7 @@ class StageStatus:
     seconds: float | None
     mixed: bool
     stale: list[str]  # the stages before it that were made again, or are stale themselves
+    begun: bool
 
 
 def statuses(run: RunPaths) -> list[StageStatus]:
@@ -64,6 +68,7 @@ def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> 
         seconds=seconds_spent(run, table.name),
         mixed=bool(stored and stored.mixed),
         stale=_made_again(run, stored.upstream, stale or set()) if stored and done else [],
+        begun=bool(stored or done),
     )
 
 
@@ -96,6 +101,7 @@ def _dataset_status(run: RunPaths, before: list[StageStatus]) -> StageStatus:
         seconds=None,
         mixed=any(stage["mixed"] for stage in made_from.values()),
         stale=_made_again(run, identities, {s.name for s in before if s.stale}),
+        begun=bool(made_from),
     )
 
 

@@ -14,6 +14,7 @@ from datagen.config.model import Config
 from datagen.llm import drive
 from datagen.llm.base import LLM, Completion, Conversation, Request, Stream
 from datagen.llm.drive import ShardJob
+from datagen.llm.traffic import Traffic
 from datagen.run.identity import digest
 from datagen.run.run import Run
 from datagen.run.shard import Shard
@@ -31,12 +32,13 @@ def results(
     todo: Iterator[Shard],
     expected: int,
     advance: Callable[[int], None],
+    heard: Callable[[Traffic], None],
     offline: bool,
 ) -> Generator[tuple[Shard, list[Any]], None, None]:
     """The shards with the results of their conversations, in the order in which those end.
 
-    `expected` is how many conversations there will be, `advance(n)` is called as n more have ended. `offline`: replies
-    come from the journals alone.
+    `expected` is how many conversations there will be, `advance(n)` is called as n more have ended, `heard` about once
+    a second while a model is asked. `offline`: replies come from the journals alone.
     """
     waiting: dict[str, Shard] = {}
     engines = stage.models(config)
@@ -55,11 +57,11 @@ def results(
     else:
         main, *others = engines.values()
         backend = llm.start(main, str(run.journals(stage.name)), others)
-        budget = spending.budget(run, stage, config)
+        budget, traffic = spending.budget(run, stage, config), Traffic(heard)
         if trial:
-            (tried,) = drive.drive(iter([trial]), backend, budget, 1)
+            (tried,) = drive.drive(iter([trial]), backend, budget, 1, traffic=traffic)
             _keep(stage, run, tried)
-        done = drive.drive(jobs(), backend, budget, expected, advance)
+        done = drive.drive(jobs(), backend, budget, expected, advance, traffic)
     with closing(done):
         for job in done:
             yield waiting.pop(job.name), job.results

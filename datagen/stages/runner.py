@@ -19,6 +19,7 @@ from datagen.llm import drive
 from datagen.llm import usage as usages
 from datagen.llm.base import Request
 from datagen.llm.drive import OverBudget
+from datagen.llm.traffic import Traffic
 from datagen.records import Dropped
 from datagen.run import identity as ids
 from datagen.run import ledger as ledgers
@@ -47,6 +48,9 @@ class Progress(Protocol):
 
     def advance(self, n: int) -> None:
         """So many more units are done."""
+
+    def heard(self, traffic: Traffic) -> None:
+        """What has gone to and from a language model so far; about once a second, in another thread."""
 
     def finish(self, ledger: Ledger, seconds: float) -> None:
         """The stage is done, with this ledger, after so long."""
@@ -219,9 +223,8 @@ def _process(task: _Task, done: set[str]) -> None:
         for sentence in [] if task.offline else context.said(stage, task.run, config):
             progress.say(sentence)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
-        results = conversing.results(
-            stage, stage.work, task.run, config, iter(todo), pending * n, progress.advance, task.offline
-        )
+        told = progress.advance, progress.heard
+        results = conversing.results(stage, stage.work, task.run, config, iter(todo), pending * n, *told, task.offline)
         with closing(results):  # else they would go on asking as long as anyone holds the traceback of an error
             for _ in mapper(_process_shard, ((stage, shard, given) for shard, given in results)):
                 pass
@@ -325,10 +328,10 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
     if seconds is not None or stored is None:
         spent = (seconds_spent(task.run, stage.name) or 0) + (seconds or 0)
         usage = spending.usage(task.run, stage, task.config) if stage.models(task.config) else None
-        summary = {"units": total, "seconds": round(spent, 1)} | ({"usage": usage} if usage else {})
+        summary = {"units": total, "seconds": round(spent, 3)} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)
         if seconds is not None:
             task.progress.finish(total, seconds)
             if usage:
-                task.progress.say(f"{'':9}{usages.sentence(usage)}")
+                task.progress.say(f"{'':9}in all {usages.sentence(usage)}")
     return total

@@ -61,9 +61,9 @@ class Collector:
 
     def batch(
         self, split: Split, start: int, settings: TrainConfig, seed: int
-    ) -> tuple[list[Group], int, dict[str, float]]:
-        """Groups to train on, how many prompts were drawn from the stream at `start` for them, and what the rollouts
-        were like. There are fewer than `settings.batch` groups if all redraws were in vain.
+    ) -> tuple[list[Group], list[Group], dict[str, float]]:
+        """Groups to train on, all that were drawn for them, one a prompt of the stream from `start` on, and what the
+        rollouts were like. There are fewer than `settings.batch` groups if all redraws were in vain.
         """
         began, s = time.monotonic(), settings
         groups: list[Group] = []
@@ -79,7 +79,7 @@ class Collector:
             if len(groups) == s.batch:
                 break
         metrics = describe(seen) | {"groups_drawn": len(seen), "groups_kept": len(groups)}
-        return groups, number - start, metrics | {"rollout_s": round(time.monotonic() - began, 3)}
+        return groups, seen, metrics | {"rollout_s": round(time.monotonic() - began, 3)}
 
     def close(self) -> None:
         """Give back the sampler's and the verifier's resources."""

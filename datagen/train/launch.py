@@ -22,7 +22,7 @@ from datagen.errors import ConfigError, UserError
 from datagen.run import lock
 from datagen.run.resume import Resume
 from datagen.train import curve, log, models, parallel, preflight, run_folder, setup, stored_state
-from datagen.train.log import METRICS
+from datagen.train.log import METRICS, SAMPLES
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
 from datagen.train.stored_state import Stored
@@ -173,23 +173,24 @@ def _report(plan: Plan, as_json: bool) -> None:
     folder, last = plan.folder, run_folder.latest(plan.folder)
     rows = log.read(folder / METRICS)
     steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
-    learned = sum(r.get("optimizer_steps", 1) > 0 for r in steps)
+    learned, sampled = sum(r.get("optimizer_steps", 1) > 0 for r in steps), log.last_samples(folder)
     if not as_json:
         series = curve.read(folder / METRICS)
         if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
         few = f", of which {learned} changed it" if learned < len(steps) else ""
         put(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
-        put(f"{folder}/{METRICS}: all steps; {folder}/samples: what the model wrote")
+        put(f"{folder}/{METRICS}: all steps" + (f"; {sampled}: what the model wrote last" if sampled else ""))
     else:
         found = {"steps": plan.config.train.steps, "learned_steps": learned, "checkpoint": str(last)}
-        found |= {"metrics": str(folder / METRICS), "samples": str(folder / "samples")}
+        found |= {"metrics": str(folder / METRICS), "samples": str(folder / SAMPLES)}
         print_json(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}, indent=None)
     if steps and not learned:
         raise UserError(
             f"{folder}: nothing was learned: in every step, all responses to a prompt had the same reward "
             f"({_same(steps)}), so the model is as it was before. Warm it up on gold outputs (--sft-steps), or raise "
-            "train.rollout.n, train.rollout.temperature, train.rollout.max_tokens or train.max_redraws"
+            "train.rollout.n, train.rollout.temperature, train.rollout.max_tokens or train.max_redraws. "
+            f"What was sampled last: {sampled}"
         )
 
 

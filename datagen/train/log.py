@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from datagen import shards
+from datagen import figures, shards
 from datagen.console import Screen
 from datagen.errors import UserError
 from datagen.grounding import tags
 from datagen.train.trackers import Tracker
 from datagen.train.types import Group, Split, State
 
-METRICS = "metrics.jsonl"
+METRICS, SAMPLES = "metrics.jsonl", "samples"
 SHOWN = {  # in the table, and how
     "reward": ".3f",
     "answer": ".3f",
@@ -35,7 +34,7 @@ SHOWN = {  # in the table, and how
     "length": ".0f",
     "loss": ".4f",
     "grad_norm": ".3f",
-    "tokens_per_s": ",.0f",
+    "tokens_per_s": "",  # as `figures.number`: a slow model's are less than one
 }
 
 
@@ -88,14 +87,12 @@ class Log:
 
     def _left(self, step: int) -> str:
         spent, n = self.seconds
-        return f"{timedelta(seconds=round(spent / n * (self.steps - step)))} left" if n and step < self.steps else ""
+        return f"{figures.clock(spent / n * (self.steps - step))} left" if n and step < self.steps else ""
 
     def _line(self, row: dict[str, Any]) -> str:
         kind = _kind(row)
         prefix = f"{kind}/" if kind else ""
-        told = [
-            f"{name} {row[prefix + name]:{how}}" for name, how in SHOWN.items() if row.get(prefix + name) is not None
-        ]
+        told = [f"{name} {_shown(name, row[prefix + name])}" for name in SHOWN if row.get(prefix + name) is not None]
         where = f"warm start {row['sft/step']}" if kind == "sft" else f"step {row['step']}/{self.steps}"
         left = self._left(row["step"]) if not kind else ""
         return f"{where}{' validation' if kind == 'eval' else ''}: {', '.join(told)}{f' ({left})' if left else ''}"
@@ -110,9 +107,13 @@ class Log:
         for row in self.rows:
             kind = _kind(row)
             cells = [_value(row, name) for name in names]
-            shown = ["" if v is None else f"{v:{SHOWN[n]}}" for n, v in zip(names, cells, strict=True)]
+            shown = ["" if v is None else _shown(n, v) for n, v in zip(names, cells, strict=True)]
             table.add_row(kind or str(row["step"]), *shown)
         return table
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:{SHOWN[name]}}" if SHOWN[name] else figures.number(value)
 
 
 def _before(row: dict[str, Any], state: State) -> bool:
@@ -151,8 +152,15 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
     return found
 
 
+def last_samples(folder: Path) -> Path | None:
+    """The last file of what the model of a run's folder wrote."""
+    return max((folder / SAMPLES).glob("step-*.parquet"), key=lambda path: (len(path.name), path.name), default=None)
+
+
 def write_samples(path: Path, groups: Sequence[Group], split: Split) -> None:
-    """What the model wrote, a row a response, for a person to read."""
+    """What the model wrote, a row a response, for a person to read: in groups without contrast as well, which are not
+    trained on (`used`).
+    """
     rows = [
         {
             "qa_id": split.examples[group.example].qa_id,
@@ -167,16 +175,17 @@ def write_samples(path: Path, groups: Sequence[Group], split: Split) -> None:
             "fbeta": scored.reward.fbeta if scored.reward else None,
             "n_tokens": len(response.tokens),
             "finished": response.finished,
+            "used": used and scored.total is not None,
         }
-        for group in groups
+        for group, used in ((group, group.usable() is not None) for group in groups)
         for response, scored in zip(group.responses, group.scored, strict=True)
     ]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLES), sink)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLE), sink)
     shards.write_bytes(str(path), sink.getvalue().to_pybytes())
 
 
-SAMPLES = pa.schema(
+SAMPLE = pa.schema(
     [
         ("qa_id", pa.string()),
         ("question", pa.string()),
@@ -190,5 +199,6 @@ SAMPLES = pa.schema(
         ("fbeta", pa.float64()),
         ("n_tokens", pa.int64()),
         ("finished", pa.bool_()),
+        ("used", pa.bool_()),
     ]
 )

@@ -12,7 +12,7 @@ from datagen.config.train import OptimizerConfig, TrainConfig
 from datagen.errors import ConfigError
 from datagen.train import checkpoint, models, parallel, rollout_vllm, run_folder, trackers
 from datagen.train.collect import Collector
-from datagen.train.log import Log
+from datagen.train.log import SAMPLES, Log
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
 from datagen.train.rollout import ModelSampler
@@ -46,6 +46,9 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) 
                 log.say(_set_aside(split))
         if last:
             log.say(f"going on from {last}")
+        if s.steps:
+            how_often = f"every {s.samples_every:,} steps" if s.samples_every > 1 else "every step"
+            log.say(f"{plan.folder / SAMPLES}: what the model writes, {how_often}")
     scorer = Scorer(s.reward, engine_of(plan.config, "train"), s.rollout.max_tokens)
     return Trainer(
         settings=s,

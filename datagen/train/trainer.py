@@ -22,7 +22,7 @@ from datagen import shards
 from datagen.config.train import TrainConfig
 from datagen.train import checkpoint, collect, run_folder, sft, update
 from datagen.train.collect import Collector
-from datagen.train.log import Log, write_samples
+from datagen.train.log import SAMPLES, Log, write_samples
 from datagen.train.parallel import World
 from datagen.train.types import Group, Split, State
 
@@ -126,21 +126,23 @@ class Trainer:
     def _rollouts(self) -> None:
         """Put a batch into the state's hands."""
         s, state, split = self.settings, self.state, self.splits["train"]
-        state.groups, drawn, state.sampled = self.collector.batch(split, state.drawn, s, self.seed)
-        state.drawn += drawn
+        state.groups, seen, state.sampled = self.collector.batch(split, state.drawn, s, self.seed)
+        state.drawn += len(seen)
         old = self.model if len(state.groups) > s.mini_batch else None
         prompts = self._prompts(state.groups)
         update.record_logprobs(old, self.reference, state.groups, prompts, s, self.world)
         lengths = [len(r.tokens) for group in state.groups for r in group.responses]
         state.sampled["tokens_trained"] = sum(map(len, prompts)) + sum(lengths)
         state.tokens += state.sampled["tokens_trained"]
-        if self.log and not state.groups:
-            self.log.say(
-                f"step {state.step + 1}: no prompt had responses of different reward; nothing to learn from in this "
-                "step"
-            )
-        if self.log and (state.step % s.samples_every == 0 or state.step == s.steps - 1) and state.groups:
-            write_samples(self.folder / "samples" / f"step-{state.step + 1:06d}.parquet", state.groups, split)
+        due = state.step % s.samples_every == 0 or state.step == s.steps - 1
+        if self.log and (due or not state.groups):
+            file = self.folder / SAMPLES / f"step-{state.step + 1:06d}.parquet"
+            write_samples(file, seen, split)
+            if not state.groups:
+                self.log.say(
+                    f"step {state.step + 1}: no prompt had responses of different reward; nothing to learn from in "
+                    f"this step. What was sampled: {file}"
+                )
 
     def _optimize(self) -> dict[str, float]:
         """The optimizer steps that are left of the batch in hand; their mean metrics."""

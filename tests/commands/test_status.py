@@ -55,7 +55,7 @@ def test_status_needs_no_module_of_the_runs_own(run):
         journal.close()
     result = call("status", run)
     assert result.exit_code == 0
-    assert result.stdout.count("1 replies, 1,000 prompt tokens") == 2
+    assert result.stdout.count("1 reply, 1,000 prompt tokens") == 2
     assert result.stderr.count("there is no module 'not_here'") == 2
     found = {s["name"]: s["usage"] for s in json.loads(call("status", run, "--json").stdout)["stages"]}
     assert [found[stage]["dollars"] for stage in ("generate", "judge")] == [None, None]

@@ -19,6 +19,7 @@ from datagen.llm.base import LLM, Account, Backend, Completion, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.drive import OverBudget, ShardJob
 from datagen.llm.journal import Journal
+from datagen.llm.traffic import Traffic
 from tests.servers.openai_server import Settings, serve
 
 FREE = PriceConfig()
@@ -115,6 +116,14 @@ def driven(folder: Path, backend: Scripted, budget: Budget | None = None, ended:
 
 def journalled(folder: Path, name: str = "*") -> list[Completion]:
     return [completion for path in sorted(folder.glob(f"{name}.jsonl")) for completion in journal.read(path)]
+
+
+def test_what_goes_wrong_in_telling_of_the_traffic_is_not_swallowed(tmp_path):
+    def told(traffic: Traffic) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(drive.drive(jobs(tmp_path), Scripted(), Budget(FREE), 30, traffic=Traffic(told)))
 
 
 @pytest.mark.parametrize(("room", "seed"), [(1, 0), (3, 1), (5, 2), (1000, 3)])

@@ -55,5 +55,5 @@ def test_a_check_may_ask_a_model_with_prices_of_its_own(run):
 
 def test_a_sentence_says_what_was_paid(run):
     first, *checks = usage.sentences("judge", usage.usage(run, "judge", PRICED))
-    assert all(fact in first for fact in ("2 replies", "2,000 prompt tokens", "40% cached", "$0.00"))
+    assert all(fact in first for fact in ("2 replies", "2,000 prompt tokens", "40% cached", "$0.0038"))
     assert sorted(line.split(":")[0].strip() for line in checks) == ["policy", "quality"]

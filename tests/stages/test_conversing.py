@@ -34,9 +34,9 @@ def test_nothing_is_asked_any_more_once_the_stage_has_failed(tmp_path, monkeypat
     """Whoever holds on to the error holds on to its traceback, too."""
     ended = []
 
-    def driven(*given):
+    def driven(*given, **named):
         try:
-            yield from drive.drive(*given)
+            yield from drive.drive(*given, **named)
         finally:
             ended.append(True)
 

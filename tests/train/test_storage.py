@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from datagen.cli import app
 from datagen.errors import UserError
 from datagen.train import run_folder, trackers
-from datagen.train.log import METRICS, Log
+from datagen.train.log import METRICS, Log, read
 from datagen.train.parallel import World
 from datagen.train.types import State
 from tests.train.calls import config, train
@@ -193,6 +194,36 @@ def test_steps_without_contrast_are_no_success(data, tmp_path):
     assert "0% of the responses could be read" in told
     assert "--sft-steps" in told
     assert "nothing was learned" in go(data, tmp_path / "out", 2, code=1, reward={})
+
+
+def test_what_was_sampled_is_there_where_all_groups_were_dropped(data, tmp_path):
+    """It is what tells why: each such step has its file, and what is said names it."""
+    out = tmp_path / "out"
+    told = go(data, out, 3, code=1, reward={}, samples_every=3)
+    files = [out / "samples" / f"step-{step:06d}.parquet" for step in (1, 2, 3)]
+    for step, file in enumerate(files, 1):
+        assert f"step {step}: no prompt had responses of different reward" in told
+        assert f"What was sampled: {file}" in told
+        rows = pq.read_table(file).to_pylist()
+        assert len(rows) == 2 * 8  # all that was drawn: a batch of 2, 8 responses each
+        assert all(row["response"] and row["total"] == 0 and not row["used"] for row in rows)
+    assert f"{out}/samples: what the model writes, every 3 steps" in told  # at the start
+    assert "nothing was learned: in every step, all responses to a prompt had the same reward" in told
+    assert f"What was sampled last: {files[-1]}" in told
+
+
+def test_the_samples_of_a_step_tell_what_was_trained_on(data, tmp_path):
+    out = tmp_path / "out"
+    told = go(data, out, 1, max_redraws=3)
+    file = out / "samples" / "step-000001.parquet"
+    assert f"{file}: what the model wrote last" in told
+    rows, (step, *_) = pq.read_table(file).to_pylist(), [row for row in read(out / METRICS) if "reward" in row]
+    assert len(rows) == 8 * step["groups_drawn"]
+    assert sum(row["used"] for row in rows) == 8 * step["groups_kept"] > 0
+
+
+def test_nothing_is_said_of_samples_where_none_are_taken(data, tmp_path):
+    assert "samples" not in go(data, tmp_path / "out", 0)
 
 
 def test_steps_without_contrast_among_others_are_counted(data, tmp_path):
