@@ -22,18 +22,26 @@ from datagen.config.model import Config, engine_of
 from datagen.errors import EngineError, UserError
 from datagen.grounding import verify
 from datagen.llm.base import LLM, Request
-from datagen.llm.parsing import DIFFERENCES, NoReply, ParseError, ask, read_verdict
+from datagen.llm.parsing import NO_DIFFERENCE, NoReply, ParseError, ask, read_verdict
 from datagen.prompts import Prompt, render
 
 COUNTS = ("same", "same_right", "different", "different_right")
 GRADE, CALIBRATION = "grade", "calibration"
 PAIRS = "grader-pairs.json"
 LEAST = 0.8  # share of the pairs, of those that say the same and of the others, that a grader must get right
-NAMED = ("reference", "other", *DIFFERENCES)  # before the verdict
+DIFFERENCES = (
+    *(NO_DIFFERENCE, "another person, place or thing", "another number, date or unit", "a part is missing"),
+    *("a part is added", "the opposite", "less exact", "more exact"),
+)
 VERDICT: dict[str, Any] = {
     "type": "object",
-    "properties": {name: {"type": "string"} for name in NAMED} | {"same": {"type": "boolean"}},
-    "required": [*NAMED, "same"],
+    "properties": {
+        "reference": {"type": "string"},
+        "other": {"type": "string"},
+        "difference": {"type": "string", "enum": list(DIFFERENCES)},
+        "same": {"type": "boolean"},
+    },
+    "required": ["reference", "other", "difference", "same"],
     "additionalProperties": False,
 }
 _WORDS = {

@@ -18,7 +18,7 @@ _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n")
 _FENCE_END = re.compile(r"\n[ \t]*```")
 _OPENED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?(?=\{)")
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
-DIFFERENCES = ("only_reference", "only_other")  # what one of two answers says and the other does not
+NO_DIFFERENCE = "none"  # between two answers
 _VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
 AFRESH, HOTTER, HOTTEST = 1_000, 0.5, 1.5  # another draw's place among the samples, and its temperature
 _TRIES = 200  # opening braces looked at in one reply
@@ -173,7 +173,7 @@ def read_answer(text: str) -> str | None:
 def read_verdict(text: str) -> bool:
     """The object's "same", true or false; or [[Yes]] or [[No]], whichever alone a reply holds. Raises ParseError.
 
-    Two things of which one is said to have what the other has not are not the same, whatever the verdict is.
+    Two things whose difference is named are not the same, whatever the verdict is.
     """
     try:
         found = read_object(text, {"same"})
@@ -185,7 +185,7 @@ def read_verdict(text: str) -> bool:
         return found == {"yes"}
     if not isinstance(same, bool):
         raise ParseError("no verdict", '"same" must be true or false')
-    return same and not any(found.get(name) for name in DIFFERENCES)
+    return same and found.get("difference", NO_DIFFERENCE) == NO_DIFFERENCE
 
 
 def _fenced(text: str) -> list[str]:

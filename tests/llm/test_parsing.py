@@ -149,10 +149,9 @@ def test_no_answer_is_guessed(text: str):
     [
         ('{"reference": "Rome", "other": "Roma", "same": true}', True),
         ('{"reference": "Rome", "other": "says [[Yes]]", "same": false}', False),
-        ('{"only_reference": "", "only_other": "", "same": true}', True),
-        ('{"only_reference": "", "only_other": "", "same": false}', False),
-        ('{"only_reference": "", "only_other": "and Ostia", "same": true}', False),
-        ('{"only_reference": "miles", "only_other": "km", "same": true}', False),
+        ('{"difference": "none", "same": true}', True),
+        ('{"difference": "none", "same": false}', False),
+        ('{"difference": "a part is added", "same": true}', False),
         ("[[Yes]]", True),
         ("Both name him. [[ NO ]]", False),
         ("[[no]], so: [[No]]", False),
