@@ -10,6 +10,7 @@ from datagen.checks import grading
 from datagen.checks.grading import Calibration, Grader, pairs
 from datagen.errors import EngineError, UserError
 from datagen.grounding import verify
+from datagen.llm import parsing
 from datagen.llm.base import LLM, Completion, Request, Stream
 from datagen.records import Judgement
 from tests.checks.cases import ALL, outcome, rated
@@ -48,6 +49,18 @@ def test_pairs_are_balanced_and_left_open_by_strings(language):
     for pair in found:
         assert verify.verdict(pair.answer, pair.given) is not (not pair.same)  # where strings tell, they tell the truth
     assert grading.language(pair.question for pair in found) == language
+
+
+def test_the_examples_of_the_prompt_are_replies_and_no_pairs_that_a_grader_is_tried_out_with():
+    shown = [line for line in GRADER.prompt.text.splitlines() if line.startswith('{"reference"')]
+    found = [json.loads(line) for line in shown]
+    assert [list(reply) for reply in found] == [grading.VERDICT["required"]] * len(found)
+    assert {reply["difference"] for reply in found} == {*grading.DIFFERENCES}
+    for line, reply in zip(shown, found, strict=True):
+        assert reply["difference"] in grading.DIFFERENCES
+        assert parsing.read_verdict(line) is reply["same"] is (reply["difference"] == "none")
+    answers = {(pair.answer, pair.given) for language in LANGUAGES for pair in pairs(language)}
+    assert not answers & {(reply["reference"], reply["other"]) for reply in found}
 
 
 def test_a_language_without_pairs_is_tried_in_english():
