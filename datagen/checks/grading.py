@@ -26,6 +26,7 @@ from datagen.llm.parsing import NO_DIFFERENCE, NoReply, ParseError, ask, read_ve
 from datagen.prompts import Prompt, render
 
 COUNTS = ("same", "same_right", "different", "different_right")
+GRADER_PROMPT = "judge-grade"
 GRADE, CALIBRATION = "grade", "calibration"
 PAIRS = "grader-pairs.json"
 LEAST = 0.8  # share of the pairs, of those that say the same and of the others, that a grader must get right

@@ -83,7 +83,8 @@ Concurrency = Annotated[
         "--concurrency",
         min=1,
         metavar="N",
-        help="Most requests in flight at once at each server. Default: as many as bring more replies a second.",
+        help="Most requests in flight at once at each of the model's servers. Default: as many as make replies come "
+        "faster.",
     ),
 ]
 MaxCost = Annotated[

@@ -96,8 +96,8 @@ class EngineConfig(Section):
     concurrency: int | None = Field(
         default=None,
         ge=1,
-        description="Most requests in flight at once at each of the servers. Default: as each server's max_concurrency "
-        "says. It begins with 4 and grows while replies come faster for it.",
+        description="Most requests in flight at once at each of the servers. Default: the server's max_concurrency. A "
+        "server is asked four at first, then more while replies come faster.",
         json_schema_extra=RUNTIME,
     )
     timeout: float = Field(
@@ -131,10 +131,7 @@ class EngineConfig(Section):
         most = self.concurrency
         if most is None:
             return self.endpoints
-        return tuple(
-            endpoint.model_copy(update={"max_concurrency": min(most, endpoint.max_concurrency)})
-            for endpoint in self.endpoints
-        )
+        return tuple(endpoint.model_copy(update={"max_concurrency": most}) for endpoint in self.endpoints)
 
     def counted(self, name: str) -> Any:
         """Of the arguments of `vllm.LLM`, those that change replies; none where the model runs elsewhere."""

@@ -17,7 +17,8 @@ PLATEAU = 0.25  # growth that brings less than this share of itself in throughpu
 TOLERATED = 0.1  # refusals in an epoch, as a share of the window, that are no congestion
 SHORTEST_EPOCH = 6  # answers: fewer tell no pace
 HELD_EPOCHS = 5, 20  # before a larger window is tried again: at first, and at most; doubles
-SHARE_OF_TIMEOUT = 0.1  # what is sent after the first answers waits no longer than this, at the pace seen
+OPENED = 64  # requests, at most, once the first answers came side by side
+SHARE_OF_TIMEOUT = 0.05  # and no more than are answered in this time, at the pace seen
 MINUTE = 60.0
 
 
@@ -40,7 +41,8 @@ class ConcurrencyLimit:
     refusals: int = 0
     in_flight: int = 0  # summed over the answers: the window grows within an epoch
     full: bool = True  # the window limited the epoch; otherwise its pace tells nothing of a larger one
-    fastest: float = inf  # seconds, of all answers
+    fastest: float = inf  # seconds, of the first answers
+    doubtful: bool = False  # it is held since the first answers looked as if they came one by one
     before: tuple[float, float] | None = None  # (mean in flight, answers a second) of the epoch before
     hold: int = HELD_EPOCHS[0]  # so many windows of answers are an epoch while it is held
 
@@ -53,8 +55,8 @@ class ConcurrencyLimit:
             self.began = now - seconds
         self.answers += 1
         self.in_flight += in_flight
-        self.fastest = min(self.fastest, seconds)
         if self.mode == "try":
+            self.fastest = min(self.fastest, seconds)
             self._tried(in_flight, now)
             return
         full = in_flight >= 0.9 * self.limit - 1
@@ -77,8 +79,9 @@ class ConcurrencyLimit:
         self.refusals += 1
         if self.refusals <= min(max(2, TOLERATED * self.limit), self.limit / 2):
             return False
+        early = self.mode == "try" and not timed_out  # nothing is known of a level yet: it is looked for from here
         self.limit, self.cut_at = max(1.0, self.limit / 2), now
-        self.mode, self.before = "hold" if timed_out else "add", None
+        self.mode, self.before = "double" if early else "hold" if timed_out else "add", None
         self._begin_epoch(now)
         return True
 
@@ -96,31 +99,30 @@ class ConcurrencyLimit:
         else:
             pace = self.answers / max(now - (self.began or 0.0), 1e-9)
             if pace * self.fastest < AT_ONCE:
-                self.limit, self.mode, self.before = 1.0, "hold", (self.epoch, pace)
+                self.limit, self.mode, self.doubtful = 1.0, "hold", True
             else:
-                self._open(self.epoch, pace)
+                self.limit = min(self.most, max(self.epoch, min(OPENED, pace * SHARE_OF_TIMEOUT * self.timeout)))
+                self.mode = "double"
+            self.before = self.epoch, pace
             self._begin_epoch(now)
 
-    def _open(self, at_once: float, pace: float) -> None:
-        """So many requests are worked on side by side: how many more it takes is found out fast."""
-        self.mode, self.before = "double", (at_once, pace)
-        self.limit = min(self.most, max(at_once, pace * SHARE_OF_TIMEOUT * self.timeout))
-
     def _queues(self, seconds: float) -> bool:
-        """Whether an answer took so long that it must have waited at the server, or that a larger window might end in
-        time-outs.
+        """Whether an answer took so long, beside those of the epoch before, that it waited at the server; or that a
+        larger window might end in time-outs.
         """
         usual = self.before[0] / max(self.before[1], 1e-9) if self.before else inf  # Little's law
-        return seconds > 2 * usual or seconds > max(self.timeout / 4, 2 * self.fastest)
+        return seconds > 2 * usual or seconds > self.timeout / 2
 
     def _end_epoch(self, now: float) -> None:
         found = self.in_flight / self.answers, self.answers / max(now - (self.began or 0.0), 1e-9)
         if self.mode == "hold":
             self.hold = min(2 * self.hold, HELD_EPOCHS[1])
-            if self.before and self.full and self.before[0] > found[0] and self.before[1] > AT_ONCE * found[1]:
-                self._open(*self.before)  # one at a time is slower after all
+            self.mode = "double"
+            if self.doubtful and self.full and self.before and self.before[1] > AT_ONCE * found[1]:
+                self.limit = self.before[0]  # they did come side by side
             else:
-                self.mode, self.before = "double", found
+                self.before = found
+            self.doubtful = False
         elif self.mode in ("double", "check") and self.full:
             if not self.before or not _is_plateau(self.before, found):
                 self.mode, self.before = "double", found

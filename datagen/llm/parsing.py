@@ -18,7 +18,8 @@ _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n")
 _FENCE_END = re.compile(r"\n[ \t]*```")
 _OPENED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?(?=\{)")
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
-NO_DIFFERENCE = "none"  # between two answers
+NO_DIFFERENCE = "none"  # between two answers; and how it is said where no schema holds
+_NO_DIFFERENCE = frozenset((NO_DIFFERENCE, "", "no", "no difference", "nothing", "null", "n/a"))
 _VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
 AFRESH, HOTTER, HOTTEST = 1_000, 0.5, 1.5  # another draw's place among the samples, and its temperature
 _TRIES = 200  # opening braces looked at in one reply
@@ -185,7 +186,7 @@ def read_verdict(text: str) -> bool:
         return found == {"yes"}
     if not isinstance(same, bool):
         raise ParseError("no verdict", '"same" must be true or false')
-    return same and found.get("difference", NO_DIFFERENCE) == NO_DIFFERENCE
+    return same and str(found.get("difference") or NO_DIFFERENCE).strip(" .").casefold() in _NO_DIFFERENCE
 
 
 def _fenced(text: str) -> list[str]:

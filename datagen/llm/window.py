@@ -189,7 +189,8 @@ def of_model(listed: Any, model: str) -> int | None:
     """The window of a model in a server's list of those that it has; of the only one, whatever its name."""
     entries = (listed.get("data") or listed.get("models")) if isinstance(listed, dict) else None
     known = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    own = [entry for entry in known if {model, f"{model}:latest"} & {entry.get("id"), entry.get("name")}]
+    names = model, f"{model}:latest"
+    own = [entry for entry in known if entry.get("id") in names or entry.get("name") in names]
     if not own and len(known) == 1 and "id" in known[0]:
         own = known
     for entry in own:

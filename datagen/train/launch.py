@@ -190,7 +190,7 @@ def _report(plan: Plan, as_json: bool) -> None:
             f"{folder}: nothing was learned: in every step, all responses to a prompt had the same reward "
             f"({_same(steps)}), so the model is as it was before. Warm it up on gold outputs (--sft-steps), or raise "
             "train.rollout.n, train.rollout.temperature, train.rollout.max_tokens or train.max_redraws. "
-            f"What was sampled last: {sampled}"
+            + (f"What was sampled last: {sampled}" if sampled else "")
         )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from datagen import plugins, shards
+from datagen import plugins, prompts, shards
+from datagen.checks import grading
 from datagen.config.model import Config, engine_of, settings_of
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
@@ -99,6 +100,8 @@ def _checked(
     with closing(Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens)) as scorer:
         scorer.calibrate(example.question for example in planned.splits["train"].examples)
     fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier, s.reward.kind)}
+    if s.reward.verifier == "llm":
+        fingerprints["grader"] = identity.digest([prompts.load(grading.GRADER_PROMPT).text, grading.VERDICT])
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible":
         resuming.check(str(folder), identity.load(str(folder)), now, resume)

@@ -48,7 +48,7 @@ class Scorer:
             self.llm = engines.start(engine, "")
             self.loop = asyncio.Runner()
             sampling = {"temperature": 0.0, "max_tokens": 1024}
-            self.grader = Grader(prompts.load("judge-grade"), engine.model or "", sampling, 1)
+            self.grader = Grader(prompts.load(grading.GRADER_PROMPT), engine.model or "", sampling, 1)
 
     def __call__(self, responses: Sequence[tuple[Example, Response, str]]) -> list[Scored]:
         """Score each response to an example, given with its text. Raises EngineError where no verifier answers."""

@@ -546,12 +546,13 @@ def test_too_many_requests_for_ever_end_the_run():
 
 
 def test_a_slow_server_is_not_asked_for_more_than_it_answers_and_time_outs_are_told():
-    """It answers one at a time, and four take nearly as long as the time-out."""
-    slow = Settings(reply=number, latency=0.1, spread=0.3, slots=1)
+    """It answers one at a time, and four take hardly less than the time-out."""
+    slow = Settings(reply=number, latency=0.2, spread=0.1, slots=1)
     with serve(slow) as server:
-        found = answers(backend_for(server.url, timeout=0.45), numbered(60))
-        assert texts(found) == [f"It is {i}." for i in range(60)]
-        assert server.stats.requests <= 63
+        found = answers(backend_for(server.url, timeout=1.2), numbered(40))
+        assert texts(found) == [f"It is {i}." for i in range(40)]
+        assert server.stats.requests <= 44
+        assert server.stats.max_in_flight <= 5
     hangs = Settings(reply=number, faults=lambda body, asked: "hang" if body["seed"] == 3 and not asked else None)
     with (
         serve(hangs) as server,
@@ -565,8 +566,8 @@ def test_a_server_that_is_loading_its_model_is_waited_for(monkeypatch):
     """However long it takes, within patience: no attempt is used up."""
     monkeypatch.setattr(pool, "LOADING_WAIT", 0.05)
     monkeypatch.setattr(pool, "PATIENCE_AT_FIRST", 0.2)
-    loaded = time.monotonic() + 0.6
-    loading = Settings(reply=number, faults=lambda body, asked: "503 loading" if time.monotonic() < loaded else None)
+    monkeypatch.setattr(pool, "LONG", 0.1)
+    loading = Settings(reply=number, faults=lambda body, asked: "503 loading" if asked < 8 else None)
     with serve(loading) as server, pytest.warns(ServerWarning, match="Loading model.*it is asked again"):
         found = answers(backend_for(server.url, max_attempts=1), numbered(4))
     assert texts(found) == [f"It is {i}." for i in range(4)]
@@ -577,15 +578,15 @@ def test_a_server_that_is_loading_its_model_is_waited_for(monkeypatch):
 
 
 def test_concurrency_bounds_what_is_in_flight():
-    with serve(Settings(latency=0.02)) as server:
-        answers(backend_for(server.url, concurrency=3), numbered(30))
+    with serve(Settings(latency=0.2)) as server:
+        answers(backend_for(server.url, concurrency=3), numbered(12))
         assert server.stats.max_in_flight == 3
-    assert backend_for("http://there/v1", concurrency=500).pool.endpoints[0].config.max_concurrency == 64
+    assert backend_for("http://there/v1", concurrency=500).pool.endpoints[0].config.max_concurrency == 500
 
 
 def test_waits_grow_with_the_failures_of_the_server_and_not_of_one_request(monkeypatch):
     waits: list[int] = []
-    monkeypatch.setattr(pool, "back_off", lambda failures: waits.append(failures) or 0.05)
+    monkeypatch.setattr(pool, "back_off", lambda failures: waits.append(failures) or 0.2)
     stubborn = Settings(
         reply=number, latency=0.01, faults=lambda body, asked: "500" if body["seed"] == 0 and asked < 5 else None
     )

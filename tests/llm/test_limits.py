@@ -102,8 +102,32 @@ def test_a_window_opens_fast_for_a_fast_server():
 
 def test_replies_of_very_different_lengths_do_not_look_like_a_serial_server_for_long():
     for seed in range(10):
-        found = serve(ConcurrencyLimit(256, timeout=6000.0), 4_000, slots=64, latency=10.0, spread=0.95, seed=seed)
-        assert found.seconds <= 1.35 * 4_000 * 10 / 64
+        found = serve(ConcurrencyLimit(256, timeout=6000.0), 8_000, slots=64, latency=10.0, spread=0.95, seed=seed)
+        assert found.seconds <= 1.35 * 8_000 * 10 / 64
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_server_that_gets_slower_is_not_flooded(seed):
+    """Short replies first, then long ones: the pace of before is no measure."""
+    concurrency = ConcurrencyLimit(256, timeout=120.0)
+    serve(concurrency, 500, slots=4, latency=1.0, spread=0.3, seed=seed)
+    found = serve(concurrency, 500, slots=4, latency=12.0, spread=0.3, seed=seed)
+    assert found.sent <= 1.02 * 500
+    assert found.seconds <= 1.1 * 500 * 12 / 4
+
+
+def test_one_short_reply_does_not_keep_the_window_small():
+    concurrency = ConcurrencyLimit(256, timeout=60.0)
+    concurrency.answered(1.0, START, now=1.0)
+    found = serve(concurrency, 4_000, slots=1000, latency=21.0, spread=0.15)
+    assert found.seconds <= 2.5 * 4_000 * 21 / 256
+
+
+def test_refusals_at_the_beginning_do_not_keep_the_window_small():
+    concurrency = ConcurrencyLimit(256, timeout=600.0)
+    assert any(refused(concurrency, 3, now=0.5, sent_at=0.0))
+    found = serve(concurrency, 3_000, slots=1000, latency=10.0, spread=0.3)
+    assert found.seconds <= 2 * 3_000 * 10 / 256
 
 
 def test_too_little_to_ask_teaches_nothing():
