@@ -15,7 +15,7 @@ START = 4  # requests; nothing is known of the server yet
 AT_ONCE = 1.5  # times as fast as one by one: a server that does less works on one request at a time
 PLATEAU = 0.25  # growth that brings less than this share of itself in throughput is none
 TOLERATED = 0.1  # refusals in an epoch, as a share of the window, that are no congestion
-SHORTEST_EPOCH = 6  # answers: fewer tell no pace
+SHORTEST_EPOCH = 8  # answers: fewer tell no pace
 HELD_EPOCHS = 5, 20  # before a larger window is tried again: at first, and at most; doubles
 OPENED = 64  # requests, at most, once the first answers came side by side
 SHARE_OF_TIMEOUT = 0.05  # and no more than are answered in this time, at the pace seen
@@ -42,6 +42,7 @@ class ConcurrencyLimit:
     in_flight: int = 0  # summed over the answers: the window grows within an epoch
     full: bool = True  # the window limited the epoch; otherwise its pace tells nothing of a larger one
     fastest: float = inf  # seconds, of the first answers
+    usual: float = inf  # seconds of an answer in the fastest epoch, which is forgotten little by little
     doubtful: bool = False  # it is held since the first answers looked as if they came one by one
     before: tuple[float, float] | None = None  # (mean in flight, answers a second) of the epoch before
     hold: int = HELD_EPOCHS[0]  # so many windows of answers are an epoch while it is held
@@ -107,18 +108,21 @@ class ConcurrencyLimit:
             self._begin_epoch(now)
 
     def _queues(self, seconds: float) -> bool:
-        """Whether an answer took so long, beside those of the epoch before, that it waited at the server; or that a
-        larger window might end in time-outs.
-        """
-        usual = self.before[0] / max(self.before[1], 1e-9) if self.before else inf  # Little's law
-        return seconds > 2 * usual or seconds > self.timeout / 2
+        """Whether an answer took so long that it waited at the server, and a larger window might end in time-outs."""
+        return seconds > 2 * self.latency_before or seconds > max(self.timeout / 4, 1.25 * self.usual)
+
+    @property
+    def latency_before(self) -> float:
+        """Seconds of an answer in the epoch before, by Little's law."""
+        return self.before[0] / max(self.before[1], 1e-9) if self.before else inf
 
     def _end_epoch(self, now: float) -> None:
         found = self.in_flight / self.answers, self.answers / max(now - (self.began or 0.0), 1e-9)
+        self.usual = min(1.5 * self.usual, found[0] / found[1])
         if self.mode == "hold":
             self.hold = min(2 * self.hold, HELD_EPOCHS[1])
             self.mode = "double"
-            if self.doubtful and self.full and self.before and self.before[1] > AT_ONCE * found[1]:
+            if self.doubtful and self.full and self.before and self.before[1] > 2 * found[1]:
                 self.limit = self.before[0]  # they did come side by side
             else:
                 self.before = found
