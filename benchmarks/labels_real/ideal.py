@@ -53,7 +53,9 @@ def _verdict(same: bool, properties: dict[str, Any]) -> str:
     if not properties:
         return "[[Yes]]" if same else "[[No]]"
     kinds = {"boolean": same, "string": "a short answer"}
-    return json.dumps({name: kinds[part["type"]] for name, part in properties.items()})
+    said = {name: kinds[part["type"]] for name, part in properties.items()}
+    said |= {name: part["enum"][not same] for name, part in properties.items() if "enum" in part}
+    return json.dumps(said)
 
 
 @dataclass
