@@ -143,6 +143,9 @@ def asks(config: Config) -> list[Asks]:
         if used or other or check.shows:
             engine = name if other else ""
             found.append(Asks(name, check.shows, tuple(used), settings.sampling, settings.max_parse_retries, engine))
+    if any(check.compares for check in chosen(config).values()):
+        used = (loaded[GRADE],)
+        found.append(Asks(GRADE, lambda config, sizes: 0, used, settings.sampling, settings.max_parse_retries))
     return found
 
 

@@ -118,7 +118,8 @@ class ChatBackend(Backend):
         if failure.lacks and failure.lacks not in lacks | endpoint.proven:
             endpoint.lacks.add(failure.lacks)
             return Failed(replace(failure, retryable=True), counts=0, wait=0.0)
-        billed = "maybe" if response.status_code in {200, *http_errors.MAY_BE_BILLED} else None
+        may_be = response.status_code in {200, *http_errors.MAY_BE_BILLED} and failure.reason not in http_errors.NOT_YET
+        billed = "maybe" if may_be else None
         return Failed(failure, wait=retry_after(response.headers, time.time()), billed=billed)
 
     def read(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -84,7 +84,7 @@ class EndpointState:
     unread: int = 0  # replies in a row that nobody could read
     busy: int = 0  # refusals in a row as too many requests, those that were on their way together as one
     busy_at: float = 0.0  # when the last of them was counted
-    slow: int = 0  # attempts that timed out, or found it loading
+    slow: Counter[str] = field(default_factory=Counter)  # attempts that timed out, or found it loading
     shunned: bool = False  # there were too many, and there are better endpoints
 
     @classmethod

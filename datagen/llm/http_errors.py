@@ -28,6 +28,7 @@ _FINISHES: dict[str, str] = dict.fromkeys(("stop", "eos", "eos_token", "stop_seq
 _FINISHES |= dict.fromkeys(("length", "max_tokens", "max_length"), "length")
 _FINISHES |= {name: name for name in ("tool_calls", "function_call", "content_filter")}
 TOO_MANY, LOADING = "too many requests", "loading its model"
+NOT_YET = {TOO_MANY, LOADING}  # the request was not looked at
 NO_QUOTA, NO_KEY = "no quota left", "key refused"
 FOR_GOOD = {NO_QUOTA, NO_KEY}  # that do not pass
 _OVER_THE_WINDOW = re.compile(

@@ -267,7 +267,7 @@ class Pool:
             failed.counts, failed.wait = 0, LOADING_WAIT
             endpoint.pause = max(endpoint.pause, now + LOADING_WAIT)
             endpoint.breaker.succeeded(answered=False)
-            self._tell(endpoint, f"{endpoint.name}: {failure.detail}", now)
+            self._tell(endpoint, failure.reason, f"{endpoint.name}: {failure.detail}", now)
             self._check_patience(endpoint, failure, now)
         elif failure.reason in UNUSABLE:
             failed.counts = UNUSABLE_COUNTS
@@ -280,7 +280,7 @@ class Pool:
             if failure.reason == TIMED_OUT or failed.wait is not None:
                 endpoint.concurrency.refused(now, sent_at, timed_out=failure.reason == TIMED_OUT)
             if failure.reason == TIMED_OUT:
-                self._tell(endpoint, failure.detail, now)
+                self._tell(endpoint, failure.reason, failure.detail, now)
             if failed.wait and failed.wait > SHORT:
                 self._pause(endpoint, failed.wait, now)
             endpoint.breaker.failed(now, failed.nobody_there)
@@ -319,12 +319,12 @@ class Pool:
             say(f"{endpoint.name} asks to be left alone for {seconds:,.0f} s")
         endpoint.pause = max(endpoint.pause, now + seconds)
 
-    def _tell(self, endpoint: EndpointState, what: str, now: float) -> None:
+    def _tell(self, endpoint: EndpointState, reason: str, what: str, now: float) -> None:
         """Tell a person of a server that is slow, at once and then now and then."""
-        endpoint.slow += 1
+        endpoint.slow[reason] += 1
         if now > self.said_at + LONG:
             self.said_at = now
-            times = f" ({endpoint.slow:,} times so far)" if endpoint.slow > 1 else ""
+            times = f" ({endpoint.slow[reason]:,} times so far)" if endpoint.slow[reason] > 1 else ""
             allowed = f"{int(endpoint.concurrency.limit)} at a time"
             say(self.clean(f"{what}{times}; it is asked again, {allowed}"))
 

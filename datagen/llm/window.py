@@ -55,11 +55,13 @@ class Counts:
         self.doubted: dict[EndpointState, int] = {}  # that counted so few tokens once
         self.settling: set[EndpointState] = set()
         self.cutting: set[EndpointState] = set()
-        self.partial: set[EndpointState] = set()
+        # Those that count what their cache had not, and the longest prompt that one is known to have read whole
+        self.partial: dict[EndpointState, int] = {}
 
     def check(self, request: Request, endpoint: EndpointState, found: Completion) -> None:
         """Raise Failed for a reply to a prompt that was cut, or may have been: then it is sent again."""
-        if found.estimated or endpoint in self.partial or not (fewest := least(request, found.prompt_tokens)):
+        fewest = 0 if found.estimated else least(request, found.prompt_tokens)
+        if fewest <= self.partial.get(endpoint, 0):
             return
         raise self._failed(endpoint, found.prompt_tokens, fewest, found)
 
@@ -74,7 +76,7 @@ class Counts:
         Failed then: this attempt was for that.
         """
         counted = self.doubted.get(endpoint)
-        if counted is None or not (fewest := least(request, counted)):
+        if counted is None or (fewest := least(request, counted)) <= self.partial.get(endpoint, 0):
             return
         if endpoint in self.settling:
             raise self._again(_what(endpoint, counted, fewest), LOOK / 5, None)
@@ -95,14 +97,15 @@ class Counts:
         response = await self.pool.post(endpoint, "/chat/completions", payload(probe, lacks))
         body = self.pool.body(response)
         if meant(response.status_code, body) >= 300:
-            failed = refusal(endpoint, response, lacks)
-            if failed.failure.retryable:
-                return failed
+            return refusal(endpoint, response, lacks)
         usage = body.get("usage") if isinstance(body, dict) else None
         tokens = count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
         fewest = least(probe, tokens) if tokens else 0
         self.doubted.pop(endpoint, None)
-        (self.cutting if fewest else self.partial).add(endpoint)
+        if fewest:
+            self.cutting.add(endpoint)
+        else:
+            self.partial[endpoint] = least(probe, 1)
         took = Completion(request.key, prompt_tokens=tokens, completion_tokens=_SHORT_REPLY) if tokens else None
         return self._failed(endpoint, tokens or 0, fewest, took)
 
@@ -113,7 +116,7 @@ class Counts:
             elsewhere = any(other not in self.cutting for other in others)
             detail = f"{what}: its context window is too small. Raise it ({RAISE})"
             return Failed(Failure(CUT, detail, retryable=elsewhere), billed=took or "maybe")
-        if endpoint not in self.partial:
+        if fewest > self.partial.get(endpoint, 0):
             self.doubted[endpoint] = max(counted, self.doubted.get(endpoint, 0))
         return self._again(what, 0.0, took or "maybe")
 

@@ -96,6 +96,27 @@ def test_a_prompt_is_not_cut_where_the_server_counts_only_what_its_cache_had_not
     assert server.stats.requests <= 12 + 2 * 4  # those in doubt at first, and what made it certain
 
 
+def test_a_server_that_does_both_is_believed_no_further_than_it_was_tried():
+    """It counts only what its cache had not, and cuts: of prompts that fit it is believed, of longer ones not."""
+    text = prose(340)
+    fit = [asked(f"{text} {'river ' * 1400}{i}", i) for i in range(6)]
+    both = Settings(reply="Yes.", counts_cached=False, prefix=9000, window=4096)
+    with serve(both) as server:
+        backend = backend_for(server)
+        assert [completion.text for completion in answers(backend, fit)] == ["Yes."] * 6
+        (long,) = answers(backend, [asked(prose(8000))])
+    assert (long.text, long.error) == (None, CUT)
+
+
+def test_a_refusal_of_what_was_to_settle_a_doubt_is_that_refusal():
+    """And the server is not believed for it."""
+    settings = Settings(window=4096, faults=lambda body, nth: "401" if body.get("max_tokens") == 16 else None)
+    with serve(settings) as server, pytest.raises(EngineError):
+        backend = backend_for(server)
+        answers(backend, [asked(prose(8000))])
+    assert not backend.counts.partial
+
+
 def test_no_usage_is_no_fault():
     with serve(Settings(window=4096, faults=lambda body, nth: "no usage", reply="Yes.")) as server:
         (found,) = answers(backend_for(server), [asked(prose(8000))])
