@@ -96,14 +96,16 @@ class Traffic:
     async def looked_on(self, in_flight: Callable[[], int | None]) -> AsyncIterator[None]:
         """Within, it is told again and again how it stands, with what is `in_flight` then; None: all that was sent.
 
-        Raises, in the end, what went wrong in telling.
+        Raises, in the end, what went wrong in telling, if nothing else did.
         """
         looking = asyncio.create_task(self._look_on(in_flight))
         try:
             yield
-        finally:
-            if not looking.cancel():  # it has ended
-                looking.result()
+        except BaseException:
+            looking.cancel()
+            raise
+        if not looking.cancel():  # it has ended
+            looking.result()
 
     async def _look_on(self, in_flight: Callable[[], int | None]) -> None:
         while True:

@@ -125,6 +125,14 @@ def test_what_goes_wrong_in_telling_of_the_traffic_is_not_swallowed(tmp_path):
     with pytest.raises(ZeroDivisionError):
         list(drive.drive(jobs(tmp_path), Scripted(), Budget(FREE), 30, traffic=Traffic(told)))
 
+    async def fails(llm: LLM) -> None:
+        await asyncio.sleep(0.3)
+        raise KeyError("the run's own")
+
+    own = ShardJob("x", tmp_path / "x.jsonl", lambda llm: [fails(llm)])
+    with pytest.raises(KeyError):
+        list(drive.drive(iter([own]), Scripted(), Budget(FREE), 1, traffic=Traffic(told)))
+
 
 @pytest.mark.parametrize(("room", "seed"), [(1, 0), (3, 1), (5, 2), (1000, 3)])
 def test_every_conversation_gets_to_its_end(tmp_path, room, seed):

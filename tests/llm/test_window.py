@@ -111,9 +111,10 @@ def test_a_server_that_does_both_is_believed_no_further_than_it_was_tried():
 def test_a_refusal_of_what_was_to_settle_a_doubt_is_that_refusal():
     """And the server is not believed for it."""
     settings = Settings(window=4096, faults=lambda body, nth: "401" if body.get("max_tokens") == 16 else None)
-    with serve(settings) as server, pytest.raises(EngineError):
+    with serve(settings) as server:
         backend = backend_for(server)
-        answers(backend, [asked(prose(8000))])
+        with pytest.raises(EngineError):
+            answers(backend, [asked(prose(8000))])
     assert not backend.counts.partial
 
 
