@@ -478,7 +478,7 @@ def test_another_model_than_was_asked_is_said_once():
     request = replace(numbered(1)[0], model="meta/Llama-3")
     with serve(Settings(answers_as="tiny-other")) as server, pytest.warns(ServerWarning, match="'tiny-other'") as said:
         answers(backend_for(server.url), [replace(request, sample=i) for i in range(3)])
-    assert len(said) == 1
+    assert len([each for each in said if "tiny-other" in str(each.message)]) == 1  # others are none of servers
     with serve(Settings(answers_as="llama-3-2025-01-01")) as server, warnings.catch_warnings():
         warnings.simplefilter("error")
         answers(backend_for(server.url), [request])
