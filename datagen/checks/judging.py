@@ -15,7 +15,7 @@ from typing import Any
 from datagen import plugins, prompts
 from datagen.checks import grading
 from datagen.checks.check import Case, Check, Findings, Rejected
-from datagen.checks.grading import GRADE
+from datagen.checks.grading import GRADE, GRADER_PROMPT
 from datagen.checks.neighbours import Neighbours
 from datagen.config.data import SelectConfig
 from datagen.config.llm import EngineConfig
@@ -116,7 +116,7 @@ def chosen(config: Config) -> dict[str, Check]:
 def load_prompts(config: Config) -> dict[str, Prompt]:
     """By check, and for grading. Raises ConfigError for a name in `judge.prompts` that has none."""
     checks = {check.name: check for check in bundled()} | chosen(config)
-    files = {name: check.prompt for name, check in checks.items() if check.prompt} | {GRADE: f"judge-{GRADE}"}
+    files = {name: check.prompt for name, check in checks.items() if check.prompt} | {GRADE: GRADER_PROMPT}
     if unknown := config.judge.prompts.keys() - files.keys():
         raise ConfigError(f"judge.prompts: {sorted(unknown)[0]!r} has no prompt; those that do: {', '.join(files)}")
     return {name: prompts.load(file) for name, file in (files | config.judge.prompts).items()}

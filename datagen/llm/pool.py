@@ -24,7 +24,7 @@ from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
 from datagen.llm.endpoint import NO_WORD, client_arguments, key_cleaner
 from datagen.llm.http import TooLarge, bounded, httpx
-from datagen.llm.http_errors import FOR_GOOD, GARBLED, LOADING, NO_QUOTA, TOO_MANY, UNUSABLE, Failure
+from datagen.llm.http_errors import FOR_GOOD, GARBLED, LOADING, NO_QUOTA, NOT_YET, TOO_MANY, UNUSABLE, Failure
 
 T = TypeVar("T")
 LONG = 20.0  # seconds of waiting that a person is told of
@@ -333,7 +333,7 @@ class Pool:
 
     def _check_patience(self, failed_at: EndpointState, last: Failure, now: float) -> None:
         """Raise EngineError where nobody has answered for too long, or has asked to be left alone for longer."""
-        busy = last.reason in (TOO_MANY, LOADING)
+        busy = last.reason in NOT_YET
         if self.patience is None and not busy:
             return
         patience = self.patience or PATIENCE

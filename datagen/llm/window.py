@@ -26,7 +26,8 @@ from datagen.llm.pool import Failed, Pool
 DOUBT = "prompt maybe cut by the server"
 RAISE = "Ollama: OLLAMA_CONTEXT_LENGTH, llama.cpp: --ctx-size, vLLM: --max-model-len, SGLang: --context-length"
 LOOK = 5.0  # seconds that a server has to say what its window is
-LONG = 1000  # tokens that any window holds
+WAIT = 1.0  # seconds until those that wait for a doubt to be settled look again
+FITS = 1000  # tokens that any window holds
 PER_TOKEN = 6  # characters: a prompt of fewer is whole, without a closer look
 PER_WORD = 0.75  # tokens, at least: most tokenizers make one or more of a word, few join frequent words
 UNSPACED_PER_TOKEN = 4  # characters, at most, of scripts without spaces between words
@@ -42,7 +43,7 @@ def least(request: Request, counted: int) -> int:
         return 0
     words = sum(len(text.split()) + len(_UNSPACED.findall(text)) / UNSPACED_PER_TOKEN for text in texts)
     fewest = int(PER_WORD * words)
-    return fewest if fewest > max(counted, LONG) else 0
+    return fewest if fewest > max(counted, FITS) else 0
 
 
 class Counts:
@@ -56,12 +57,12 @@ class Counts:
         self.settling: set[EndpointState] = set()
         self.cutting: set[EndpointState] = set()
         # Those that count what their cache had not, and the longest prompt that one is known to have read whole
-        self.partial: dict[EndpointState, int] = {}
+        self.uncached: dict[EndpointState, int] = {}
 
     def check(self, request: Request, endpoint: EndpointState, found: Completion) -> None:
         """Raise Failed for a reply to a prompt that was cut, or may have been: then it is sent again."""
         fewest = 0 if found.estimated else least(request, found.prompt_tokens)
-        if fewest <= self.partial.get(endpoint, 0):
+        if fewest <= self.uncached.get(endpoint, 0):
             return
         raise self._failed(endpoint, found.prompt_tokens, fewest, found)
 
@@ -76,10 +77,10 @@ class Counts:
         Failed then: this attempt was for that.
         """
         counted = self.doubted.get(endpoint)
-        if counted is None or (fewest := least(request, counted)) <= self.partial.get(endpoint, 0):
+        if counted is None or (fewest := least(request, counted)) <= self.uncached.get(endpoint, 0):
             return
         if endpoint in self.settling:
-            raise self._again(_what(endpoint, counted, fewest), LOOK / 5, None)
+            raise self._again(_what(endpoint, counted, fewest), WAIT, None)
         self.settling.add(endpoint)
         try:
             raise await self._probed(request, endpoint, lacks, refusal)
@@ -105,7 +106,7 @@ class Counts:
         if fewest:
             self.cutting.add(endpoint)
         else:
-            self.partial[endpoint] = least(probe, 1)
+            self.uncached[endpoint] = least(probe, 1)
         took = Completion(request.key, prompt_tokens=tokens, completion_tokens=_SHORT_REPLY) if tokens else None
         return self._failed(endpoint, tokens or 0, fewest, took)
 
@@ -116,7 +117,7 @@ class Counts:
             elsewhere = any(other not in self.cutting for other in others)
             detail = f"{what}: its context window is too small. Raise it ({RAISE})"
             return Failed(Failure(CUT, detail, retryable=elsewhere), billed=took or "maybe")
-        if fewest > self.partial.get(endpoint, 0):
+        if fewest > self.uncached.get(endpoint, 0):
             self.doubted[endpoint] = max(counted, self.doubted.get(endpoint, 0))
         return self._again(what, 0.0, took or "maybe")
 

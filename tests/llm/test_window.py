@@ -115,7 +115,7 @@ def test_a_refusal_of_what_was_to_settle_a_doubt_is_that_refusal():
         backend = backend_for(server)
         with pytest.raises(EngineError):
             answers(backend, [asked(prose(8000))])
-    assert not backend.counts.partial
+    assert not backend.counts.uncached
 
 
 def test_no_usage_is_no_fault():
