@@ -2,11 +2,11 @@
 
     python benchmarks/load.py [--quick] [--chunks N] [--candidates N] [--written] [--keep FOLDER]
 
-The tables of chunk, embed and cluster are written here, as those stages would; then `longrlvr-data generate`, `judge`
-(by a language model, with all checks of the default) and `select` run one after another, over all, a half and a tenth
-of the shards, each in a run directory of its own. The model is a loopback server (`tests/servers`), in a process of its
-own, that answers at once. With `--written`, the tables of generate and judge are written as well, and `select` alone is
-run: it is what looks at all rows at once.
+The tables of chunk, embed and cluster are written here, as those stages would; then `longrlvr-data generate` and
+`judge` run over them (by a language model, with all checks of the default), and `select`, which looks at all rows at
+once, over all, a half and a tenth of their shards, each in a run directory of its own. The model is a loopback server
+(`tests/servers`) in a process of its own, that answers at once. With `--written`, the tables of generate and judge are
+written as well, and `select` alone is run.
 
 Chunks have about 160 tokens, of words drawn at random with names and numbers among them. A document has as many as it
 takes, and four clusters of 4 to 16 with three candidates each. Vectors have 32 dimensions, and the encoder of the
@@ -14,11 +14,10 @@ questions is a table of numbers (`hashing_encoder`): what an encoder takes is `b
 
 Memory is that of a command and its workers together (as in `end_to_end.py`), looked at four times a second against the
 rows in shards that are finished. `at_mark_mb` is the peak until a tenth of all rows were done, `at_end_mb` the peak
-until the end: within the run over all of them where a stage takes shard after shard; for `select`, and the dataset that
-it writes, the peaks of the runs over a tenth and over all. `row_bytes` is the growth in between, for each row.
-
-The ratio is the time for all rows to that for half of them, the largest of any stage: 2 is linear. `cpu_ratio` is the
-same of the time on a processor, which a busy machine changes less. `ceiling` is what the server could answer in a
+until the end, and `row_bytes` the growth in between, for each row. The ratio is the time for all rows to that for half
+of them, the largest of any stage: 2 is linear. `cpu_ratio` is the same of the time on a processor, which a busy machine
+changes less. Where a stage takes shard after shard, a tenth and half are looked at within the run over all; for
+`select`, and the dataset that it writes, they are runs of their own. `ceiling` is what the server could answer in a
 second if it had a core for itself and nothing to wait for: its requests by its processor time.
 """
 
@@ -37,6 +36,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,12 +61,12 @@ from datagen.stages.chunk import SHARD_CHARS
 ROOT = Path(__file__).parents[1]
 CHUNKS, CANDIDATES = 1_000_000, 100_000
 QUICK = 20  # times fewer
-SHARES = (1.0, 0.5, 0.1)  # of all, a run each
+SHARES = (1.0, 0.5, 0.1)  # of all
 PER_CLUSTER, CLUSTERS = 3, 4  # candidates, and clusters of a document
 SENTENCES, WORDS, TOKENS = 8, 13, 160  # of a chunk, of a sentence, of a chunk
 EVERY = 0.25  # seconds between two looks at the memory
 TOLD = 20  # times that a stage is said to have got further
-ASKING = ("generate", "judge", "select")
+ASKING = ("generate", "judge")
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,19 @@ class Phase:
     seconds: float = 0.0
     cpu: float = 0.0
     rows: int = 0
-    seen: list[tuple[int, float]] = field(default_factory=list)  # rows done, and MB then
+    seen: list[tuple[int, float, float, float]] = field(default_factory=list)  # rows done; MB, seconds, cpu then
     requests: int = 0
     server_cpu: float = 0.0
 
     def peak(self, up_to: float = float("inf")) -> float:
         """MB, at most, until more rows than these were done."""
-        return max((mb for rows, mb in self.seen if rows <= up_to), default=0.0)
+        return max((mb for rows, mb, _, _ in self.seen if rows <= up_to), default=0.0)
+
+    def until(self, rows: float) -> Phase:
+        """This phase up to where so many rows were done."""
+        seen = [each for each in self.seen if each[0] <= rows]
+        _, _, seconds, cpu = next((each for each in self.seen if each[0] >= rows), self.seen[-1])
+        return Phase(seconds, cpu, round(rows), seen)
 
 
 # The tables that are there before -------------------------------------------------------------------------------------
@@ -184,13 +190,10 @@ def asked(cluster: Cluster, sample: int) -> Candidate:
 def judged(candidate: Candidate, draw: np.random.Generator) -> Judgement:
     vector = draw.normal(size=DIM)
     return Judgement(
-        qa_id=candidate.qa_id,
-        cluster_id=candidate.cluster_id,
-        doc_id=candidate.doc_id,
+        **{name: getattr(candidate, name) for name in ("qa_id", "cluster_id", "doc_id", "ref_chunks")},
         rating=float(draw.integers(14, 21)) / 2,
         rating_reason="It deserves that much of 10.",
         checks=["lint", "quality", "closed_book", "sufficiency", "necessity", "completeness"],
-        ref_chunks=candidate.ref_chunks,
         redundant=[],
         alt_chunks=[],
         closed_book=0.0,
@@ -240,13 +243,12 @@ def written(number: int, n: int, draw: np.random.Generator) -> list[str]:
     return texts
 
 
-def vocabulary(kept: list[str] = []) -> list[str]:  # noqa: B006  # made once a process
-    if not kept:
-        draw = random.Random(0)
-        syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er")]
-        kept += sorted({"".join(draw.choices(syllables, k=draw.choice((1, 2, 2, 3)))) for _ in range(8_000)})
-        draw.shuffle(kept)
-    return kept
+@cache
+def vocabulary() -> list[str]:
+    draw = random.Random(0)
+    syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er")]
+    words = sorted({"".join(draw.choices(syllables, k=draw.choice((1, 2, 2, 3)))) for _ in range(8_000)})
+    return draw.sample(words, len(words))
 
 
 # Running and watching -------------------------------------------------------------------------------------------------
@@ -297,13 +299,12 @@ def watch(command: list[str], phases: list[str], run: Path, per_shard: dict[str,
                 pids = members(process.pid)
                 cpu |= {pid: seconds for pid in pids if (seconds := processor(pid))}
                 done = sum(per_shard[name] for name in finished(run / now))
-                found[now].seen.append((done, memory_mb(pids)))
+                spent = time.perf_counter() - begun, sum(cpu.values()) - used
+                found[now].seen.append((done, memory_mb(pids), *spent))
                 if done >= told + total / TOLD:
                     told = done
-                    print(f"{'':4} {now:9} {done:>9,} rows {time.perf_counter() - begun:8.1f} s", end="")
-                    print(
-                        f" {found[now].seen[-1][1]:8.1f} MB {sum(cpu.values()) - used:8.1f} s of processor", flush=True
-                    )
+                    print(f"{'':4} {now:9} {done:>9,} rows {spent[0]:8.1f} s", end="")
+                    print(f" {found[now].seen[-1][1]:8.1f} MB {spent[1]:8.1f} s of processor", flush=True)
                 time.sleep(EVERY)
             found[now].seconds, found[now].cpu = time.perf_counter() - begun, sum(cpu.values()) - used
         finally:
@@ -339,18 +340,15 @@ def figures(phase: Phase) -> dict[str, Any]:
     return found
 
 
-def compare(runs: list[dict[str, Phase]]) -> dict[str, dict[str, Any]]:
-    """By phase: what it took over all shards, against a tenth and a half of them."""
+def compare(taken: dict[str, list[Phase]]) -> dict[str, dict[str, Any]]:
+    """By phase: what it took over all rows, against a half and a tenth of them, as SHARES has them."""
     found = {}
-    for name in runs[-1]:
-        whole, half, tenth = (run[name] for run in runs)
-        mark = SHARES[-1] * whole.rows
-        at_mark = tenth.peak() if name in ("select", DATASET) else whole.peak(mark)
+    for name, (whole, half, tenth) in taken.items():
         found[name] = figures(whole) | {
-            "mark": round(mark),
-            "at_mark_mb": round(at_mark, 1),
+            "mark": tenth.rows,
+            "at_mark_mb": round(tenth.peak(), 1),
             "at_end_mb": round(whole.peak(), 1),
-            "row_bytes": round((whole.peak() - at_mark) * 2**20 / (whole.rows - mark)),
+            "row_bytes": round((whole.peak() - tenth.peak()) * 2**20 / (whole.rows - tenth.rows)),
             "half_seconds": round(half.seconds, 1),
             "ratio": round(whole.seconds / half.seconds, 2),
             "cpu_ratio": round(whole.cpu / half.cpu, 2),
@@ -374,28 +372,30 @@ def main() -> None:
     chunks = args.chunks or CHUNKS // (QUICK if args.quick else 1)
     documents = -(-candidates // (CLUSTERS * PER_CLUSTER))
     per_document = max(16 * CLUSTERS, round(chunks / documents))
-    runs: list[dict[str, Phase]] = []
+    taken: dict[str, list[Phase]] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        place, begun = args.keep or Path(temporary), time.perf_counter()
+        place = args.keep or Path(temporary)
         names = build(place / "all", documents, per_document, args.written)
-        print(f"{documents * per_document:,} chunks written in {time.perf_counter() - begun:.0f} s", flush=True)
+        print(f"{documents * per_document:,} chunks written", flush=True)
+        for name, phase in measure(place / "all", () if args.written else ASKING).items():
+            taken[name] = [phase, *(phase.until(share * phase.rows) for share in SHARES[1:])]
+            print(f"{'':4} {name:9}", json.dumps(figures(phase)), flush=True)
         for share in SHARES:
             run = place / f"run-{share:g}"
             share_of(place / "all", run, names[: max(1, round(share * len(names)))])
-            runs.append(measure(run, ("select",) if args.written else ASKING))
-            for name, phase in runs[-1].items():
+            for name, phase in measure(run, ("select",)).items():
+                taken.setdefault(name, []).append(phase)
                 print(f"{share:<4g} {name:9}", json.dumps(figures(phase)), flush=True)
     summary = {
         "benchmark": "load",
-        "stages": compare(runs),
+        "stages": compare(taken),
         "candidates": documents * CLUSTERS * PER_CLUSTER,
         "chunks": documents * per_document,
         "cores": os.cpu_count(),
         "versions": {name: version(name) for name in ("numpy", "pyarrow", "openai", "aiohttp")},
         "python": platform.python_version(),
     }
-    summary["ratio"] = max(stage["ratio"] for stage in summary["stages"].values())
-    print(json.dumps(summary))
+    print(json.dumps(summary | {"ratio": max(stage["ratio"] for stage in summary["stages"].values())}))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import pytest
 from datagen.run import paths
 from datagen.text.quickstart import write_corpus
 from tests.killed import gone, leftovers, results, said
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 

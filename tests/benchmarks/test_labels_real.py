@@ -19,7 +19,8 @@ from benchmarks.labels_real.ideal import Counted, Ideal
 from datagen.checks.asking import GRADE
 from datagen.errors import UserError
 from datagen.grounding import verify
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 SCRIPT = Path(data.FOLDER).parent / "labels_real.py"
 PROMPTS = Path(__file__).parents[2] / "prompts"

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 
 from tests.campaign import runs
 from tests.campaign.runs import Outcome, Reference
-from tests.servers.openai_server import Settings, payload_hash, serve
+from tests.servers.openai_server import payload_hash, serve
+from tests.servers.settings import Settings
 
 PROSE = "It was a bright cold day in April, and the clocks of Estonby were striking thirteen. " * 8
 ROW = json.dumps({"id": "odd", "text": PROSE}).encode()

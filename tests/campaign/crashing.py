@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.killed import NAMES, family, results, said
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 HOOK = Path(__file__).parent / "hook"

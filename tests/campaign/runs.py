@@ -19,7 +19,8 @@ from datagen.cli import app
 from datagen.llm import journal
 from datagen.run.paths import JOURNAL
 from tests.servers import model
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 STAGES = ("chunk", "embed", "cluster", "generate", "judge", "select")
 TOPICS = ("execmodel", "calls", "naming")  # of Python's own documentation, the same in every release

@@ -21,7 +21,8 @@ from datagen.llm import pool
 from datagen.llm.batch import BatchBackend
 from tests.campaign import runs
 from tests.campaign.runs import Outcome, Reference
-from tests.servers.openai_server import Server, Settings, payload_hash, serve
+from tests.servers.openai_server import Server, payload_hash, serve
+from tests.servers.settings import Settings
 
 # fault                   at the first, at each once, for ever; for ever at one of two
 # What is refused or cut short is asked again with that told, so that "each once" is every request; and servers of which

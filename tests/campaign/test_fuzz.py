@@ -19,6 +19,7 @@ from datagen.llm.base import Completion
 from datagen.llm.journal import Journal
 from datagen.records import Cluster
 from tests.campaign import invariants as hold
+from tests.campaign import meanings
 from tests.campaign import strategies as made
 
 COUNT = 10 * int(os.environ.get("CAMPAIGN", "3"))
@@ -167,17 +168,17 @@ def test_comparing_answers_is_an_equivalence(a, b):
     hold.answers(a, b)
 
 
-@fuzzed(made.facts(), st.data())
+@fuzzed(meanings.facts(), st.data())
 def test_an_answer_that_means_something_else_is_not_the_same(fact, data):
     """One edit that changes what it says: a sign, a unit, "not", another number, an item more, an accent …"""
-    other = data.draw(made.another_meaning(fact))
+    other = data.draw(meanings.another_meaning(fact))
     assert not verify.exact(fact, other), other
-    assert not verify.exact(data.draw(made.said_otherwise(fact)), other)
+    assert not verify.exact(data.draw(meanings.said_otherwise(fact)), other)
 
 
-@fuzzed(made.facts(), st.data())
+@fuzzed(meanings.facts(), st.data())
 def test_an_answer_that_is_only_written_otherwise_is_the_same(fact, data):
-    a, b = (data.draw(made.said_otherwise(fact)) for _ in range(2))
+    a, b = (data.draw(meanings.said_otherwise(fact)) for _ in range(2))
     assert verify.exact(fact, a)
     assert verify.exact(a, b)
     assert verify.verdict(a, b) is True

@@ -24,7 +24,8 @@ from tests.campaign import runs, storage
 from tests.campaign.runs import Reference
 from tests.servers import openai_server
 from tests.servers.faults import ERRORS
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 KEY = "sk-Zx9Wq3_Lm-Vb7Nc5Td1Rf8Yh2Gj6Kp4Su0EaQeHo_wI-"
 PIECE = 12  # characters of it that are too many to show

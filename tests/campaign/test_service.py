@@ -21,7 +21,8 @@ from datagen.llm.cost import Budget
 from datagen.llm.drive import ShardJob
 from datagen.llm.parsing import NoReply, ParseError, ask
 from tests.servers.faults import FAULTS
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 FIRST, COUNT = int(os.environ.get("CAMPAIGN_SEED", "0")), int(os.environ.get("CAMPAIGN", "3"))
 PRICE = PriceConfig(prompt=1.0, completion=4.0)

@@ -17,7 +17,7 @@ from datagen.run import identity
 from datagen.run.paths import RunPaths
 from datagen.stages import judge
 from tests.servers import model
-from tests.servers.openai_server import Settings
+from tests.servers.settings import Settings
 from tests.stages.talking import Run
 
 NAME = "shard-00000"

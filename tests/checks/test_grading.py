@@ -15,7 +15,7 @@ from datagen.llm.base import LLM, Completion, Request, Stream
 from datagen.records import Judgement
 from tests.checks.cases import ALL, outcome, rated
 from tests.servers import model
-from tests.servers.openai_server import Settings
+from tests.servers.settings import Settings
 
 LANGUAGES = ["de", "en", "es", "fr", "ru", "zh"]
 GRADER = Grader(prompts.load("judge-grade"), "m", {}, 1)

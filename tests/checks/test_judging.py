@@ -13,7 +13,7 @@ from datagen.stages import select
 from tests.checks import cases
 from tests.checks.cases import ALL, asked, candidate, outcome
 from tests.selection.made import Draft, gathered, kept, why
-from tests.servers.openai_server import Settings
+from tests.servers.settings import Settings
 
 OWN = """
 from pathlib import Path

@@ -6,7 +6,8 @@ from datagen.run.paths import RunPaths
 from datagen.stages import judge
 from tests.checks.cases import TEXTS, outcome, rated
 from tests.servers import model
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 
 def test_the_policy_answers_from_the_whole_document(only_two):

@@ -13,7 +13,8 @@ from statistics import median
 import pytest
 
 from tests.commands.calls import call
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 # The command with less time between what it says.
 COMMAND = """

@@ -14,7 +14,8 @@ from datagen.embed import encoder, remote
 from datagen.errors import ConfigError, EngineError, UserError
 from datagen.llm import pool
 from tests.servers import embeddings
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 TEXTS = [f"chunk {i} about theme {i % 7} and {i * i}" for i in range(100)]
 

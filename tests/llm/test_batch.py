@@ -14,7 +14,8 @@ from datagen.llm.batch import BatchBackend
 from datagen.llm.cost import Budget
 from datagen.llm.drive import ShardJob, drive
 from tests.llm import asking
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 FAST = {"polls": (0.01, 0.05), "settled": 0.0}
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}

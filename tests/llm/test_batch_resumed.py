@@ -14,7 +14,8 @@ from datagen.errors import EngineError
 from datagen.llm.base import Request
 from datagen.llm.batch import BatchBackend
 from tests.llm.test_batch import answers, asked, backend_for, remembered
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 
 def submitted_once(server: Server, n: int) -> bool:

@@ -21,7 +21,8 @@ from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import NO_ROOM, TOO_LONG
 from datagen.llm.parsing import NoReply, ParseError, ask
 from tests.llm.asking import answers, threads
-from tests.servers.openai_server import Server, Settings, payload_hash, serve
+from tests.servers.openai_server import Server, payload_hash, serve
+from tests.servers.settings import Settings
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
 FREE = Budget(PriceConfig())

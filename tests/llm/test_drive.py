@@ -20,7 +20,8 @@ from datagen.llm.cost import Budget
 from datagen.llm.drive import OverBudget, ShardJob
 from datagen.llm.journal import Journal
 from datagen.llm.traffic import Traffic
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 FREE = PriceConfig()
 

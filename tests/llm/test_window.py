@@ -14,7 +14,8 @@ from datagen.llm.chat import ChatBackend
 from datagen.llm.http_errors import CUT
 from datagen.text import tokenizers
 from tests.llm.asking import answers
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 SENTENCE = "the river rose in the night and the mill by the old bridge was lost with all its grain"
 CHINESE = "河水在夜里上涨，老桥边的磨坊连同所有的粮食都被冲走了。"

@@ -20,7 +20,7 @@ from aiohttp import web
 from .faults import ERRORS
 
 if TYPE_CHECKING:
-    from .openai_server import Settings, Stats
+    from .settings import Settings, Stats
 
 Row = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.Response]]

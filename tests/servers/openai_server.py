@@ -11,92 +11,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gzip
 import hashlib
 import json
 import os
 import threading
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from . import embeddings
+from . import embeddings, misreplies
 from .batches import Batches
 from .faults import ERRORS, FAULTS, MARRED, applies, marred, usage
-from .model import reply
+from .settings import Body, Settings, Stats
 
 CHARS_PER_TOKEN = 4
-PREFIX = 2_000  # characters that prompts must share for the cache to serve them
 
-Body = dict[str, Any]
 Make = Callable[[Body, str, int, str | None], Body]  # of a body, its hash, how often it was asked before, a fault
-
-
-@dataclass(frozen=True)
-class Settings:
-    reply: str | Callable[[Body], str] = reply
-    model: str = "scripted"  # as /v1/models lists it; requests may name any
-    answers_as: str | None = None  # the model that replies say they are of; None: the one that was asked
-    elsewhere: str = ""  # where "redirect" sends requests
-    latency: float = 0.0  # seconds, the mean
-    spread: float = 0.0  # uniform within the mean * (1 ± spread)
-    slots: int = 1_000_000  # requests answered at once
-    overflow: str = "queue"  # what becomes of requests beyond the slots: "queue" or "429"
-    seed: int = 0
-    # A function of the payload and how often it was asked before, which names a fault or none; or kinds to draw from
-    faults: Callable[[Body, int], str | None] | Sequence[str] = ()
-    fault_rate: float = 0.0  # of requests, where the faults are drawn
-    retry_after: float = 1.0  # seconds, in the header of a 429
-    die_after: int | None = None  # answers, then nobody is there any more
-    cached_prompts: int = 256
-    prefix: int = PREFIX
-    window: int | None = None  # tokens: of a longer prompt half as many are left, the last, as Ollama does in silence
-    counts_cached: bool = True  # prompts are counted with what the cache had of them
-    says: Body = field(default_factory=dict)  # more of what /v1/models says of the model
-    native: dict[str, Body] = field(default_factory=dict)  # what a server's own paths, beside /v1, say
-    api_key: str | None = None  # any other gets a 401
-    answered_log: str | None = None  # a file: a line with the payload's hash for each answer
-    has_batches: bool = True  # else 404, as on most servers
-    batch_polls: int = 1  # until a batch has ended
-    batch_faults: Sequence[str | None] = ()  # one a batch, in order; see `batches`
-    # Of everything but chat completions: by "POST /v1/files" and how often it was asked before
-    api_faults: Callable[[str, int], str | None] = lambda endpoint, nth: None
-    port: int = 0
-
-    def __post_init__(self) -> None:
-        known = FAULTS | embeddings.MARRED
-        if not callable(self.faults) and (unknown := set(self.faults) - known):
-            raise ValueError(f"no such fault: {sorted(unknown)}; there are {sorted(known)}")
-
-
-@dataclass
-class Stats:
-    """What the server saw. Counters are by the payload's hash, `payload_hash`."""
-
-    requests: int = 0
-    received: Counter[str] = field(default_factory=Counter)
-    answered: Counter[str] = field(default_factory=Counter)  # 200s sent to the last byte, and rows of batches
-    faults: Counter[str] = field(default_factory=Counter)
-    authorizations: Counter[str] = field(default_factory=Counter)
-    headers: Counter[str] = field(default_factory=Counter)  # by name
-    calls: Counter[str] = field(default_factory=Counter)  # by "POST /v1/files" and the like
-    in_flight: int = 0  # received and not replied to
-    max_in_flight: int = 0
-    busy: int = 0  # slots
-    max_busy: int = 0
-    batches: int = 0  # created
-    batch_rows: Counter[str] = field(default_factory=Counter)  # submitted, by custom_id
-
-    @property
-    def answered_twice(self) -> int:
-        return sum(n - 1 for n in self.answered.values())
 
 
 class Server:
@@ -195,19 +131,19 @@ class Server:
             finally:
                 self.stats.busy -= 1
         if fault == "reset":
-            return _hung_up(request)
+            return misreplies.hung_up(request)
         if fault == "garbage":
-            return _garbage()
+            return misreplies.garbage()
         if fault == "redirect":
             return web.Response(status=307, headers={"Location": self.settings.elsewhere + request.path})
         if fault in ("drip", "endless", "bomb"):
-            return await _without_end(request, fault)
+            return await misreplies.without_end(request, fault)
         made = make(body, key, asked, fault)
         if body.get("stream"):
             return await self._stream(request, key, made, breaks_off=fault == "cut")
         payload = json.dumps(made).encode()
         if fault == "cut":
-            return await _cut(request, payload)
+            return await misreplies.cut(request, payload)
         response = web.Response(body=payload, content_type="application/json")
         await response.prepare(request)
         await response.write_eof()
@@ -342,9 +278,9 @@ class Server:
             if refused := self._refused(request):
                 return refused
             if fault == "reset":
-                return _hung_up(request)
+                return misreplies.hung_up(request)
             if fault == "garbage":
-                return _garbage()
+                return misreplies.garbage()
             return self._error(request, fault) if fault else await handler(request)
 
         return handle
@@ -384,36 +320,6 @@ async def _said(says: Body, request: web.Request) -> web.Response:
 
 def _event(chunk: Body) -> bytes:
     return f"data: {json.dumps(chunk)}\n\n".encode()
-
-
-def _garbage() -> web.Response:
-    return web.Response(text="<html>It works!</html>", content_type="text/html")
-
-
-def _hung_up(request: web.Request) -> web.Response:
-    if request.transport:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _without_end(request: web.Request, fault: str) -> web.StreamResponse:
-    """A reply byte by byte, or as fast as it can, or compressed a thousandfold; until the client has enough."""
-    headers = {"Content-Type": "application/json"} | ({"Content-Encoding": "gzip"} if fault == "bomb" else {})
-    response = web.StreamResponse(headers=headers)
-    await response.prepare(request)
-    part = {"drip": b" ", "endless": b" " * 1_000_000, "bomb": gzip.compress(b" " * 50_000_000)}[fault]
-    while True:
-        await response.write(part)
-        await asyncio.sleep(0.05 if fault == "drip" else 0)
-
-
-async def _cut(request: web.Request, payload: bytes) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(payload))})
-    await response.prepare(request)
-    await response.write(payload[: len(payload) // 2])
-    if request.transport:
-        request.transport.close()
-    return response
 
 
 @contextmanager

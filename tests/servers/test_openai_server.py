@@ -16,7 +16,8 @@ import pytest
 from datagen.llm.http import httpx
 from tests.servers.faults import ERRORS, MARRED
 from tests.servers.model import chunks, question, reply
-from tests.servers.openai_server import Settings, payload_hash, serve
+from tests.servers.openai_server import payload_hash, serve
+from tests.servers.settings import Settings
 
 THOUGHT = ("reasoning_content", "only reasoning")
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ from datagen.run.ledger import Ledger
 from datagen.run.resume import Resume
 from datagen.stages import runner
 from datagen.stages.stage import Stage
-from tests.servers.openai_server import Server, Settings, serve
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
 
 
 @dataclass

@@ -12,7 +12,8 @@ from datagen.run.run import Run
 from datagen.stages import STAGES, context
 from datagen.text import tokenizers
 from tests.servers.model import reply
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 from tests.stages import talking
 
 GENERATE, JUDGE = (next(stage for stage in STAGES if stage.name == name) for name in ("generate", "judge"))

@@ -13,7 +13,8 @@ from datagen.run.run import Run
 from datagen.run.shard import Shard
 from datagen.stages import embed
 from tests.servers import embeddings
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 
 def test_every_chunk_has_its_vector(run):

@@ -24,7 +24,8 @@ from datagen.run.ledger import Ledger
 from datagen.run.shard import Shard
 from datagen.stages import judge
 from tests.llm.asking import Scripted
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 from tests.stages.talking import Run, balanced
 
 NAME = "shard-00000"

@@ -20,7 +20,7 @@ from datagen.run.shard import Shard
 from datagen.stages import generate
 from datagen.tasks import question as generate_llm
 from tests.servers.model import reply
-from tests.servers.openai_server import Settings
+from tests.servers.settings import Settings
 from tests.stages.talking import Run, balanced
 
 SKIP = json.dumps({"skip": True, "question": "", "answer": "", "evidence": []})

@@ -17,7 +17,8 @@ from datagen.grounding import rewards, tags
 from datagen.train.scoring import Scorer
 from datagen.train.types import Example, Response
 from tests.servers import model
-from tests.servers.openai_server import Settings, serve
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 TASK = Example("q1", "What trees?", "the red oak", (1, 3), 0, 0)
 
