@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -393,7 +392,6 @@ def main() -> None:
         "chunks": documents * per_document,
         "cores": os.cpu_count(),
         "versions": {name: version(name) for name in ("numpy", "pyarrow", "openai", "aiohttp")},
-        "python": platform.python_version(),
     }
     print(json.dumps(summary | {"ratio": max(stage["ratio"] for stage in summary["stages"].values())}))
 
