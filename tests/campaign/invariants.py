@@ -87,7 +87,8 @@ def fenced(text: str) -> None:
 
 def seen(text: str) -> str:
     """A text as a model might take it: without accents and what has no width, in plain small letters."""
-    plain = (c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) not in ("Mn", "Me", "Cf", "Cc"))
+    unseen = ("Mn", "Me", "Cf", "Cc")
+    plain = (c for c in unicodedata.normalize("NFKD", text) if c.isspace() or unicodedata.category(c) not in unseen)
     return "".join(plain).casefold()
 
 
