@@ -45,13 +45,14 @@ def tokens(text: str) -> list[str]:
     text = _INITIALS.sub(r"\1. ", _unwrapped(_plain(text)))
     shape = "".join(map(_shape, text))
     prose = not _SPEAKS.search(shape)
+    shouted = prose and text == text.upper() and "LLLL" in shape  # capitals throughout: they say nothing of a word
     found: list[str] = []
     words = 0
     for match in _TOKEN.finditer(shape):
         token, kind = text[match.start() : match.end()], match.lastgroup
         if kind == "word":
             after_word = not found or _is_word(found[-1])
-            found.append(token if _case_counts(token, prose, after_word) else token.lower())
+            found.append(token if not shouted and _case_counts(token, prose, after_word) else token.lower())
             words += 1
         elif kind == "number":
             found.append(token.replace(",", "") if _THOUSANDS.fullmatch(token) else token)

@@ -72,6 +72,8 @@ class Journal:
 
     def _opened(self) -> Any:
         if self._file is None:
+            if self.path.exists() and not _sealed(self.path):
+                shards.write_bytes(str(self.path), b"".join(map(_line, read(self.path))))
             self._file = _appendable(self.path)
         return self._file
 
@@ -165,18 +167,25 @@ def mend(path: Path) -> None:
         shards.write_bytes(str(path), sound)
 
 
+def _sealed(path: Path) -> bool:
+    """Whether lines have checksums: all have them, or none where an earlier version wrote the journal."""
+    with open(path, "rb") as f:
+        return any(b"crc32" in line[-_SEAL_LENGTH:] for line in f)
+
+
 def _lines(path: Path) -> Iterator[tuple[int, Completion | None]]:
     """The lines, numbered from 1; None for one that is damaged."""
     if not path.exists():
         return
     if not path.is_file():
         raise UserError(f"{path} is no file, as a journal must be: put it back from a copy, or remove it")
+    sealed = _sealed(path)
     with open(path, "rb") as f:
         for number, line in enumerate(f, 1):
             if not line.endswith(b"\n"):
                 return
             try:
-                yield number, _completion(line)
+                yield number, _completion(line, sealed)
             except (ValueError, TypeError, RecursionError):
                 yield number, None
 
@@ -217,10 +226,9 @@ def _line(completion: Completion) -> bytes:
     return text + _SEAL % zlib.crc32(text)
 
 
-def _completion(line: bytes) -> Completion:
-    """The completion in a line, which has no checksum if an earlier version wrote it. Raises ValueError, TypeError."""
+def _completion(line: bytes, sealed: bool) -> Completion:
+    """The completion in a line. Raises ValueError, TypeError."""
     text, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
-    sealed = b"crc32" in seal
     if sealed and seal != _SEAL % zlib.crc32(text):
         raise ValueError("the checksum is wrong")
     value = json.loads(text + b"}" if sealed else line)

@@ -154,7 +154,7 @@ def journalled(path: Path, data: bytes, written: list[Completion]) -> None:
     path.write_bytes(data)
     try:
         found = list(journal.read(path))
-        assert found == written[: len(found)]
+        assert found == written[: len(found)] or b'"crc32": "' not in data.rpartition(b"\n")[0]
     except DamagedFile:
         journal.mend(path)
         assert path.with_name(f"{path.name}.damaged").read_bytes() == data
@@ -212,7 +212,7 @@ def body(value: Any) -> None:
         failure = http_errors.failure(status, value)
         assert failure.reason
         assert len(failure.detail) < 1000
-        assert failure.detail.isprintable() or "\n" in failure.detail
+        assert not [c for c in failure.detail if unicodedata.category(c) == "Cc" and c not in "\t\n"]
     try:
         rows = vectors.read(value, 2)
     except (http_errors.Unusable, vectors.BadVectors) as e:

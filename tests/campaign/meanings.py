@@ -96,8 +96,9 @@ def said_otherwise(draw: Any, fact: str) -> str:
     """The answer, written in another way that says the same."""
     for change in (
         lambda t: t.replace(" ", draw(st.sampled_from(["  ", "\n", "\u00a0"]))),
-        lambda t: t.replace("the old mill", draw(st.sampled_from(["The Old Mill", "old mill", "THE OLD MILL"]))),
-        lambda t: t.replace("red oak", draw(st.sampled_from(["Red Oak", "RED OAK", "red-oak"]))),
+        lambda t: t.replace("the old mill", draw(st.sampled_from(["The Old Mill", "old mill"]))),
+        lambda t: t.replace("red oak", draw(st.sampled_from(["Red Oak", "red-oak"]))),
+        lambda t: t.upper() if t.replace(" ", "").isalpha() and max(map(len, t.split(" "))) > 3 else t,
         lambda t: t.replace("1,250", "1250") if "1,250," not in t else t,
         lambda t: t.replace("-", draw(st.sampled_from("−–"))),
         lambda t: unicodedata.normalize(draw(st.sampled_from(["NFC", "NFD"])), t),

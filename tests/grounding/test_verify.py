@@ -10,6 +10,8 @@ from datagen.grounding import verify
     [
         ("Rome", "rome.", True),
         ("the Old Man", "Old man", True),
+        ("the old mill", "THE OLD MILL", True),
+        ("THE US", "the us", None),
         ("1,250,000", "1250000", True),
         ("3.5", "35", False),
         ("-3", "3", False),

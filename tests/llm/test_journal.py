@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datagen.errors import UserError
+from datagen.errors import DamagedFile, UserError
 from datagen.llm import http_errors as replies
 from datagen.llm import journal
 from datagen.llm.base import Completion, Request
@@ -96,6 +96,17 @@ def test_a_line_of_the_version_before_has_no_checksum(path):
     assert list(journal.read(path)) == [Completion("a", text="so", prompt_tokens=7)]
     written(path, SECOND)
     assert list(journal.read(path)) == [Completion("a", text="so", prompt_tokens=7), SECOND]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_line_that_lost_its_checksum_is_noticed_beside_others(path, at):
+    """As where a part of a line is gone, from within its text to within its checksum."""
+    lines = written(path, Completion("a", text="so"), Completion("b", text="no")).splitlines(keepends=True)
+    text, checksum = lines[at].split(b', "crc32": "')
+    lines[at] = text.removesuffix(b'"') + checksum
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(DamagedFile, match=f"line {at + 1}: not what was written"):
+        list(journal.read(path))
 
 
 @pytest.mark.parametrize("line", ['{"key": 1}', '{"key": "a", "text": 5}', '{"key": "a", "attempts": "many"}'])
