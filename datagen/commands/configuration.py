@@ -63,7 +63,7 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
 @contextmanager
 def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[None]:
     """Keep the settings as the run's own once the work is done, or has made anything, unless it is a `dry` one; before
-    it, if the run has none yet. Those are taken away again if the work ends before the stage `first` has made anything.
+    it, if the run has none yet. Those are taken away again if the work ends before it has made anything.
     """
     own, before = Run(run).settings, _made(run)
     new = not shards.exists(own)
@@ -76,7 +76,7 @@ def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[No
             Run(run).save_config(config)
         raise
     finally:
-        if new and not Run(run).names(first):
+        if new and not Run(run).names(first) and _made(run) == before:
             shards.remove(own)  # nothing was made by these settings: they are not the run's
     if not dry:
         Run(run).save_config(config)
