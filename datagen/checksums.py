@@ -19,7 +19,7 @@ def write(folder: Path) -> None:
     """Write down the checksums of all files in a folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     with ThreadPoolExecutor() as threads:
-        lines = [f"{digest}  {path.name}\n" for path, digest in zip(files, threads.map(_digest, files), strict=True)]
+        lines = [f"{is_now}  {path.name}\n" for path, is_now in zip(files, threads.map(digest, files), strict=True)]
     (folder / FILE).write_text("".join(lines), encoding="utf-8")
 
 
@@ -33,12 +33,13 @@ def check(folder: Path) -> Iterator[tuple[Path, str]]:
     yield place, "" if lines and all(lines) and not rest else "it does not hold what was written to it"
     listed = [(folder / line[2], line[1]) for line in lines if line]
     with ThreadPoolExecutor() as threads:
-        digests = threads.map(lambda pair: _digest(pair[0]) if pair[0].is_file() else None, listed)
-        for (path, wanted), digest in zip(listed, digests, strict=True):
-            wrong = "some of its bytes have changed since it was written" if digest else "it is missing"
-            yield path, "" if digest == wanted else wrong
+        found = threads.map(lambda pair: digest(pair[0]) if pair[0].is_file() else None, listed)
+        for (path, wanted), is_now in zip(listed, found, strict=True):
+            wrong = "some of its bytes have changed since it was written" if is_now else "it is missing"
+            yield path, "" if is_now == wanted else wrong
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The checksum of a file."""
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()

@@ -57,13 +57,15 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
     if needs_input and config.input.path is None:
         what = "no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path"
         raise ConfigError(what, ("--input", "PATH"))
+    if needs_input and config.input.path and os.path.realpath(config.input.path) == os.path.realpath(run):
+        raise ConfigError(f"{run}: -o names the folder of the documents: choose another one for the run")
     return config
 
 
 @contextmanager
 def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[None]:
     """Keep the settings as the run's own once the work is done, or has made anything, unless it is a `dry` one; before
-    it, if the run has none yet. Those are taken away again if the work ends before the stage `first` has made anything.
+    it, if the run has none yet. Those are taken away again if the work ends before it has made anything.
     """
     own, before = Run(run).settings, _made(run)
     new = not shards.exists(own)
@@ -76,7 +78,7 @@ def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[No
             Run(run).save_config(config)
         raise
     finally:
-        if new and not Run(run).names(first):
+        if new and not Run(run).names(first) and _made(run) == before:
             shards.remove(own)  # nothing was made by these settings: they are not the run's
     if not dry:
         Run(run).save_config(config)

@@ -6,6 +6,7 @@ That one is a single `train.parquet` with `data_source`, `prompt`, `reward_model
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from datagen.run.paths import DATA, DATASET
 NEEDED = ("prompt", "extra_info.question", "extra_info.ref_chunks")
 ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is there
 FORMAT = "docs/dataset.md has the columns"
+_SHOWN = re.compile(r"</CHUNK_([0-9]{1,9})>")
 KINDS = {str: "text", list: "a list of messages", dict: "an object with named fields"}
 
 
@@ -85,10 +87,11 @@ def _row(raw: dict[str, Any], file: Path, number: int) -> Row:
         raise InputError(f"{where}: {column}, the answer, is empty: every response would be right, or none. {FORMAT}")
     qa_id = info.get("qa_id")
     name = f"{file.stem}/{number}" if qa_id in (None, "") else str(qa_id)
-    return Row(where, name, _messages(where, raw["prompt"]), question, answer, _evidence(where, info["ref_chunks"]))
+    messages = _messages(where, raw["prompt"])
+    return Row(where, name, messages, question, answer, _evidence(where, info["ref_chunks"], messages))
 
 
-def _evidence(where: str, value: Any) -> tuple[int, ...]:
+def _evidence(where: str, value: Any, messages: list[dict[str, str]]) -> tuple[int, ...]:
     if isinstance(value, list) and not value:
         raise InputError(f"{where}: ref_chunks is empty: there is no evidence to reward")
     try:
@@ -97,6 +100,10 @@ def _evidence(where: str, value: Any) -> tuple[int, ...]:
         raise InputError(f"{where}: extra_info.ref_chunks: {e}. {FORMAT}") from e
     if min(refs) < 0:
         raise InputError(f"{where}: extra_info.ref_chunks: {min(refs)} is no number of a chunk. {FORMAT}")
+    shown = {int(number) for message in messages for number in _SHOWN.findall(message["content"])}
+    if shown and (beyond := set(refs) - shown):  # no response could be right, and nothing would tell why
+        what = f"{min(beyond)} is no chunk that the prompt shows ({min(shown)} to {max(shown)})"
+        raise InputError(f"{where}: extra_info.ref_chunks: {what}. {FORMAT}")
     return refs
 
 

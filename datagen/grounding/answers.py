@@ -1,9 +1,10 @@
 """An answer as the tokens that its meaning rests on: what two answers are compared by.
 
 Left out is only what cannot change what an answer says: white space, the case of ordinary words, a leading article,
-quotation marks around it, a comma or a full stop where a word ends, a hyphen between two words. All else is a token:
-numbers with sign and decimal point, and every symbol, so that `x > 3`, `x < 3` and `5%`, `5` differ, as do `10²` and
-`102`, `AB+` and `AB`, `5 mW` and `5 MW`, and vowel signs that are characters of their own.
+quotation marks around it, a comma or a full stop where a word ends, a hyphen within a compound, brackets around an
+aside. All else is a token: numbers with sign and decimal point, and every symbol, so that `x > 3`, `x < 3` and `5%`,
+`5` differ, as do `10²` and `102`, `AB+` and `AB`, `f'` and `f`, `5 mW` and `5 MW`, `not (A and B)` and `(not A) and B`,
+and vowel signs that are characters of their own.
 """
 
 from __future__ import annotations
@@ -23,21 +24,29 @@ _SAME = str.maketrans(
 _INITIALS = re.compile(r"\b([A-Z])\.(?=[A-Z]\b)")
 _WRAPPED = re.compile(r"\s*(\*\*|[*_\"'`])(?P<inner>.+)\1[.]?\s*", re.DOTALL)
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-_NOT_ARTICLE = {"minor", "major", "flat", "sharp", "level", "levels"}  # "A minor" is no minor
+_NOT_ARTICLE = {"minor", "major", "flat", "sharp", "natural", "dur", "moll", "level", "levels"}  # "A minor" is no minor
+_NOT_ARTICLE |= {"positive", "negative"}  # a blood group
+_CASED_UNIT = re.compile(r"[mp](?:arcsec|bar|cal|eq|mol|ohms?|osm|pa|pc|rad)|cal", re.IGNORECASE)  # Mbar is not mbar
 
 # Of the shape of a text, in which every letter or mark is L and every digit 0: all other characters stand for
 # themselves. A pause goes where a word ends, a hyphen between two words.
 _TOKEN = re.compile(
     r"""(?P<number> (?<![L0])-?(?:0+(?:[.,]0+)*|\.0+) | 0+(?:[.,]0+)* )
       | (?P<word> L+(?:'L+)* )
+      | (?P<comma> (?<=0)[,;](?=\s+[-.]?0) )
       | (?P<pause> (?<=[^\s0])[.,;:?]+(?=\s|$) | (?<=0)[.,;:?](?=\s|$) | (?<=LL)!+(?=\s|$) | (?<=L)[,;](?=L) )
-      | (?P<hyphen> (?<=LL)(?:-|\s-\s)(?=LL) | ^-\s(?=LL) )
-      | (?P<quote> (?<!0)["'`] )
+      | (?P<hyphen> (?<=LL)-(?=LL) )
+      | (?P<prime> (?<=L)(?<![L0]L)(?:'+|"+) )
+      | (?P<quote> (?<!0)["'`](?<!0\s["'](?!\S)) )
       | (?P<bracket> [()\[\]] )
       | (?P<symbol> \S )""",
     re.VERBOSE,
 )
 _SPEAKS = re.compile(r"[^L\s'.,;:!?\"`()\[\]-]")  # a digit or a symbol: brackets and single letters mean something
+# Brackets around an aside are set off from all else, and hold a word of more than one letter.
+_ASIDE = re.compile(r"(?<!\S)[\"'`]?(?:\([^()\[\]]*LL[^()\[\]]*\)|\[[^()\[\]]*LL[^()\[\]]*\])(?=[\s.,;:!?\"'`]|$)")
+_LOGIC = re.compile(r"\b(?:not|and|or|nor|xor|if|unless|implies)\b", re.IGNORECASE)
+_OPENED = re.compile(r"(?<![L0])[\"'`](?=[L0])")
 
 
 def tokens(text: str) -> list[str]:
@@ -46,18 +55,19 @@ def tokens(text: str) -> list[str]:
     shape = "".join(map(_shape, text))
     prose = not _SPEAKS.search(shape)
     shouted = prose and text == text.upper() and "LLLL" in shape  # capitals throughout: they say nothing of a word
+    grouping = not prose or _LOGIC.search(text) or re.search(r"[()\[\]]", _ASIDE.sub(" ", shape))
     found: list[str] = []
-    words = 0
     for match in _TOKEN.finditer(shape):
         token, kind = text[match.start() : match.end()], match.lastgroup
         if kind == "word":
             after_word = not found or _is_word(found[-1])
             found.append(token if not shouted and _case_counts(token, prose, after_word) else token.lower())
-            words += 1
         elif kind == "number":
             found.append(token.replace(",", "") if _THOUSANDS.fullmatch(token) else token)
-        elif kind == "symbol" or (kind == "bracket" and not prose):
+        elif kind == "symbol" or (kind == "bracket" and grouping) or (kind == "prime" and not _OPENED.search(shape)):
             found.append(token)
+        elif kind == "comma" and "L" not in shape:
+            found.append(",")
     return [token for i, token in enumerate(found) if not _is_article(found, i)]
 
 
@@ -87,7 +97,9 @@ def _case_counts(word: str, prose: bool, after_word: bool) -> bool:
     """Whether it may be an acronym, a unit or a variable: US is not us, mW not MW, and X not x in a formula."""
     if len(word) <= 3 and word[1:] != word[1:].lower():
         return True
-    return not prose and (len(word) == 1 or (len(word) == 2 and not after_word))
+    if prose:
+        return False
+    return len(word) == 1 or (not after_word and (len(word) == 2 or bool(_CASED_UNIT.fullmatch(word))))
 
 
 def _is_article(found: list[str], i: int) -> bool:

@@ -21,10 +21,11 @@ _TAG = r"""\s*(?:/\s*)?(?:chunk[\s_-]*\d|useful[\s_-]*chunks?\b|answer\b|questio
 _CONTROL = r"""\|[^][\s<>|\\]{1,64}\|?>|\w{1,40}\|>|/?SYS>>
     |(?-i:/?(?:s|bos|eos|pad|unk|mask|cls|sep|eod|sop|eop|think|tools?|tool_call|tool_response|unused\d+|extra_id_\d+
         |(?:start|end)_of_(?:turn|image|audio|role)|(?:BOS|EOS|PAD|UNK)_TOKEN|fim_(?:prefix|middle|suffix|pad)
-        |file_sep|repo_name|endoftext)>)"""
-# … and [INST], [/INST], [gMASK].
+        |file_sep|repo_name|endoftext|seed:(?:bos|eos|pad|think|tool_call)|SPECIAL_\d{1,4}|reserved_\d{1,4}|eoh|eoa
+        |end_of_utterance|(?:beginning|end)_of_sentence)>)"""
+# … and [INST], [/INST], [gMASK], [|endofturn|].
 _BRACKETED = r"""(?-i:/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|MODEL_SETTINGS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT
-    |CALL_ID|ARGS|THINK|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|CLS|SEP|PAD|MASK|UNK|BOS|EOS|gMASK|sMASK)\])"""
+    |\|(?:system|user|assistant|tool|endofturn)\||UNUSED_TOKEN_\d{1,4}|CALL_ID|ARGS|THINK|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|CLS|SEP|PAD|MASK|UNK|BOS|EOS|gMASK|sMASK)\])"""
 _FLAGS = re.IGNORECASE | re.VERBOSE
 _TO_ESCAPE = re.compile(rf"<(?:\\*)(?={_TAG}|{_CONTROL})|\[(?:\\*)(?={_BRACKETED})", _FLAGS)
 _ESCAPED = re.compile(rf"<(?:\\+)(?={_TAG}|{_CONTROL})|\[(?:\\+)(?={_BRACKETED})", _FLAGS)

@@ -363,6 +363,7 @@ class _Session:
         stored = [BatchJob.load(shards.join(self.folder, name)) for name in names]
         here = sorted((job for job in stored if job.url == self.api.url), key=lambda job: job.sent)
         unsure: dict[str, BatchJob] = {}
+        began = time.monotonic()  # a clock that was put back since would make the others look as if not sent yet
         for job in here:
             if not job.file or time.time() - job.sent > KEPT:
                 shards.remove(job.path(self.folder))
@@ -373,7 +374,8 @@ class _Session:
                 job = unsure.pop(key)
                 job.batch = id
                 job.save(self.folder)
-            for key in [key for key, job in unsure.items() if time.time() - job.sent >= self.engine.settled]:
+            waited = time.monotonic() - began
+            for key in [k for k, job in unsure.items() if max(waited, time.time() - job.sent) >= self.engine.settled]:
                 shards.remove(unsure.pop(key).path(self.folder))
             if unsure:
                 self.engine.pause(self.engine.polls[0])

@@ -12,7 +12,7 @@ import socket
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -370,10 +370,14 @@ def back_off(failures: int) -> float:
 
 
 def retry_after(headers: Any, now: float) -> float | None:
-    """Seconds that a server asks to wait, from Retry-After as a number or a date (RFC 9110 10.2.3), at most an hour."""
+    """Seconds that a server asks to wait, from Retry-After as a number or a date (RFC 9110 10.2.3), at most an hour. A
+    date goes by the server's own clock, where it tells: ours may be wrong by more than anybody is to wait.
+    """
     from email.utils import parsedate_to_datetime
 
     given = headers.get("retry-after-ms"), headers.get("retry-after")
+    with suppress(ValueError, TypeError, OverflowError):
+        now = parsedate_to_datetime(headers.get("date") or "").timestamp()
     try:
         if given[0] is not None:
             seconds = float(given[0]) / 1000

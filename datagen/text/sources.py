@@ -43,6 +43,7 @@ COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 KNOWN = f"{', '.join(KINDS)}, and all but .parquet also as {' or '.join(COMPRESSIONS)}"
 HF = "hf://"
 DAMAGE = (EOFError, zlib.error, OSError)  # what gzip, zlib and arrow raise over a stream that is torn or cut off
+MADE = "chunk/stage.json"  # in a run directory
 BLOCK = 1 << 20
 
 
@@ -60,9 +61,9 @@ def find(path: str) -> tuple[list[File], list[str]]:
     """The input files behind a file, a folder or `hf://owner/name`, sorted by name, and the names of those passed over.
 
     A folder is searched to its depths, through links; hidden files and folders are skipped without a word, files of an
-    unknown kind are passed over and named. `hf:///a/folder` is a dataset on this machine's disk.
-    Raises InputError, naming the path, when it is missing, unreadable, empty, of an unknown kind, or without any file
-    to read.
+    unknown kind and run directories are passed over and named. `hf:///a/folder` is a dataset on this machine's disk.
+    Raises InputError, naming the path, when it is missing, unreadable, empty, of an unknown kind, a run directory
+    itself, or without any file to read.
     """
     if path.startswith(HF):
         name = path.removeprefix(HF).removeprefix("datasets/").rstrip("/")
@@ -78,6 +79,8 @@ def find(path: str) -> tuple[list[File], list[str]]:
         if os.path.isdir(full):
             if _saved_to_disk(full):
                 raise InputError(f"{path}: a dataset that save_to_disk wrote: give it as hf://{full}")
+            if os.path.isfile(os.path.join(full, MADE)):
+                raise InputError(f"{path}: a run directory, which holds no documents: give the folder that they are in")
             files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
         else:
             if not os.path.isfile(full):
@@ -223,12 +226,19 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) 
     for entry in below if real not in above else []:  # a link to a folder above would never end
         name = prefix + entry.name
         kind, compression = _kind(name)
-        if entry.is_dir():
+        if entry.is_dir() and _is_run(entry.path):  # what it holds was made of documents, maybe of these
+            ignored.append(_printable(name) + "/ (a run directory)")
+        elif entry.is_dir():
             yield from _walk(entry.path, name + "/", (*above, real), ignored)
         elif kind and (entry.is_file() or not os.path.exists(entry.path)):  # a broken link fails when it is opened
             yield File(entry.path, _printable(name), kind, compression)
         else:
             ignored.append(_printable(name))
+
+
+def _is_run(folder: str) -> bool:
+    """Whether it is a run directory, be it that of the run that is asking."""
+    return any(os.path.isfile(os.path.join(folder, mark)) for mark in (MADE, ".lock-owner"))
 
 
 def _kind(name: str) -> tuple[Kind | None, Compression | None]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 
+from datagen import checksums
 from datagen.config.train import TrainConfig
 from datagen.errors import ConfigError
+from datagen.run import identity
 from datagen.train import lora, policy, rollout_vllm
 from datagen.train.parallel import World
 
+MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}  # that count in a model's folder
 GB = 1e9
 CPU_LIMIT = 1e9  # parameters that are trained on CPUs within a lifetime
 _MARK = "what the assistant says"
@@ -58,6 +62,15 @@ def tokenizer_of(settings: TrainConfig, folder: str) -> Any:
         return AutoTokenizer.from_pretrained(folder, revision=settings.revision, trust_remote_code=False)
     except Exception as e:
         raise ConfigError(f"train.model: {settings.model!r} has no tokenizer that can be loaded: {reason(e)}") from e
+
+
+def fingerprint(folder: str, config: Any) -> str:
+    """What the model is before it is trained: the content of its folder, or the hub's commit."""
+    if not Path(folder).is_dir():
+        return getattr(config, "_commit_hash", None) or ""
+    files = sorted(path for path in Path(folder).iterdir() if path.suffix in MODEL_FILES and path.is_file())
+    with ThreadPoolExecutor() as threads:
+        return identity.digest([[path.name for path in files], list(threads.map(checksums.digest, files))])
 
 
 def check_lengths(config: Any, name: str) -> None:

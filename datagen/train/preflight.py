@@ -100,11 +100,15 @@ def _checked(
     with closing(Scorer(s.reward, engine_of(config, "train"), s.rollout.max_tokens)) as scorer:
         scorer.calibrate(example.question for example in planned.splits["train"].examples)
     fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier, s.reward.kind)}
+    fingerprints["model"] = models.fingerprint(planned.source, planned.model_config)
     if s.reward.verifier == "llm":
         fingerprints["grader"] = identity.digest([prompts.load(grading.GRADER_PROMPT).text, grading.VERDICT])
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
-    if resume == "if-possible":
-        resuming.check(str(folder), identity.load(str(folder)), now, resume)
+    if resume == "if-possible" and (stored := identity.load(str(folder))):
+        of_then = {
+            name: found for name, found in fingerprints.items() if name != "model" or name in stored.fingerprints
+        }
+        resuming.check(str(folder), stored, replace(now, fingerprints=of_then), resume)  # 0.1.0 noted no model
     if resume == "never":
         for old in (
             run_folder.CHECKPOINTS,

@@ -35,6 +35,23 @@ def test_standard_input_is_kept_for_resuming(tmp_path, text, name, ids):
     assert [row.doc_id for row in rows] == ids
 
 
+def test_a_run_among_its_own_documents_reads_none_of_its_files(tmp_path):
+    (tmp_path / "a.txt").write_text("Only prose here.\n")
+    given = ("chunk", "--input", tmp_path, "-o", tmp_path / "run", "--workers", "1")
+    assert call(*given).exit_code == 0
+    before = times(tmp_path / "run")
+    assert call(*given).exit_code == 0
+    assert times(tmp_path / "run") == before
+
+
+def test_a_run_is_not_made_of_the_folder_of_its_documents(tmp_path):
+    (tmp_path / "a.txt").write_text("Only prose here.\n")
+    result = call("chunk", "--input", tmp_path, "-o", tmp_path, "--workers", "1")
+    assert result.exit_code == 2
+    assert "-o names the folder of the documents" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
 def test_failed_rows_end_with_3_and_say_where_they_are(tmp_path):
     file = tmp_path / "in.jsonl"
     file.write_text('{"text": "One."}\n' + "oops\n" * 7)

@@ -9,10 +9,11 @@ from contextlib import suppress
 
 import pytest
 
+from datagen import shards
 from datagen.commands import configuration
 from datagen.config import model as configs
 from datagen.config.model import Config
-from datagen.errors import ConfigError, EngineError
+from datagen.errors import ConfigError, EngineError, UserError
 from datagen.run.run import Run
 from datagen.stages import COMMANDS, STAGES
 from tests.commands.calls import call, cli, contents, times, with_settings
@@ -243,6 +244,14 @@ def test_settings_by_which_nothing_was_made_are_not_kept(tmp_path, stopped):
         assert (tmp_path / "run" / "config.yaml").exists()
         raise stopped
     assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_settings_by_which_something_was_made_are_kept_though_its_first_part_was_taken_away(tmp_path):
+    """A person removed the chunks while they were embedded: what was made of them stays, and so does what it is of."""
+    with suppress(UserError), configuration.kept(str(tmp_path / "run"), Config(), "chunk"):
+        shards.write_bytes(str(tmp_path / "run" / "embed" / "shard-00000.parquet"), b"")
+        raise UserError("chunk/shard-00000.parquet is missing")
+    assert (tmp_path / "run" / "config.yaml").exists()
 
 
 def test_the_seed_counts_for_clusters_that_are_drawn_at_random(run):

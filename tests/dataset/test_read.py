@@ -46,6 +46,11 @@ def test_an_answer_beside_the_question_will_do(tmp_path):
     assert [row.answer for row in read.rows([tmp_path / "train.parquet"])] == ["oak"]
 
 
+def test_a_prompt_that_shows_chunks_in_a_way_of_its_own_may_have_any(tmp_path):
+    write(tmp_path / "train.parquet", changed(ref_chunks=[7]) | {"prompt": [{"role": "user", "content": "[7] oak"}]})
+    assert [row.ref_chunks for row in read.rows([tmp_path / "train.parquet"])] == [(7,)]
+
+
 def test_a_file_is_a_dataset_too(tmp_path):
     write(tmp_path / "mine.parquet", PUBLISHED)
     assert [row.qa_id for row in read.rows(read.find(str(tmp_path / "mine.parquet"))["train"])] == ["mine/1"]
@@ -71,6 +76,7 @@ def test_no_dataset_is_an_error(tmp_path):
         (changed(ref_chunks=[True]), r"row 1: extra_info\.ref_chunks.*True"),
         (changed(ref_chunks=[None, 1]), r"row 1: extra_info\.ref_chunks.*None"),
         (changed(ref_chunks=[-1]), r"row 1: extra_info\.ref_chunks: -1"),
+        (changed(ref_chunks=[0, 1]), r"row 1: extra_info\.ref_chunks: 1 is no chunk that the prompt shows"),
         (changed(ref_chunks="0"), r"row 1: extra_info\.ref_chunks.*'0'"),
         (changed(ref_chunks=0), r"row 1: extra_info\.ref_chunks.*got 0"),
         (changed(question=7), r"row 1: extra_info\.question is not text, but 7"),

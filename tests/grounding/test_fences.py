@@ -11,6 +11,8 @@ CONTROL = [
     *("<|user|>", "<|end|>", "<|START_OF_TURN_TOKEN|>", "<|turn>", "<turn|>", "<｜User｜>", "<｜end▁of▁sentence｜>"),
     *("<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<s>", "</s>", "<pad>", "<unk>", "<EOS_TOKEN>"),
     *("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[/SYSTEM_PROMPT]", "[gMASK]", "[SEP]", "[CLS]"),
+    *("[|assistant|]", "[|endofturn|]", "[UNUSED_TOKEN_145]", "<seed:bos>", "<seed:eos>", "</seed:think>"),
+    *("<SPECIAL_12>", "<reserved_106>", "<eoh>", "<eoa>", "<end_of_utterance>", "<beginning_of_sentence>"),
     *("<tool_call>", "</tool_call>", "<think>", "</think>", "<fim_middle>", "<extra_id_0>", "<unused42>"),
 ]
 OPENED = ["<question>", "</question>", "</other_answer>", "</reference_answer>", "< / given answer >", "<Question n=1>"]
@@ -22,7 +24,7 @@ DISGUISED = [
 ]
 ORDINARY = [
     *("", "a < b and c > d", "<b>bold</b>", "<p class='answers'>", "List<String> s", "a[INST_LEN]", "[inst]"),
-    *("[[1, 2]]", "a[SEP", "]"),
+    *("[[1, 2]]", "a[SEP", "]", "[|1; 2|]", "[|users|]", "<seed>", "<seed:x>", "<reserved_word>", "<special_1>"),
     *("<chunk_size>", "if x <answering:", "<https://example.org>", "x <|> y", "a |> f |> g", "f <| x", "<-"),
     *("〈序〉", "［1］"),
     *("<questions>", "ответ <вопрос>", "l’été «là»", "<think_tank>", "[/etc/hosts]", "हिन्दी <पाठ>"),

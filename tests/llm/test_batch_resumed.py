@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -106,6 +107,20 @@ def test_results_that_are_gone_are_not_waited_for(tmp_path):
         shards.write_json(str(tmp_path / "batches" / "k.json"), old | {"url": server.url})
         assert not answers(backend_for(server.url, tmp_path), asked(1))[asked(1)[0].key].error
         assert remembered(tmp_path) == []
+
+
+def test_a_clock_that_was_put_back_keeps_nobody_waiting_for_it(tmp_path):
+    key = asked(1)[0].key
+    unsure = {"key": "k", "sent": time.time() + 86_400, "attempts": {key: 1}, "lacks": [], "file": "f", "batch": ""}
+    with serve() as server:
+        shards.write_json(str(tmp_path / "batches" / "k.json"), unsure | {"url": server.url})
+
+        async def ask():
+            async with asyncio.timeout(20):
+                return await first_of(backend_for(server.url, tmp_path, settled=0.2), asked(1))
+
+        asyncio.run(ask())
+        assert server.stats.batches == 1
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,20 @@ def test_a_folder_is_searched_sorted_and_its_names_are_relative(tmp_path):
     assert ignored == ["README", "a/paper.pdf", "b.parquet.gz"]
 
 
+@pytest.mark.parametrize("mark", [".lock-owner", "chunk/stage.json"])
+def test_run_directories_among_documents_are_no_documents(mark, tmp_path):
+    for name in ("a.txt", "runs/mine/chunk/shard-00000.parquet", f"runs/mine/{mark}"):
+        write(tmp_path / name)
+    files, ignored = sources.find(str(tmp_path))
+    assert ([file.name for file in files], ignored) == (["a.txt"], ["runs/mine/ (a run directory)"])
+
+
+def test_a_run_directory_itself_is_no_input(tmp_path):
+    write(tmp_path / "chunk" / "stage.json")
+    with pytest.raises(InputError, match="a run directory, which holds no documents"):
+        sources.find(str(tmp_path))
+
+
 def test_a_relative_path_and_a_trailing_slash_change_nothing(tmp_path, monkeypatch):
     write(tmp_path / "docs" / "a.txt")
     monkeypatch.chdir(tmp_path)

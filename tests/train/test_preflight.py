@@ -168,6 +168,25 @@ def test_starting_over_removes_nothing_before_all_is_well(data, tmp_path):
     assert not (tmp_path / "out" / "model").exists()
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer_config.json"])
+def test_a_model_that_changed_under_its_name_is_not_gone_on_with(name, data, model, tmp_path):
+    """What is compared with it, or was trained beside it, was another."""
+    given = (data, "-o", tmp_path / "out", "--model", model, "-c", config(tmp_path, **SMALL), "--steps", 0)
+    train(*given)
+    (model / "README.md").write_text("a word more")
+    train(*given)
+    file = model / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"\1" if name == "model.safetensors" else whole + b"\n")
+    told = train(*given, code=2)
+    assert "model: " in told
+    assert "--resume always" in told
+    noted = json.loads((tmp_path / "out" / "stage.json").read_text())
+    del noted["identity"], noted["fingerprints"]["model"]  # as an earlier version wrote it
+    (tmp_path / "out" / "stage.json").write_text(json.dumps({"identity": digest(noted), **noted}))
+    train(*given)
+
+
 def test_a_setting_of_0_1_0_counts_under_its_new_name(data, model, tmp_path):
     """What the folder was trained under, and the configuration, may both use the old one."""
     settings = config(tmp_path, loss={"kl": 0.1}, steps=0, **SMALL)
