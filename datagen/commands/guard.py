@@ -49,13 +49,25 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return typer.Exit(e.exit_code)
     except OSError as e:
-        if not _stdout_fails(e):
+        said = _of_this_machine(e)
+        if not said:
             raise
-        reporter.error(f"standard output cannot be written: {e.strerror}")
+        reporter.error(said)
         return typer.Exit(ERROR)
     finally:
         with suppress(OSError):
             reporter.close()
+
+
+def _of_this_machine(e: OSError) -> str | None:
+    """What an error says that comes of where the command runs, and not of what it does; None for any other."""
+    if e.errno in (errno.EMFILE, errno.ENFILE):
+        return "this machine allows too few open files: `ulimit -n 1024`, and run the same command again"
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the working directory is no longer there: `cd` to one that is, and run the same command again"
+    return f"standard output cannot be written: {e.strerror}" if _stdout_fails(e) else None
 
 
 def _stdout_fails(e: OSError) -> bool:

@@ -25,7 +25,8 @@ _CONTROL = r"""\|[^][\s<>|\\]{1,64}\|?>|\w{1,40}\|>|/?SYS>>
         |end_of_utterance|(?:beginning|end)_of_sentence)>)"""
 # … and [INST], [/INST], [gMASK], [|endofturn|].
 _BRACKETED = r"""(?-i:/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|MODEL_SETTINGS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT
-    |\|(?:system|user|assistant|tool|endofturn)\||UNUSED_TOKEN_\d{1,4}|CALL_ID|ARGS|THINK|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|CLS|SEP|PAD|MASK|UNK|BOS|EOS|gMASK|sMASK)\])"""
+    |\|(?:system|user|assistant|tool|endofturn)\||UNUSED_TOKEN_\d{1,4}
+    |CALL_ID|ARGS|THINK|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|CLS|SEP|PAD|MASK|UNK|BOS|EOS|gMASK|sMASK)\])"""
 _FLAGS = re.IGNORECASE | re.VERBOSE
 _TO_ESCAPE = re.compile(rf"<(?:\\*)(?={_TAG}|{_CONTROL})|\[(?:\\*)(?={_BRACKETED})", _FLAGS)
 _ESCAPED = re.compile(rf"<(?:\\+)(?={_TAG}|{_CONTROL})|\[(?:\\+)(?={_BRACKETED})", _FLAGS)

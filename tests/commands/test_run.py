@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import signal
@@ -6,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -284,3 +286,19 @@ def test_settings_by_which_something_was_paid_for_are_kept_though_the_work_stopp
             raise EngineError("the server is gone")
         assert Run(str(run)).config.max_cost == kept
         given["max_cost"] = 4.0
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("mkdir gone; cd gone; rmdir ../gone", "error: the working directory is no longer there: `cd` to one that is"),
+        ("ulimit -n 12", "error: this machine allows too few open files: `ulimit -n 1024`"),
+    ],
+)
+def test_what_the_machine_lacks_is_a_sentence(tmp_path, before, said):
+    (tmp_path / "a.txt").write_text("The mill stood by the river.")
+    command = f"{before}; {sys.executable} -m datagen run -c quickstart --input {tmp_path}/a.txt -o run"
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=env)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert said in " ".join(done.stderr.split())
