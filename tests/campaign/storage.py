@@ -68,7 +68,7 @@ select-identity   s - - s s s - . s s
 chunk-ledger      s - - s s s d . s s
 judge-ledger      s - - s s s d . s s
 settings          - - - p - p - - p p
-hashes            . - - . . . . . . .
+hashes            . . . . . . . . . .
 generate-journal  . d d . . d . . - -
 judge-journal     . d d . . d . . - -
 train             s d s s s s - . s s

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from datagen import shards
+from datagen.run import hashes
+from datagen.run.run import Run
 from tests.commands.calls import call, contents
 
 SHARD = "shard-00000.parquet"
@@ -47,7 +49,7 @@ DAMAGE = {
     "chunk/shards.json": lambda path: path.write_text('["shard-00000"]'),
     "cluster/stage.json": lambda path: path.write_text("[]"),
     "judge/stage.json": lambda path: path.write_text(path.read_text().replace('"version": ', '"version": 1')),
-    ".fingerprints.json": lambda path: path.write_text("5"),
+    ".fingerprints.json": lambda path: path.write_text(path.read_text().replace('"size": ', '"size": 1')),
     "dataset/provenance.json": lambda path: path.write_text("{"),
     "dataset/data/train-00000-of-00001.parquet": lambda path: flipped(path),
 }
@@ -128,6 +130,7 @@ def test_bookkeeping_of_another_kind_is_a_sentence(run, name, content):
 
 def test_a_note_of_hashes_that_holds_something_else_is_not_believed(run):
     notes = run / ".fingerprints.json"
-    hashes = json.loads(notes.read_text())
-    notes.write_text(json.dumps(dict.fromkeys(hashes, 5) | {"other": {"size": 1}}))
+    kept = hashes.load(Run(str(run)))
+    assert kept
+    hashes.save(Run(str(run)), dict.fromkeys(kept, 5) | {"other": {"size": 1}})
     assert call("chunk", "-o", run, "--workers", "1").exit_code == 0
