@@ -1,4 +1,4 @@
-"""What disks do to runs: every kind of damage to every kind of file, and disks that have no room, in every stage.
+"""What disks do to runs: every kind of damage to every kind of file. `disks` has those that have no room.
 
 A cell of `TABLE` says what is expected of a damage to a file:
 
