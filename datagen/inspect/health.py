@@ -113,8 +113,11 @@ def _checked(part: str, path: str, look: Callable[[], Any], removable: bool = Tr
 
 
 def _settings(run: Run) -> Checked:
+    """A run that ended before it made anything keeps none."""
+
     def look() -> None:
-        _ = run.config
+        if shards.exists(run.settings) or any(map(run.names, TABLES)):
+            _ = run.config
 
     return _checked("run", run.settings, look, removable=False)
 

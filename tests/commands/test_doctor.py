@@ -1,6 +1,7 @@
 """`doctor`, on a finished run that this and that happened to."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -102,6 +103,17 @@ def test_what_cannot_be_made_again_is_left_alone(run):
     assert "put it back from a copy" in result.stdout
 
 
+def test_a_run_that_ended_before_it_made_anything_is_not_damaged(tmp_path, small_disk):
+    """Its settings are not kept, and there is none of them to be put back."""
+    (tmp_path / "in.txt").write_text(random.Random(0).randbytes(60_000).hex(" ", 4))
+    result = call("chunk", "--input", tmp_path / "in.txt", "-o", small_disk / "run", "--workers", "1")
+    assert result.exit_code == 1
+    assert "/chunk/documents/shard-00000.parquet: no space left" in result.stderr
+    assert (small_disk / "run" / "chunk" / "stage.json").exists()
+    assert not (small_disk / "run" / "config.yaml").exists()
+    assert problems(small_disk / "run") == {}
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     for command in ("doctor", "status"):
         result = call(command, tmp_path / "none")
@@ -129,7 +141,6 @@ def test_bookkeeping_of_another_kind_is_a_sentence(run, name, content):
 
 
 def test_a_note_of_hashes_that_holds_something_else_is_not_believed(run):
-    notes = run / ".fingerprints.json"
     kept = hashes.load(Run(str(run)))
     assert kept
     hashes.save(Run(str(run)), dict.fromkeys(kept, 5) | {"other": {"size": 1}})

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -243,6 +244,17 @@ def test_settings_by_which_nothing_was_made_are_not_kept(tmp_path, stopped):
         assert (tmp_path / "run" / "config.yaml").exists()
         raise stopped
     assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_settings_that_are_kept_already_are_not_written_again(tmp_path):
+    """On a full disk that would hide what stopped the work."""
+    run = Run(str(tmp_path))
+    run.save_config(Config())
+    before = Path(run.settings).stat()
+    run.save_config(Config())
+    assert Path(run.settings).stat() == before
+    run.save_config(Config(seed=5))
+    assert run.config.seed == 5
 
 
 def test_the_seed_counts_for_clusters_that_are_drawn_at_random(run):
