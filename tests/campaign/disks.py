@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -165,9 +166,7 @@ def ext4(image: Path, disk: Path) -> Iterator[Path]:
     disk.mkdir()
     with open(image, "wb") as f:
         f.truncate(16 << 20)
-    made = subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"needs mkfs.ext4: {made.stderr}")
+    _allowed("mkfs.ext4", "-q", "-F", str(image))
     _mount("-o", "loop", str(image), str(disk))
     try:
         yield disk
@@ -176,9 +175,15 @@ def ext4(image: Path, disk: Path) -> Iterator[Path]:
 
 
 def _mount(*options: str) -> None:
-    done = subprocess.run(["mount", *options], capture_output=True, text=True)
+    _allowed("mount", *options)
+
+
+def _allowed(*command: str) -> None:
+    if not shutil.which(command[0]):
+        pytest.skip(f"needs {command[0]}")
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        pytest.skip(f"needs the right to mount a disk: {done.stderr.strip()}")
+        pytest.skip(f"needs the right to make and mount a disk: {done.stderr.strip()}")
 
 
 # What is to be done before which operation on a file. Python's audit hooks can't be taken away again.
