@@ -91,15 +91,19 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         return  # another process removed it first
     except OSError as e:
-        raise UserError(f"{path}: cannot be removed: {e.strerror or e}") from e
+        raise refused(path, e, what="removed") from e
 
 
 def replace_folder(source: str, target: str) -> None:
-    """Put a finished folder in another's place. Killed in between, there is none, never half of one."""
+    """Put a finished folder in another's place. Killed in between, there is none, never half of one.
+
+    Raises UserError where the disk refuses.
+    """
     remove(target)
     fs, name = _open(source)
     if isinstance(fs, LocalFileSystem):
-        os.replace(name, _open(target)[1])
+        with writing(target):
+            os.replace(name, _open(target)[1])
     else:
         fs.mv(name, _open(target)[1], recursive=True)
 
@@ -158,12 +162,27 @@ def writing(path: str, size: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            what = "no space left" if size is None else f"no space left to write {size:,} bytes"
-            raise UserError(
-                f"{path}: {what}. Free some space and run the same command again: what is finished is kept."
-            ) from e
-        raise UserError(f"{path}: cannot be written: {e.strerror or e}") from e
+        raise refused(path, e, size) from e
+
+
+def refused(path: str, e: OSError, size: int | None = None, what: str = "written") -> UserError:
+    """What the file system refused, as a sentence with the way on."""
+    if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+        why, do = f"cannot be {what}: {e.strerror or e}", "Put that right"
+    elif _without_inodes(path):
+        why, do = "no space left for another file (the disk is out of inodes)", "Remove some files"
+    else:
+        why, do = "no space left" if size is None else f"no space left to write {size:,} bytes", "Free some space"
+    return UserError(f"{path}: {why}. {do} and run the same command again: what is finished is kept.")
+
+
+def _without_inodes(path: str) -> bool:
+    """Whether a local disk can hold no more files, however small."""
+    fs, name = _open(path)
+    if not isinstance(fs, LocalFileSystem) or not hasattr(os, "statvfs"):
+        return False
+    there = os.statvfs(next(folder for folder in Path(name).absolute().parents if folder.exists()))
+    return there.f_files > 0 == there.f_favail  # some file systems count none
 
 
 def write_json(path: str, value: Any) -> None:
@@ -265,11 +284,14 @@ def verify(path: str) -> None:
 
 
 def sweep(folder: str) -> None:
-    """Remove what writes that were killed left behind."""
+    """Remove what writes that were killed left behind. Raises UserError where it may not be removed."""
     fs, name = _open(folder)
     if isinstance(fs, LocalFileSystem) and fs.isdir(name):
         for leftover in list(Path(name).rglob(f".*{UNFINISHED}")):
-            _delete(leftover)
+            try:
+                _delete(leftover)
+            except OSError as e:
+                raise refused(str(leftover), e, what="removed") from e
 
 
 @contextmanager

@@ -296,6 +296,40 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk):
     assert os.listdir(small_disk) == ["kept.bin"]
 
 
+def test_a_disk_without_inodes_is_not_called_full(small_disk):
+    kept = str(small_disk / "kept.bin")
+    shards.write_bytes(kept, b"x")
+    remount(small_disk, f"nr_inodes={len(os.listdir(small_disk)) + 1}")
+    said = r"\.bin: no space left for another file \(the disk is out of inodes\)\. Remove some files and run the same "
+    for path in (kept, str(small_disk / "new.bin"), str(small_disk / "folder" / "new.bin")):
+        with pytest.raises(UserError, match=said):
+            shards.write_bytes(path, b"y")
+    assert shards.read_bytes(kept) == b"x"
+    assert os.listdir(small_disk) == ["kept.bin"]
+
+
+def test_a_read_only_disk_is_said_whatever_is_done_to_it(small_disk):
+    path, left = str(small_disk / "kept.bin"), small_disk / f".a{shards.UNFINISHED}"
+    shards.write_bytes(path, b"x")
+    left.touch()
+    remount(small_disk, "ro")
+    for named, done, work in (
+        (path, "written", lambda: shards.write_bytes(path, b"y")),
+        (path, "removed", lambda: shards.remove(path)),
+        (f"{small_disk}/other", "written", lambda: shards.replace_folder(path, f"{small_disk}/other")),
+        (f"{small_disk}/other", "written", lambda: shards.copy(path, f"{small_disk}/other")),
+        (str(left), "removed", lambda: shards.sweep(str(small_disk))),
+    ):
+        with pytest.raises(UserError) as e:
+            work()
+        why = f"cannot be {done}: Read-only file system. Put that right and run the same command again"
+        assert str(e.value) == f"{named}: {why}: what is finished is kept."
+
+
+def remount(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
+
+
 def test_a_signal_that_waits_for_a_write_is_not_lost_with_an_error():
     def fail() -> None:
         with shards.signals_held():

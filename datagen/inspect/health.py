@@ -17,7 +17,7 @@ from datagen import checksums, records, shards
 from datagen.errors import DamagedFile, LedgerError, UserError
 from datagen.llm import journal
 from datagen.records import Dropped
-from datagen.run import identity
+from datagen.run import hashes, identity
 from datagen.run import ledger as ledgers
 from datagen.run.identity import Identity
 from datagen.run.paths import JOURNAL
@@ -41,7 +41,7 @@ def examine(run: Run) -> Iterator[Checked]:
     """Every file of a run, one by one. Reads all of them, a shard in memory at a time; writes nothing."""
     yield _settings(run)
     if shards.exists(run.input_hashes):
-        yield _checked("run", run.input_hashes, lambda: shards.read_object(run.input_hashes))
+        yield _checked("run", run.input_hashes, lambda: hashes.load(run))
     if shards.exists(run.layout_file):
         yield _layout(run)
     unsound: set[tuple[str, str]] = set()
@@ -113,8 +113,11 @@ def _checked(part: str, path: str, look: Callable[[], Any], removable: bool = Tr
 
 
 def _settings(run: Run) -> Checked:
+    """A run that ended before it made anything keeps none."""
+
     def look() -> None:
-        _ = run.config
+        if shards.exists(run.settings) or any(map(run.names, TABLES)):
+            _ = run.config
 
     return _checked("run", run.settings, look, removable=False)
 

@@ -12,7 +12,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from datagen.errors import UserError
 from datagen.figures import dollars
 from datagen.llm import files
+from datagen.llm.askers import Askers
 from datagen.llm.base import LLM, Account, Backend, Completion, Conversation, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.journal import GroupCommit, Journal
@@ -170,7 +171,7 @@ class _Open(LLM):
     new: set[str] = field(default_factory=set)  # keys of requests that were sent by this run
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
-        with self.run.traffic.asking():
+        with self.run.traffic.asking(), self.run.askers.one():
             known = self.journal.answers.get(request.key)
             if known is None:
                 self.new.add(request.key)
@@ -243,21 +244,20 @@ class _Run:
     untaken: int = 0  # finished shards that wait for the caller
     shards: dict[str, _Open] = field(default_factory=dict)  # that are open, by name
     on_the_way: dict[str, _Shared] = field(default_factory=dict)  # by request key: two may ask the very same
+    askers: Askers = field(default_factory=Askers)
 
     async def run(self, jobs: Iterator[ShardJob]) -> None:
         self.disk, self.fund = GroupCommit(), asyncio.Lock()
         self.has_room, self.settled = asyncio.Event(), asyncio.Event()
         self.traffic.begin(self.expected)
-        try:
-            async with self.traffic.looked_on(self.backend.in_flight), asyncio.TaskGroup() as group:
-                await self._open_shards(jobs, group)
-        except BaseExceptionGroup as e:
-            raise e.exceptions[0] from None
-        finally:
+        async with AsyncExitStack() as ending:
+            for end in (self.backend.close, self.disk.close, self.askers.cancel):  # the last comes first
+                ending.push_async_callback(end)
             try:
-                await self.disk.close()
-            finally:
-                await self.backend.close()
+                async with self.traffic.looked_on(self.backend.in_flight), asyncio.TaskGroup() as group:
+                    await self._open_shards(jobs, group)
+            except BaseExceptionGroup as e:
+                raise e.exceptions[0] from None
 
     async def ask(self, request: Request, journal: Journal, stream: Stream | None) -> Completion:
         """The completion of a request that the journal has no answer to. It is on disk."""
@@ -333,8 +333,9 @@ class _Run:
             self.asking -= 1
 
     def discard(self) -> None:
-        """Close the conversations of a run that was given up."""
+        """Close the journals and conversations of a run that was given up."""
         for shard in self.shards.values():
+            shard.journal.close()
             for conversation in shard.conversations:
                 conversation.close()
 

@@ -14,6 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,13 @@ class Journal:
         """Write and fsync; they are answers from here on. Raises UserError when the disk is full."""
         with shards.writing(str(self.path)):
             file = self._opened()
-            file.write(b"".join(map(_line, completions)))
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(b"".join(map(_line, completions)))
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                self.close()  # else it would be written some time later, into what another journal wrote meanwhile
+                raise
         for completion in completions:
             self._note(completion)
 
@@ -67,8 +72,9 @@ class Journal:
     def close(self) -> None:
         """Close the file; `append` would open it again."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with suppress(OSError):  # of what could not be written, as `append` said
+                file.close()
 
     def _opened(self) -> Any:
         if self._file is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -35,7 +36,10 @@ def locked(folder: str) -> Iterator[None]:
     except OSError as e:
         if root.is_dir() and os.path.lexists(root / ".lock") and not (root / ".lock").is_file():
             raise UserError(f"{root / '.lock'}: is no file, as a lock must be: remove it, and run again") from e
-        raise UserError(f"{folder}: cannot be made a run directory: {e.strerror or e}") from e
+        if root.is_dir() or e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise shards.refused(str(root / ".lock"), e) from e
+        why = f"cannot be made a run directory: {e.strerror or e}"
+        raise UserError(f"{folder}: {why}; choose another --output-dir") from e
     try:
         shards.write_bytes(str(owner), f"process {os.getpid()} on {socket.gethostname()}".encode())
         shards.sweep(folder)

@@ -86,7 +86,8 @@ class Run(RunPaths):
         """Keep the settings of the run, but not how one command was carried out."""
         settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        shards.write_bytes(self.settings, text.encode())
+        if not shards.exists(self.settings) or shards.read_bytes(self.settings) != text.encode():
+            shards.write_bytes(self.settings, text.encode())
 
     def status(self) -> list[StageStatus]:
         """How far each stage is, and last the dataset; what is stale because something before it was made again."""

@@ -10,7 +10,7 @@ from datagen import shards
 from datagen.config.model import Config
 from datagen.errors import DamagedFile, InputError
 from datagen.records import Chunk, Document, Dropped
-from datagen.run import tables
+from datagen.run import hashes, tables
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import Source, Stage
@@ -84,16 +84,15 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     """What the input and the tokenizer hold."""
     files, _ = sources.find(config.input.path or "")
     documents.check(files, config.input)
-    cache_file = run.input_hashes
     try:
-        cache = shards.read_object(cache_file) or {}
+        cache = hashes.load(run)
     except DamagedFile:  # all that it holds is made again of the files themselves
-        shards.remove(cache_file)
+        shards.remove(run.input_hashes)
         cache = {}
     before = json.dumps(cache, sort_keys=True)
     content = sources.fingerprint(files, cache, config.input)
     if json.dumps(cache, sort_keys=True) != before:
-        shards.write_json(cache_file, cache)
+        hashes.save(run, cache)
     return {"input content": content, "tokenizer": tokenizers.load(config.chunk.tokenizer).identity}
 
 

@@ -1,5 +1,5 @@
-"""The list of faults: what is done to a run, where, and what is expected of it. `storage`, `service` and `content` have
-the tables, and do what is in them.
+"""The list of faults: what is done to a run, where, and what is expected of it. `storage`, `disks`, `service` and
+`content` have the tables, and do what is in them.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.campaign import content, service, storage
+from tests.campaign import content, disks, service, storage
 from tests.campaign.runs import Outcome
 
 
@@ -31,6 +31,8 @@ def _listed(kind: str, do: Callable[..., Outcome], table: Iterable[tuple[str, ..
 
 FAULTS = [
     *_listed("storage", storage.damaged, storage.listed()),
+    *_listed("storage", disks.starved, disks.stages()),
+    *_listed("storage", disks.stopped, disks.instants()),
     *_listed("service", service.asked, service.chat()),
     *_listed("service", service.embedded, service.vectors()),
     *_listed("service", service.batched, service.batches()),

@@ -1,4 +1,4 @@
-"""What disks do to runs: every kind of damage to every kind of file, and disks that have no room, in every stage.
+"""What disks do to runs: every kind of damage to every kind of file. `disks` has those that have no room.
 
 A cell of `TABLE` says what is expected of a damage to a file:
 
@@ -68,7 +68,7 @@ select-identity   s - - s s s - . s s
 chunk-ledger      s - - s s s d . s s
 judge-ledger      s - - s s s d . s s
 settings          - - - p - p - - p p
-hashes            . - - . . . . . . .
+hashes            . . . . . . . . . .
 generate-journal  . d d . . d . . - -
 judge-journal     . d d . . d . . - -
 train             s d s s s s - . s s

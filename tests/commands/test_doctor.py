@@ -1,12 +1,15 @@
 """`doctor`, on a finished run that this and that happened to."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
 import pytest
 
 from datagen import shards
+from datagen.run import hashes
+from datagen.run.run import Run
 from tests.commands.calls import call, contents
 
 SHARD = "shard-00000.parquet"
@@ -47,7 +50,7 @@ DAMAGE = {
     "chunk/shards.json": lambda path: path.write_text('["shard-00000"]'),
     "cluster/stage.json": lambda path: path.write_text("[]"),
     "judge/stage.json": lambda path: path.write_text(path.read_text().replace('"version": ', '"version": 1')),
-    ".fingerprints.json": lambda path: path.write_text("5"),
+    ".fingerprints.json": lambda path: path.write_text(path.read_text().replace('"size": ', '"size": 1')),
     "dataset/provenance.json": lambda path: path.write_text("{"),
     "dataset/data/train-00000-of-00001.parquet": lambda path: flipped(path),
 }
@@ -100,6 +103,17 @@ def test_what_cannot_be_made_again_is_left_alone(run):
     assert "put it back from a copy" in result.stdout
 
 
+def test_a_run_that_ended_before_it_made_anything_is_not_damaged(tmp_path, small_disk):
+    """Its settings are not kept, and there is none of them to be put back."""
+    (tmp_path / "in.txt").write_text(random.Random(0).randbytes(60_000).hex(" ", 4))
+    result = call("chunk", "--input", tmp_path / "in.txt", "-o", small_disk / "run", "--workers", "1")
+    assert result.exit_code == 1
+    assert "/chunk/documents/shard-00000.parquet: no space left" in result.stderr
+    assert (small_disk / "run" / "chunk" / "stage.json").exists()
+    assert not (small_disk / "run" / "config.yaml").exists()
+    assert problems(small_disk / "run") == {}
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     for command in ("doctor", "status"):
         result = call(command, tmp_path / "none")
@@ -127,7 +141,7 @@ def test_bookkeeping_of_another_kind_is_a_sentence(run, name, content):
 
 
 def test_a_note_of_hashes_that_holds_something_else_is_not_believed(run):
-    notes = run / ".fingerprints.json"
-    hashes = json.loads(notes.read_text())
-    notes.write_text(json.dumps(dict.fromkeys(hashes, 5) | {"other": {"size": 1}}))
+    kept = hashes.load(Run(str(run)))
+    assert kept
+    hashes.save(Run(str(run)), dict.fromkeys(kept, 5) | {"other": {"size": 1}})
     assert call("chunk", "-o", run, "--workers", "1").exit_code == 0

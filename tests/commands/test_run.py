@@ -256,6 +256,17 @@ def test_settings_by_which_something_was_made_are_kept_though_its_first_part_was
     assert (tmp_path / "run" / "config.yaml").exists()
 
 
+def test_settings_that_are_kept_already_are_not_written_again(tmp_path):
+    """On a full disk that would hide what stopped the work."""
+    run = Run(str(tmp_path))
+    run.save_config(Config())
+    before = Path(run.settings).stat()
+    run.save_config(Config())
+    assert Path(run.settings).stat() == before
+    run.save_config(Config(seed=5))
+    assert run.config.seed == 5
+
+
 def test_the_seed_counts_for_clusters_that_are_drawn_at_random(run):
     assert call("cluster", "-o", run, "--seed", "7").exit_code == 0
     published = ("--set", "cluster.published=true", "--workers", "1")

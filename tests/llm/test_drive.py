@@ -1,6 +1,7 @@
 """Many conversations at once: each reply is kept before it is used, none is asked for twice, no budget is exceeded."""
 
 import asyncio
+import gc
 import random
 import subprocess
 import sys
@@ -252,6 +253,25 @@ def test_an_exception_in_a_conversation_reaches_the_caller(tmp_path):
     one = ShardJob("one", tmp_path / "one.jsonl", lambda llm: [chat(llm, "a", 2), wrong(llm), chat(llm, "b", 2)])
     with pytest.raises(KeyError, match="a bug"):
         list(drive.drive(iter([one]), backend, Budget(FREE), 3))
+    assert {c.key for c in journalled(tmp_path)} == {c.key for c in backend.paid}
+
+
+def test_what_a_conversation_left_behind_asks_nothing_more(tmp_path, caplog):
+    """One of several questions that it asks at once ends it, and `asyncio.gather` lets the others go on."""
+
+    async def wrong(llm: LLM) -> str:
+        await llm.complete(request("what is wrong"))
+        raise KeyError("a bug")
+
+    async def several(llm: LLM) -> list[str]:
+        return await asyncio.gather(wrong(llm), *(chat(llm, f"c{i}", 50) for i in range(4)))
+
+    one = ShardJob("one", tmp_path / "one.jsonl", lambda llm: [several(llm)])
+    backend = Scripted()
+    with pytest.raises(KeyError, match="a bug"):
+        list(drive.drive(iter([one]), backend, Budget(FREE), 1))
+    gc.collect()
+    assert caplog.text == ""  # of tasks that were destroyed, or failed, and nobody was told
     assert {c.key for c in journalled(tmp_path)} == {c.key for c in backend.paid}
 
 

@@ -1,6 +1,8 @@
 """Whatever happens to the file a journal is kept in, no reply that was acknowledged is lost or made up."""
 
+import gc
 import json
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -237,6 +239,23 @@ def test_a_full_disk_is_said_and_loses_nothing(small_disk):
     again.append([SECOND])
     again.close()
     assert list(journal.read(path)) == [FIRST, SECOND]
+
+
+def test_what_a_full_disk_refused_is_not_written_later(small_disk):
+    """Python's files try again as they go, and another journal may have gone on by then."""
+    path = small_disk / "journal" / "x.jsonl"
+    kept = Journal(path)
+    kept.append([FIRST])
+    (small_disk / "other").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    with pytest.raises(UserError, match=r"x\.jsonl: no space left"):
+        kept.append([Completion("long", text="x" * 6000)])
+    (small_disk / "other").unlink()
+    again = Journal(path)
+    again.append([SECOND])
+    del kept
+    gc.collect()
+    assert list(journal.read(path)) == [FIRST, SECOND]
+    again.close()
 
 
 def test_where_nothing_can_be_written_it_is_said(tmp_path):

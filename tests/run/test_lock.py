@@ -40,8 +40,20 @@ def test_one_process_at_a_time(prefix, tmp_path):
         assert Path(tmp_path, "run", ".lock-owner").read_text().startswith(f"process {os.getpid()} on ")
 
 
+def test_a_run_on_a_read_only_disk(small_disk):
+    (small_disk / "run").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    said = r"/\.lock: cannot be written: Read-only file system\. Put that right and run the same command again"
+    for run in ("run", "new"):
+        with pytest.raises(UserError, match=run + said), lock.locked(str(small_disk / run)):
+            pass
+
+
 def test_a_place_that_cannot_be_a_run_directory(tmp_path):
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(UserError, match=r"file.*: cannot be made a run directory"), lock.locked(str(place)):
+        with (
+            pytest.raises(UserError, match=r"file.*: cannot be made a run directory: .*; choose another"),
+            lock.locked(str(place)),
+        ):
             pass

@@ -7,7 +7,7 @@ import pytest
 from datagen import shards
 from datagen.errors import InputError
 from datagen.records import Chunk, Document, Dropped
-from datagen.run import identity
+from datagen.run import hashes, identity
 from datagen.run.run import Run
 from datagen.stages import chunk
 from datagen.text import tokenizers
@@ -182,6 +182,30 @@ def test_input_that_did_not_change_is_not_hashed_again(tmp_path, settings):
     again = chunk.fingerprints(config, Run(str(run)))
     assert again["tokenizer"] == first["tokenizer"]
     assert again["input content"] != first["input content"]
+
+
+def test_no_flipped_bit_of_the_noted_hashes_is_believed(tmp_path, settings):
+    """A wrong hash would say that the input has changed, for ever."""
+    config, run = settings(jsonl(tmp_path / "in.jsonl", {"text": PROSE})), Run(str(tmp_path / "run"))
+    first, notes = chunk.fingerprints(config, run), Path(run.input_hashes)
+    whole = notes.read_bytes()
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        notes.write_bytes(flipped)
+        assert chunk.fingerprints(config, run) == first, bit
+        assert notes.read_bytes() == whole, bit
+
+
+def test_hashes_noted_without_a_checksum_are_made_again(tmp_path, settings):
+    """As earlier versions noted them."""
+    config, run = settings(jsonl(tmp_path / "in.jsonl", {"text": PROSE})), Run(str(tmp_path / "run"))
+    first, notes = chunk.fingerprints(config, run), Path(run.input_hashes)
+    whole = notes.read_bytes()
+    notes.write_text(json.dumps({name: known | {"sha256": "0" * 64} for name, known in hashes.load(run).items()}))
+    assert hashes.load(run) == {}
+    assert chunk.fingerprints(config, run) == first
+    assert notes.read_bytes() == whole
 
 
 def test_the_place_of_the_input_is_no_part_of_the_identity(tmp_path, go, settings):
