@@ -57,7 +57,7 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
     if needs_input and config.input.path is None:
         what = "no input: give --input (a file, a folder, '-' or hf://owner/name), or set input.path"
         raise ConfigError(what, ("--input", "PATH"))
-    if needs_input and config.input.path and os.path.realpath(config.input.path) == os.path.realpath(run):
+    if needs_input and os.path.isdir(run) and os.path.realpath(config.input.path or "") == os.path.realpath(run):
         raise ConfigError(f"{run}: -o names the folder of the documents: choose another one for the run")
     return config
 
