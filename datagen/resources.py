@@ -28,7 +28,7 @@ def path(kind: Kind, name: str | Path) -> Path:
     wanted = given.as_posix().removeprefix(f"{kind}/").removesuffix(_SUFFIX[kind])
     if wanted in bundled:
         return bundled[wanted]
-    near = difflib.get_close_matches(wanted, bundled, n=1)
+    near = difflib.get_close_matches(wanted, bundled, n=1, cutoff=0.7)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     there = ", ".join(bundled) or "none"
     raise ConfigError(f"{name}: no such file, and no such bundled {kind[:-1]}{hint} (bundled {kind}: {there})")

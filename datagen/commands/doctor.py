@@ -72,6 +72,7 @@ def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
 
     from datagen.commands.advice import command_line
     from datagen.console import screen
+    from datagen.run.paths import JOURNAL
 
     console = screen()
     table = Table("part", "files", "damaged", box=None, pad_edge=False)
@@ -82,7 +83,8 @@ def _show(run: str, checked: list[Checked], removed: set[str]) -> None:
     damaged = [c for c in checked if c.problem]
     for c in damaged:
         copy = "" if c.removable or c.part == "training" else " (put it back from a copy)"
-        done = " (taken out)" if c.path in removed else copy
+        asked = "; it is asked for again once the rows that were made of it are" * c.path.endswith(JOURNAL)
+        done = f" (taken out{asked})" if c.path in removed else copy
         console.print(Text(f"{c.path}: {c.problem.removeprefix(f'{c.path}:').strip()}{done}"), soft_wrap=True)
     if removed:
         console.print(

@@ -72,7 +72,7 @@ def _run_stages(
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
     if counts:
         _say_dataset(counts, run, config, reporter)
-    asks = any(s.models(config) for s in todo)
+    asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
     return _report(run, total, counts, reporter, options.json, asks)
 
 

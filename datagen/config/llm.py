@@ -112,7 +112,8 @@ class EngineConfig(Section):
     patience: float = Field(
         default=600.0,
         gt=0,
-        description="Seconds after which the run stops if no endpoint answers.",
+        description="Seconds after which the run stops if no endpoint answers; half a minute at most for those that "
+        "never did: more likely a wrong address than a restart.",
         json_schema_extra=RUNTIME,
     )
     price: PriceConfig = Field(

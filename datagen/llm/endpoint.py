@@ -43,6 +43,14 @@ def api_key(endpoint: EndpointConfig) -> str:
     return key
 
 
+def key_hint(endpoint: EndpointConfig) -> str:
+    """What a person whose key was refused should know: which it was."""
+    if name := endpoint.api_key_env or ("OPENAI_API_KEY" if endpoint.base_url is None else None):
+        return f". The key is that of the environment variable {name}"
+    asked = f"[{{base_url: {address(endpoint)}, api_key_env: NAME}}]"
+    return f". No key was sent. To send that of an environment variable NAME:\n  --set 'engine.endpoints={asked}'"
+
+
 def key_cleaner(endpoints: Iterable[EndpointConfig], shortest: int = 1) -> Callable[[Any], Any]:
     """What takes the endpoints' keys, those of `shortest` characters and more, out of a text or of all texts in a value
     read from JSON: servers like to repeat the key that they refuse.

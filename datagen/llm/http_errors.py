@@ -85,7 +85,8 @@ def failure(status: int, body: Any) -> Failure:
     code, message = "", error
     if isinstance(error, dict):
         code, message = str(error.get("code") or error.get("type") or ""), error.get("message") or error.get("detail")
-    words = " ".join(f"{code}: {message}".split()) if code else " ".join(str(message or "").split())
+    told = code and code != str(status)
+    words = " ".join(f"{code}: {message}".split()) if told else " ".join(str(message or "").split())
     words = words[:READ]
     detail = f"HTTP {status}" + (f", {clipped(words)}" if words else "")
     if status == 413 or (status in (400, 422) and _OVER_THE_WINDOW.search(words)):

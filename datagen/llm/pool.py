@@ -22,9 +22,9 @@ from datagen.config.llm import EndpointConfig
 from datagen.errors import EngineError, ServerWarning
 from datagen.llm.base import Completion
 from datagen.llm.dispatch import CLOSED, HALF_OPEN, Dispatcher, EndpointState
-from datagen.llm.endpoint import NO_WORD, client_arguments, key_cleaner
+from datagen.llm.endpoint import NO_WORD, client_arguments, key_cleaner, key_hint
 from datagen.llm.http import TooLarge, bounded, httpx
-from datagen.llm.http_errors import FOR_GOOD, GARBLED, LOADING, NO_QUOTA, NOT_YET, TOO_MANY, UNUSABLE, Failure
+from datagen.llm.http_errors import FOR_GOOD, GARBLED, LOADING, NO_KEY, NO_QUOTA, NOT_YET, TOO_MANY, UNUSABLE, Failure
 
 T = TypeVar("T")
 LONG = 20.0  # seconds of waiting that a person is told of
@@ -253,7 +253,8 @@ class Pool:
             endpoint.retired = failure.detail
             hopeless = failure.reason != NO_QUOTA and not endpoint.breaker.ever  # a key, a model or an address is wrong
             if hopeless or all(other.retired for other in self._beside(endpoint)):
-                raise EngineError(self.clean(f"{endpoint.name} refuses every request: {failure.detail}")) from None
+                detail = f"{failure.detail}{key_hint(endpoint.config) * (failure.reason == NO_KEY)}"
+                raise EngineError(self.clean(f"{endpoint.name} refuses every request: {detail}")) from None
             failed.failure = replace(failure, retryable=True, about_endpoint=False)  # elsewhere
         elif failure.reason == TOO_MANY:
             congested = endpoint.refused(now, sent_at)
@@ -370,9 +371,7 @@ def back_off(failures: int) -> float:
 
 
 def retry_after(headers: Any, now: float) -> float | None:
-    """Seconds that a server asks to wait, from Retry-After as a number or a date (RFC 9110 10.2.3), at most an hour. A
-    date goes by the server's own clock, where it tells: ours may be wrong by more than anybody is to wait.
-    """
+    """Seconds that a server asks to wait, an hour at most: a number, or a date by its own clock (RFC 9110 10.2.3)."""
     from email.utils import parsedate_to_datetime
 
     given = headers.get("retry-after-ms"), headers.get("retry-after")

@@ -131,4 +131,7 @@ class RunPaths:
         if not shards.exists(self.path):
             raise UserError(f"{self.path}: there is no such folder: check the path of the run")
         if not shards.exists(self.folder("chunk")):
-            raise UserError(f"{self.path} is no run directory: there is no chunk folder in it")
+            below = [shards.join(self.path, name) for name in shards.listing(self.path)]
+            runs = [path for path in below if shards.exists(RunPaths(path).folder("chunk"))]
+            inside = f", but in {', '.join(runs[:3])}" if runs else ""
+            raise UserError(f"{self.path} is no run directory: there is no chunk folder in it{inside}")

@@ -67,6 +67,14 @@ def results(
             yield waiting.pop(job.name), job.results
 
 
+def check_journals(stage: Stage, work: Conversations, run: Run, config: Config) -> None:
+    """Raise UserError where a stage cannot be made anew from its journals, before what it made of them is removed."""
+    engines = stage.models(config)
+    for name in run.layout or [] if engines and all(map(run.is_complete, stage.table.reads)) else []:
+        begin = partial(_begin, work, Shard(run.path, name, config), engines)
+        drive.replay(ShardJob(name, run.journal(stage.name, name), begin))
+
+
 def _try(work: Conversations, run: Run, config: Config, llm: LLM) -> list[Conversation[Any]]:
     assert work.trial
     return [work.trial(run, config, _Marked(llm, work.models(config)))]

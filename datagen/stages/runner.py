@@ -84,6 +84,8 @@ def run(
     here = task.run.folder(stage.name)
     wanted = _identity(stage, task.run, config)
     if resume == "never":
+        if offline and isinstance(stage.work, Conversations):
+            conversing.check_journals(stage, stage.work, task.run, config)
         shards.remove(here)
     stored = ids.load(here)
     done = _done(stage, task.run) if stored else _fitting(stage, task.run, wanted)

@@ -42,6 +42,8 @@ def check(stage: str, engines: Mapping[str, EngineConfig], max_cost: float | Non
         if max_cost is not None and not engine.price.prompt + engine.price.completion:
             by = f"the check {name} of {stage}" if name and stage == "judge" else stage
             raise ConfigError(
-                f"max_cost needs the prices of {engine.model}, which {by} asks: set the `price` of that engine. "
-                "Give a model that costs nothing a price that is as good as none, such as 0.000001"
+                f"max_cost needs the prices of {engine.model}, which {by} asks: set the `price` of that engine, "
+                "in dollars for a million tokens, such as\n  --set engine.price.prompt=0.15 --set "
+                "engine.price.completion=0.6\nGive a model that costs nothing a price that is as good as none, such as "
+                "0.000001"
             )

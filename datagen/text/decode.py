@@ -78,7 +78,9 @@ def decode(raw: bytes) -> tuple[str, str]:
         raise BadDocument("NUL bytes", what)
     guess = _guess(raw)
     if guess is None:
-        raise BadDocument("undecodable", f"{where} is not UTF-8, and no other encoding fits; convert it to UTF-8")
+        raise BadDocument(
+            "undecodable", f"{where} is not UTF-8, and no other encoding fits; iconv -c -f utf-8 leaves such bytes out"
+        )
     return guess
 
 

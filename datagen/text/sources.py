@@ -230,10 +230,10 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) 
             ignored.append(_printable(name) + "/ (a run directory)")
         elif entry.is_dir():
             yield from _walk(entry.path, name + "/", (*above, real), ignored)
-        elif kind and (entry.is_file() or not os.path.exists(entry.path)):  # a broken link fails when it is opened
+        elif kind and entry.is_file():
             yield File(entry.path, _printable(name), kind, compression)
         else:
-            ignored.append(_printable(name))
+            ignored.append(_printable(name) + " (a link to nothing)" * (not os.path.exists(entry.path)))
 
 
 def _is_run(folder: str) -> bool:

@@ -71,6 +71,12 @@ def test_status_of_what_is_no_run(tmp_path):
             assert not (tmp_path / "none").exists()
 
 
+def test_status_of_a_folder_of_runs_names_them(run):
+    result = call("status", run.parent)
+    assert result.exit_code == 1
+    assert f"there is no chunk folder in it, but in {run}" in result.stderr
+
+
 def test_why_a_document_gave_nothing(barren):
     said = call("status", barren, "--explain", "short.txt").stdout
     assert said.startswith("short.txt\ndocument that was set aside\n")

@@ -296,8 +296,10 @@ def test_made_anew_nothing_is_asked_again(copy):
 
 def test_without_a_journal_offline_is_refused(copy):
     shutil.rmtree(Path(copy.folder, "journal", "judge"))
+    before = copy.data()
     with pytest.raises(UserError, match=r"has no answer for .* without --offline they are asked"):
         copy.offline()
+    assert copy.data() == before != {}  # what can't be made again is kept
 
 
 def test_a_new_candidate_is_asked_about_and_no_other(copy):

@@ -125,7 +125,7 @@ def test_a_name_that_is_not_utf8_can_still_be_written(tmp_path):
         ("none", "holds no file to read; known are"),
         ("others", "holds no file to read (2 other files, such as a.pdf); known are"),
         ("empties", "every file in the folder is empty"),
-        ("broken", "no such file or folder"),
+        ("broken", "holds no file to read (1 other files, such as link.txt (a link to nothing)); known are"),
     ],
 )
 def test_what_cannot_be_input_is_one_sentence_with_the_path(tmp_path, monkeypatch, path, says):
