@@ -28,8 +28,8 @@ CONFIGURATION = """# Configuration
 
 One YAML file, a section per stage. An unknown key is an error; whatever is left out has its default. `-c` takes a path
 or the name of a bundled file: `quickstart`, `extractive`, `openai`, `paper`, and for `train` `train-tiny`,
-`train-world` and `train-paper`. Options such as `--input`, `--seed` and `--model` take precedence over the file, and so does
-`--set section.key=value`, for any setting; the value is read as YAML. A run keeps its configuration as
+`train-world` and `train-paper`. Options such as `--input`, `--seed` and `--model` take precedence over the file, and so
+does `--set section.key=value`, for any setting; the value is read as YAML. A run keeps its configuration as
 `RUN/config.yaml`, so later commands on the same run need no `-c`; a file given there changes only the settings that are
 in it. `train` reads its section from `-c` alone.
 
