@@ -14,11 +14,11 @@ questions is a table of numbers (`hashing_encoder`): what an encoder takes is `b
 
 Memory is that of a command and its workers together (as in `end_to_end.py`), looked at four times a second against the
 rows in shards that are finished. `at_mark_mb` is the peak until a tenth of all rows were done, `at_end_mb` the peak
-until the end, and `row_bytes` the growth in between, for each row. The ratio is the time for all rows to that for half
-of them, the largest of any stage: 2 is linear. `cpu_ratio` is the same of the time on a processor, which a busy machine
-changes less. Where a stage takes shard after shard, a tenth and half are looked at within the run over all; for
-`select`, and the dataset that it writes, they are runs of their own. `ceiling` is what the server could answer in a
-second if it had a core for itself and nothing to wait for: its requests by its processor time.
+until the end, and `row_bytes` the growth in between, for each row. The ratio is the time for twice the rows, from that
+for all and for about half of them, the largest of any stage: 2 is linear. `cpu_ratio` is the same of the time on a
+processor, which a busy machine changes less. Where a stage takes shard after shard, a tenth and half are looked at
+within the run over all; for `select`, and the dataset that it writes, they are runs of their own. `ceiling` is what the
+server could answer in a second if it had a core for itself and nothing to wait for: its requests by its processor time.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ QUICK = 20  # times fewer
 SHARES = (1.0, 0.5, 0.1)  # of all
 PER_CLUSTER, CLUSTERS = 3, 4  # candidates, and clusters of a document
 SENTENCES, WORDS, TOKENS = 8, 13, 160  # of a chunk, of a sentence, of a chunk
-EVERY = 0.25  # seconds between two looks at the memory
-TOLD = 20  # times that a stage is said to have got further
+EVERY, TOLD = 0.25, 20  # seconds between two looks at the memory; times that a stage is said to have got further
 ASKING = ("generate", "judge")
 
 
@@ -98,8 +97,8 @@ class Phase:
     def until(self, rows: float) -> Phase:
         """This phase up to where so many rows were done."""
         seen = [each for each in self.seen if each[0] <= rows]
-        _, _, seconds, cpu = next((each for each in self.seen if each[0] >= rows), self.seen[-1])
-        return Phase(seconds, cpu, round(rows), seen)
+        done, _, seconds, cpu = next((each for each in self.seen if each[0] >= rows), self.seen[-1])
+        return Phase(seconds, cpu, done, seen)
 
 
 # The tables that are there before -------------------------------------------------------------------------------------
@@ -349,8 +348,9 @@ def compare(taken: dict[str, list[Phase]]) -> dict[str, dict[str, Any]]:
             "at_end_mb": round(whole.peak(), 1),
             "row_bytes": round((whole.peak() - tenth.peak()) * 2**20 / (whole.rows - tenth.rows)),
             "half_seconds": round(half.seconds, 1),
-            "ratio": round(whole.seconds / half.seconds, 2),
-            "cpu_ratio": round(whole.cpu / half.cpu, 2),
+            "half_rows": half.rows,
+            "ratio": round(2 * (whole.seconds / whole.rows) / (half.seconds / half.rows), 2),
+            "cpu_ratio": round(2 * (whole.cpu / whole.rows) / (half.cpu / half.rows), 2),
         }
     return found
 

@@ -61,8 +61,16 @@ def guarded(work: Callable[[Reporter], int], verbose: bool = False) -> typer.Exi
 
 def _of_this_machine(e: OSError) -> str | None:
     """What an error says that comes of where the command runs, and not of what it does; None for any other."""
-    if e.errno in (errno.EMFILE, errno.ENFILE):
-        return "this machine allows too few open files: `ulimit -n 1024`, and run the same command again"
+    if e.errno == errno.EMFILE:
+        import resource  # every system that says this has it
+
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        more = max(1024, 4 * most)
+        return (
+            f"{most:,} open files at once are too few: allow more, `ulimit -n {more}`, and run the same command again"
+        )
+    if e.errno == errno.ENFILE:
+        return "this machine has too many files open: end some other program, and run the same command again"
     try:
         os.getcwd()
     except FileNotFoundError:

@@ -16,16 +16,25 @@ _KEPT = ("<super>", "<sub>", "<fraction>", "<circle>", "<font>")  # a plain lett
 _SAME = str.maketrans(
     dict.fromkeys("‐‑‒–—―−", "-")
     | dict.fromkeys("‘’‛ʼ", "'")
-    | dict.fromkeys("“”„‟«»", '"')
+    | dict.fromkeys("”»", '"')
+    | dict.fromkeys("“„‟«", "“")
     | {"。": ". ", "、": ", "}
     | dict.fromkeys("\xad\u200b\u200e\u200f\u2060\ufeff", "")  # they are not seen
     | {chr(i): "" for i in range(0xFE00, 0xFE10)}
 )
 _INITIALS = re.compile(r"\b([A-Z])\.(?=[A-Z]\b)")
-_WRAPPED = re.compile(r"\s*(\*\*|[*_\"'`])(?P<inner>.+)\1[.]?\s*", re.DOTALL)
+_WRAPPED = re.compile(r"\s*(?:(\*\*|[*_\"'`])(?P<inner>.+)\1|“(?P<quoted>[^“\"]+)[“\"])[.]?\s*", re.DOTALL)
+_DASH = re.compile(r"(?<=[^\W\d_]{2})\s+[–—―]+\s+(?=[^\W\d_]{2})")  # a pause; a hyphen there may be a minus
+_UNSPACED = "[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts that put no space before a bracket
+_SET_OFF = re.compile(rf"(?<={_UNSPACED})(?=[(\[])|(?<=[)\]])(?={_UNSPACED})")
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-_NOT_ARTICLE = {"minor", "major", "flat", "sharp", "natural", "dur", "moll", "level", "levels"}  # "A minor" is no minor
-_NOT_ARTICLE |= {"positive", "negative"}  # a blood group
+_NOT_ARTICLE = {"minor", "major", "flat", "sharp", "dur", "moll", "level", "levels"}  # "A minor" is no minor
+_NOT_ARTICLE_LAST = {
+    "natural",
+    "positive",
+    "negative",
+}  # nor "A negative", a blood group; but "a negative effect" is one
+_SIGNED = {"infinity", "inf", "oo", "pi", "sin", "cos", "tan", "cot", "exp", "ln", "log", "sqrt"}  # after a minus
 _CASED_UNIT = re.compile(r"[mp](?:arcsec|bar|cal|eq|mol|ohms?|osm|pa|pc|rad)|cal", re.IGNORECASE)  # Mbar is not mbar
 
 # Of the shape of a text, in which every letter or mark is L and every digit 0: all other characters stand for
@@ -33,20 +42,27 @@ _CASED_UNIT = re.compile(r"[mp](?:arcsec|bar|cal|eq|mol|ohms?|osm|pa|pc|rad)|cal
 _TOKEN = re.compile(
     r"""(?P<number> (?<![L0])-?(?:0+(?:[.,]0+)*|\.0+) | 0+(?:[.,]0+)* )
       | (?P<word> L+(?:'L+)* )
-      | (?P<comma> (?<=0)[,;](?=\s+[-.]?0) )
-      | (?P<pause> (?<=[^\s0])[.,;:?]+(?=\s|$) | (?<=0)[.,;:?](?=\s|$) | (?<=LL)!+(?=\s|$) | (?<=L)[,;](?=L) )
+      | (?P<comma> (?<=0)(?:[,;](?=\s+[-.]?0)|[ \t]*\n\s*(?=[-.]?0)) )
+      | (?P<pause> (?<=[^\s0.,;:?])[.,;:?]++(?=\s|$) | (?<=0)[.,;:?](?=\s|$) | (?<=LL)!++(?=\s|$) | (?<=L)[,;](?=L) )
+      | (?P<bullet> (?<![^\n])-\s(?=LL) )
       | (?P<hyphen> (?<=LL)-(?=LL) )
       | (?P<prime> (?<=L)(?<![L0]L)(?:'+|"+) )
-      | (?P<quote> (?<!0)["'`](?<!0\s["'](?!\S)) )
+      | (?P<quote> “ | (?<!0)["'`](?<!0\s["'](?!\S)) )
       | (?P<bracket> [()\[\]] )
       | (?P<symbol> \S )""",
     re.VERBOSE,
 )
-_SPEAKS = re.compile(r"[^L\s'.,;:!?\"`()\[\]-]")  # a digit or a symbol: brackets and single letters mean something
+_SPEAKS = re.compile(r"[^L\s'.,;:!?\"“`()\[\]-]")  # a digit or a symbol: brackets and single letters mean something
 # Brackets around an aside are set off from all else, and hold a word of more than one letter.
-_ASIDE = re.compile(r"(?<!\S)[\"'`]?(?:\([^()\[\]]*LL[^()\[\]]*\)|\[[^()\[\]]*LL[^()\[\]]*\])(?=[\s.,;:!?\"'`]|$)")
-_LOGIC = re.compile(r"\b(?:not|and|or|nor|xor|if|unless|implies)\b", re.IGNORECASE)
-_OPENED = re.compile(r"(?<![L0])[\"'`](?=[L0])")
+_ASIDE = re.compile(
+    r"""(?<!\S)["'`“]?(?:\((?=[^()\[\]]*?LL)[^()\[\]]*+\)|\[(?=[^()\[\]]*?LL)[^()\[\]]*+\])(?=[\s.,;:!?"'`“]|$)"""
+)
+_CONNECTIVE = r"(?:not|and|or|nor|xor|if|unless|implies|nicht|und|oder|non|pas|et|ou)"
+# In brackets, or right beside them: then they say what belongs together
+_LOGIC = re.compile(
+    rf"\b{_CONNECTIVE}\s*[(\[]|[)\]]\s*{_CONNECTIVE}\b|[(\[](?=[^()\[\]]*?\b{_CONNECTIVE}\b)", re.IGNORECASE
+)
+_OPENED = re.compile(r"(?<![L0])[\"'`](?=[L0])|“")
 
 
 def tokens(text: str) -> list[str]:
@@ -68,19 +84,22 @@ def tokens(text: str) -> list[str]:
             found.append(token)
         elif kind == "comma" and "L" not in shape:
             found.append(",")
+        elif kind == "bullet" and text[match.end() :].split(maxsplit=1)[0].lower() in _SIGNED:
+            found.append("-")
     return [token for i, token in enumerate(found) if not _is_article(found, i)]
 
 
 def _plain(text: str) -> str:
     """One way to write each character, but where another form of it says another thing, as in 10²."""
     kept = (c if unicodedata.decomposition(c).startswith(_KEPT) else unicodedata.normalize("NFKC", c) for c in text)
-    return unicodedata.normalize("NFC", "".join(kept)).translate(_SAME)
+    text = _DASH.sub(", ", unicodedata.normalize("NFC", "".join(kept)))
+    return _SET_OFF.sub(" ", text.translate(_SAME))
 
 
 def _unwrapped(text: str) -> str:
     """Without the quotation marks or the emphasis around the whole."""
-    while (match := _WRAPPED.fullmatch(text)) and match[1][0] not in match["inner"]:
-        text = match["inner"]
+    while (match := _WRAPPED.fullmatch(text)) and (match["quoted"] or match[1][0] not in match["inner"]):
+        text = match["quoted"] or match["inner"]
     return text
 
 
@@ -108,4 +127,5 @@ def _is_article(found: list[str], i: int) -> bool:
         return False
     if found[i] == "the":
         return True
-    return i == 0 and found[i].lower() in ("a", "an") and following not in _NOT_ARTICLE
+    is_noun = following not in _NOT_ARTICLE and not (following in _NOT_ARTICLE_LAST and i + 2 == len(found))
+    return i == 0 and found[i].lower() in ("a", "an") and is_noun

@@ -36,7 +36,8 @@ def _words(*lines: str) -> frozenset[str]:
 _TURNS = _words(
     "not no nor neither never none or either except but without unless and both cannot hardly nobody nothing nowhere",
     "than instead rather versus vs besides excluding",
-    "nicht kein keine oder und weder noch ohne ne pas ni ou et sans sauf",
+    "nicht nie kein keine keiner keinem keinen keines außer ausser statt oder und weder noch ohne",
+    "ne pas ni ou et sans sauf aucun aucune jamais ليس ليست لا أو",
     "o y sin non né e senza não nem sem не ни или и",
     "half one two three four five six seven eight nine ten eleven twelve dozen hundred thousand million billion",
 )
@@ -46,12 +47,16 @@ _IDLE = _words(
     "im es ist war waren sind er sie das der die den dem le la les un une en au à du est était étaient ce il elle ils",
     "c'est el los las era fue",
 )
-# What may stand between the items of a list: but no hyphen within a word, no decimal comma, and no full stop of a title
+# What may stand between the items of a list: but no hyphen within a word, no decimal comma, no full stop of a title
 _LISTED = re.compile(
-    r"""[;/&+、،؛…"“”«»„()\[\]] | [^\S\xa0\ ] | (?<!\d),|,(?!\d) | \s[-‐-―'] | [:?!]+(?=\s)
-      | (?<!\b\w)(?<!\b[A-Z]\w)(?<!\b(?:Mrs|Rev|Gen|Col|Hon))(?<!\bProf)(?<!\bCapt)[.]+(?=\s)""",
+    r"""[;/&+、،؛…"“”«»„`()\[\]] | [^\S\xa0\ ] | (?<!\d),|,(?!\d) | \s[-‐-―'] | (?<![:?!])[:?!]++(?=\s)
+      | (?<!\.)(?<!\b(?:Mr|Dr|St|Mt|Jr|Sr|Co|No|vs))(?<!\b(?:Mrs|Rev|Gen|Col|Hon|Inc|Ltd))(?<!\b(?:Prof|Capt|Corp))
+        (?<!\b[^\W\d_])[.]++(?=\s)
+      | (?<=\w\ )[A-Z][.](?=\s)""",
     re.VERBOSE,
 )
+_LED_IN = re.compile(r"(?:[^:\n]{0,200}\b(?:is|are|was|were)|(?:the\s+)?(?:final\s+)?answer)\s*:\s+", re.IGNORECASE)
+_QUOTES = dict.fromkeys(map(ord, "“”„‟«»"), '"')
 
 
 def words(text: str) -> list[str]:
@@ -75,14 +80,24 @@ def exact(expected: str, given: str) -> bool:
 
 def contains(expected: str, given: str) -> bool:
     """Whether the answers are the same, or one stands in the other, word for word, and the rest changes nothing."""
+    expected, given = _bare(expected, given), _bare(given, expected)
     if verdict(expected, given):
         return True
-    same_lists = len(_LISTED.findall(expected.strip())) == len(_LISTED.findall(given.strip()))
+    same_lists = len(_LISTED.findall(expected)) == len(_LISTED.findall(given))
     return same_lists and all(word[0].isalpha() and not _turns(word) for word in _added(expected, given) or "?")
 
 
+def _bare(answer: str, other: str) -> str:
+    """An answer without what introduces it ("The answer is: …") and without quotation marks around all of the other."""
+    answer, other = answer.translate(_QUOTES).strip(), other.strip()
+    led_in = _LED_IN.match(answer)
+    if led_in and not _LED_IN.match(other) and not any(map(_turns, tokens(led_in[0]))):
+        answer = answer[led_in.end() :]
+    return answer.replace(f'"{other}"', other) if other else answer
+
+
 def _turns(word: str) -> bool:
-    return word in _TURNS or word.endswith("n't")
+    return word.lower() in _TURNS or word.lower().endswith("n't")
 
 
 def _added(expected: str, given: str) -> list[str]:

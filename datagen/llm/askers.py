@@ -13,10 +13,13 @@ class Askers:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ended = False
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Within, this task is one of them."""
+    def asking(self) -> Iterator[None]:
+        """Within, this task is one of them. Raises CancelledError once they were cancelled."""
+        if self._ended:
+            raise asyncio.CancelledError
         task = asyncio.current_task()
         assert task, "only a task can wait"
         self._tasks.add(task)
@@ -26,8 +29,17 @@ class Askers:
             self._tasks.discard(task)
 
     async def cancel(self) -> None:
-        """Cancel those that are left, and return once they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel those that are left, and return once they have ended. Nobody asks any more from here on."""
+        self._ended = True
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def end_others() -> None:
+    """Cancel all other tasks of this event loop, and return once they have ended."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

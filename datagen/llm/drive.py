@@ -20,7 +20,7 @@ from typing import Any
 from datagen.errors import UserError
 from datagen.figures import dollars
 from datagen.llm import files
-from datagen.llm.askers import Askers
+from datagen.llm.askers import Askers, end_others
 from datagen.llm.base import LLM, Account, Backend, Completion, Conversation, Request, Stream
 from datagen.llm.cost import Budget
 from datagen.llm.journal import GroupCommit, Journal
@@ -70,6 +70,7 @@ def drive(
             done.put(None)
         except BaseException as e:
             done.put(e)
+        loop.run_until_complete(end_others())
         loop.run_until_complete(loop.shutdown_default_executor())
         run.discard()
 
@@ -171,7 +172,7 @@ class _Open(LLM):
     new: set[str] = field(default_factory=set)  # keys of requests that were sent by this run
 
     async def complete(self, request: Request, stream: Stream | None = None) -> Completion:
-        with self.run.traffic.asking(), self.run.askers.one():
+        with self.run.traffic.asking(), self.run.askers.asking():
             known = self.journal.answers.get(request.key)
             if known is None:
                 self.new.add(request.key)

@@ -47,8 +47,9 @@ def key_hint(endpoint: EndpointConfig) -> str:
     """What a person whose key was refused should know: which it was."""
     if name := endpoint.api_key_env or ("OPENAI_API_KEY" if endpoint.base_url is None else None):
         return f". The key is that of the environment variable {name}"
-    asked = f"[{{base_url: {address(endpoint)}, api_key_env: NAME}}]"
-    return f". No key was sent. To send that of an environment variable NAME:\n  --set 'engine.endpoints={asked}'"
+    return (
+        ". No key was sent: api_key_env, beside base_url in `endpoints`, names the environment variable that holds one"
+    )
 
 
 def key_cleaner(endpoints: Iterable[EndpointConfig], shortest: int = 1) -> Callable[[Any], Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ _TYPES = {name: (type(default),) for name, default in _DEFAULTS.items() if defau
 _TYPES |= {"key": (str,), "text": (str, type(None)), "seconds": (float, int)}
 _SEAL = b', "crc32": "%08x"}\n'  # ends a line: of all before it
 _SEAL_LENGTH = len(_SEAL % 0)
+_SEALED = re.compile(rb', "crc32": "[0-9a-f]{8}"}\n')
 
 
 class Journal:
@@ -176,7 +178,7 @@ def mend(path: Path) -> None:
 def _sealed(path: Path) -> bool:
     """Whether lines have checksums: all have them, or none where an earlier version wrote the journal."""
     with open(path, "rb") as f:
-        return any(b"crc32" in line[-_SEAL_LENGTH:] for line in f)
+        return any(_SEALED.fullmatch(line[-_SEAL_LENGTH:]) for line in f)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Completion | None]]:

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from datagen.config.llm import EngineConfig
@@ -26,6 +26,7 @@ from datagen.llm.pool import Failed, Pool
 DOUBT = "prompt maybe cut by the server"
 RAISE = "Ollama: OLLAMA_CONTEXT_LENGTH, llama.cpp: --ctx-size, vLLM: --max-model-len, SGLang: --context-length"
 LOOK = 5.0  # seconds that a server has to say what its window is
+WAIT = 1.0  # seconds until those that wait for a doubt to be settled look again
 FITS = 1000  # tokens that any window holds
 PER_TOKEN = 6  # characters: a prompt of fewer is whole, without a closer look
 PER_WORD = 0.75  # tokens, at least: most tokenizers make one or more of a word, few join frequent words
@@ -53,7 +54,7 @@ class Counts:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.doubted: dict[EndpointState, int] = {}  # that counted so few tokens once
-        self.settling: dict[EndpointState, asyncio.Event] = {}
+        self.settling: set[EndpointState] = set()
         self.cutting: set[EndpointState] = set()
         # Those that count what their cache had not, and the longest prompt that one is known to have read whole
         self.uncached: dict[EndpointState, int] = {}
@@ -72,23 +73,19 @@ class Counts:
         lacks: frozenset[str],
         refusal: Callable[[EndpointState, Any, frozenset[str]], Failed],
     ) -> None:
-        """Find out whether an endpoint in doubt cuts prompts, by one that is too long for what it counted, or wait
-        for another that is on its way. Raises Failed for the one that found out: its attempt was for that.
+        """Find out whether an endpoint in doubt cuts prompts, by one that is too long for what it counted. Raises
+        Failed then: this attempt was for that.
         """
-        while self._doubts(request, endpoint) and (settled := self.settling.get(endpoint)):
-            await settled.wait()
-        if not self._doubts(request, endpoint):
+        counted = self.doubted.get(endpoint)
+        if counted is None or (fewest := least(request, counted)) <= self.uncached.get(endpoint, 0):
             return
-        settled = self.settling[endpoint] = asyncio.Event()
+        if endpoint in self.settling:
+            raise self._again(_what(endpoint, counted, fewest), WAIT, None)
+        self.settling.add(endpoint)
         try:
             raise await self._probed(request, endpoint, lacks, refusal)
         finally:
-            del self.settling[endpoint]
-            settled.set()
-
-    def _doubts(self, request: Request, endpoint: EndpointState) -> bool:
-        counted = self.doubted.get(endpoint)
-        return counted is not None and least(request, counted) > self.uncached.get(endpoint, 0)
+            self.settling.discard(endpoint)
 
     async def _probed(
         self,
@@ -122,9 +119,12 @@ class Counts:
             return Failed(Failure(CUT, detail, retryable=elsewhere), billed=took or "maybe")
         if fewest > self.uncached.get(endpoint, 0):
             self.doubted[endpoint] = max(counted, self.doubted.get(endpoint, 0))
-        # It is no fault of anyone's, as far as is known
+        return self._again(what, 0.0, took or "maybe")
+
+    def _again(self, what: str, wait: float, took: Completion | Literal["maybe"] | None) -> Failed:
+        """It is no fault of anyone's, as far as is known."""
         failure = Failure(DOUBT, what, retryable=True, lacks="a count that is known to be of the whole prompt")
-        return Failed(failure, counts=0, wait=0.0, billed=took or "maybe")
+        return Failed(failure, counts=0, wait=wait, billed=took)
 
 
 def _what(endpoint: EndpointState, counted: int, fewest: int) -> str:

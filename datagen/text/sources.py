@@ -43,7 +43,7 @@ COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 KNOWN = f"{', '.join(KINDS)}, and all but .parquet also as {' or '.join(COMPRESSIONS)}"
 HF = "hf://"
 DAMAGE = (EOFError, zlib.error, OSError)  # what gzip, zlib and arrow raise over a stream that is torn or cut off
-MADE = "chunk/stage.json"  # in a run directory
+STAGES = "chunk", "embed", "cluster", "generate", "judge", "select"  # folders of a run directory
 BLOCK = 1 << 20
 
 
@@ -79,7 +79,7 @@ def find(path: str) -> tuple[list[File], list[str]]:
         if os.path.isdir(full):
             if _saved_to_disk(full):
                 raise InputError(f"{path}: a dataset that save_to_disk wrote: give it as hf://{full}")
-            if os.path.isfile(os.path.join(full, MADE)):
+            if _is_run(full):
                 raise InputError(f"{path}: a run directory, which holds no documents: give the folder that they are in")
             files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
         else:
@@ -238,7 +238,7 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) 
 
 def _is_run(folder: str) -> bool:
     """Whether it is a run directory, be it that of the run that is asking."""
-    return any(os.path.isfile(os.path.join(folder, mark)) for mark in (MADE, ".lock-owner"))
+    return any(os.path.isfile(os.path.join(folder, stage, "stage.json")) for stage in STAGES)
 
 
 def _kind(name: str) -> tuple[Kind | None, Compression | None]:

@@ -21,7 +21,7 @@ from datagen.run import identity
 from datagen.train import lora, policy, rollout_vllm
 from datagen.train.parallel import World
 
-MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}  # that count in a model's folder
+MODEL_FILES = {".safetensors", ".json", ".jinja", ".model"}  # that count in a model's folder, and merges.txt, vocab.txt
 GB = 1e9
 CPU_LIMIT = 1e9  # parameters that are trained on CPUs within a lifetime
 _MARK = "what the assistant says"
@@ -68,9 +68,13 @@ def fingerprint(folder: str, config: Any) -> str:
     """What the model is before it is trained: the content of its folder, or the hub's commit."""
     if not Path(folder).is_dir():
         return getattr(config, "_commit_hash", None) or ""
-    files = sorted(path for path in Path(folder).iterdir() if path.suffix in MODEL_FILES and path.is_file())
+    files = sorted(path for path in Path(folder).iterdir() if _is_of_model(path) and path.is_file())
     with ThreadPoolExecutor() as threads:
         return identity.digest([[path.name for path in files], list(threads.map(checksums.digest, files))])
+
+
+def _is_of_model(path: Path) -> bool:
+    return path.suffix in MODEL_FILES or path.name in ("merges.txt", "vocab.txt")
 
 
 def check_lengths(config: Any, name: str) -> None:

@@ -105,10 +105,8 @@ def _checked(
         fingerprints["grader"] = identity.digest([prompts.load(grading.GRADER_PROMPT).text, grading.VERDICT])
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible" and (stored := identity.load(str(folder))):
-        of_then = {
-            name: found for name, found in fingerprints.items() if name != "model" or name in stored.fingerprints
-        }
-        resuming.check(str(folder), stored, replace(now, fingerprints=of_then), resume)  # 0.1.0 noted no model
+        noted = {n: found for n, found in fingerprints.items() if n != "model" or n in stored.fingerprints}
+        resuming.check(str(folder), stored, replace(now, fingerprints=noted), resume)  # 0.1.0 noted no model
     if resume == "never":
         for old in (
             run_folder.CHECKPOINTS,

@@ -303,7 +303,7 @@ def test_settings_by_which_something_was_paid_for_are_kept_though_the_work_stopp
     ("before", "said"),
     [
         ("mkdir gone; cd gone; rmdir ../gone", "error: the working directory is no longer there: `cd` to one that is"),
-        ("ulimit -n 12", "error: this machine allows too few open files: `ulimit -n 1024`"),
+        ("ulimit -n 12", "error: 12 open files at once are too few: allow more, `ulimit -n 1024`, and"),
     ],
 )
 def test_what_the_machine_lacks_is_a_sentence(tmp_path, before, said):

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,14 @@ from datagen.grounding import verify
     [
         ("Rome", "rome.", True),
         ("the Old Man", "Old man", True),
+        ("Paris", "- Paris", True),
+        ("red, blue", "- red\n- blue", True),
+        ("Hamlet, Prince of Denmark", "Hamlet – Prince of Denmark", True),
+        ("a positive result", "positive result", True),
+        ("3, 5", "3\n5", True),
+        ("方案 B", "方案“B”", True),
+        ("巴黎 法国", "巴黎（法国）", True),
+        ("cats and dogs (pets)", "cats and dogs, pets", True),
         ("the old mill", "THE OLD MILL", True),
         ("THE US", "the us", None),
         ("1,250,000", "1250000", True),
@@ -198,6 +208,15 @@ def test_an_unknown_verifier_is_refused(name):
 @pytest.mark.parametrize(
     ("expected", "given", "held"),
     [
+        ("Paris", "The answer is: Paris", True),
+        ("Paris", 'The capital is "Paris".', True),
+        ("Acme Inc.", "Acme Inc. of Delaware", True),
+        ("Paris", "It never was: Paris", False),
+        ("Paris", "NOT Paris", False),
+        ("US", "US. UK. EU.", False),
+        ("Rome", "A. Rome B. Paris", False),
+        ("Rome", "Rome `Paris`", False),
+        ("باريس", "ليست باريس", False),
         ("Mara Voss", "Dr. Mara Voss of Leeds", True),
         ("Voss", "Vossberg", False),
         ("2400", "about 2,400", True),
@@ -242,3 +261,13 @@ def test_containment_stops_where_what_is_added_may_change_the_answer(expected, g
 def test_containing_includes_being_the_same():
     assert verify.contains("?!", "?!")
     assert not verify.contains("?!", "?")
+
+
+@pytest.mark.parametrize("piece", [" (aaaaaaaa", ".", "?", "!", "(", "- ", "“", "0\n", "\n", " ", "is: "])
+def test_long_answers_are_compared_at_once(piece):
+    """What a policy writes that has collapsed."""
+    began = time.process_time()
+    for text in (f"Rome {piece * 8_000}x", f"{piece * 8_000}x"):
+        assert not verify.exact("Rome", text)
+        verify.contains("Rome", text)
+    assert time.process_time() - began < 5

@@ -180,10 +180,8 @@ def test_a_wrong_key_is_said_at_once():
     with serve(Settings(api_key="right")) as server:
         with pytest.raises(EngineError, match="refuses every request: HTTP 401") as e:
             answers(backend_for(server.url, max_concurrency=1), numbered(50))
-        assert "No key was sent. To send that of an environment variable NAME:\n  --set 'engine.endpoints=[{" in str(
-            e.value
-        )
-        assert f"base_url: {server.url}" in str(e.value)
+        assert "No key was sent: api_key_env, beside base_url" in str(e.value)
+        assert server.url in str(e.value)
         assert server.stats.requests == 1
     assert not threads()
 

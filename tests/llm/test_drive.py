@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -273,6 +274,30 @@ def test_what_a_conversation_left_behind_asks_nothing_more(tmp_path, caplog):
     gc.collect()
     assert caplog.text == ""  # of tasks that were destroyed, or failed, and nobody was told
     assert {c.key for c in journalled(tmp_path)} == {c.key for c in backend.paid}
+
+
+def test_what_was_left_behind_asks_no_next_question(tmp_path, caplog):
+    """It is between two questions when the run ends, and will not be cancelled."""
+
+    async def wrong(llm: LLM) -> str:
+        await llm.complete(request("what is wrong"))
+        raise KeyError("a bug")
+
+    async def stubborn(llm: LLM) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        await llm.complete(request("late"))
+
+    async def several(llm: LLM) -> None:
+        await asyncio.gather(wrong(llm), stubborn(llm))
+
+    one = ShardJob("one", tmp_path / "one.jsonl", lambda llm: [several(llm)])
+    backend = Scripted()
+    with pytest.raises(KeyError, match="a bug"):
+        list(drive.drive(iter([one]), backend, Budget(FREE), 1))
+    gc.collect()
+    assert caplog.text == ""
+    assert request("late").key not in {c.key for c in backend.paid}
 
 
 def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path):

@@ -1,7 +1,6 @@
 """Prompts that a server cuts in silence, and what servers say of their windows."""
 
 import random
-import time
 from dataclasses import replace
 
 import pytest
@@ -96,21 +95,6 @@ def test_a_prompt_is_not_cut_where_the_server_counts_only_what_its_cache_had_not
         assert [completion.text for completion in found] == ["Yes."] * 12
         assert sum(completion.prompt_tokens < 500 for completion in found) >= 8
     assert server.stats.requests <= 12 + 2 * 4  # those in doubt at first, and what made it certain
-
-
-def test_those_that_wait_for_a_doubt_to_be_settled_make_no_attempts():
-    """The one that settles it takes 2.5 s, which they would look again in."""
-    text = prose(340)
-    requests = [asked(f"{text} {'river ' * 1400}{i}", i) for i in range(12)]
-
-    def slow(body: dict, nth: int) -> None:
-        if body.get("max_tokens") == 16:
-            time.sleep(2.5)
-
-    with serve(Settings(reply="Yes.", counts_cached=False, prefix=9000, faults=slow)) as server:
-        found = answers(backend_for(server), requests)
-    assert [completion.text for completion in found] == ["Yes."] * 12
-    assert max(completion.attempts for completion in found) <= 3  # in doubt, what settled it, and the last
 
 
 def test_a_server_that_does_both_is_believed_no_further_than_it_was_tried():
