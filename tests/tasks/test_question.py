@@ -241,7 +241,8 @@ def test_without_its_journal_a_shard_is_asked_for_again(copy):
     Path(copy.folder, "journal", "generate", f"{name}.jsonl").unlink()
     with pytest.raises(UserError, match=rf"{name}\.jsonl has no answer .*--offline"):
         copy.offline()
-    copy.go()
+    assert copy.data() == before
+    copy.go(resume="never")
     assert 0 < copy.requests < len(copy.rows("generate", Candidate))
     assert copy.data() == before
 

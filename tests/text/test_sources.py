@@ -73,7 +73,7 @@ def test_a_folder_is_searched_sorted_and_its_names_are_relative(tmp_path):
     assert ignored == ["README", "a/paper.pdf", "b.parquet.gz"]
 
 
-@pytest.mark.parametrize("mark", [".lock-owner", "chunk/stage.json"])
+@pytest.mark.parametrize("mark", ["embed/stage.json", "chunk/stage.json"])
 def test_run_directories_among_documents_are_no_documents(mark, tmp_path):
     for name in ("a.txt", "runs/mine/chunk/shard-00000.parquet", f"runs/mine/{mark}"):
         write(tmp_path / name)
