@@ -22,7 +22,7 @@ from aiohttp import web
 from datagen.llm.batch import BatchBackend
 from tests.campaign import runs, storage
 from tests.campaign.runs import Reference
-from tests.servers import openai_server
+from tests.servers import misreplies
 from tests.servers.faults import ERRORS
 from tests.servers.openai_server import serve
 from tests.servers.settings import Settings
@@ -105,7 +105,7 @@ def careless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
             inner = body.get("error", body)
             inner = inner | {"message": f"{inner['message']} {said}"}
             monkeypatch.setitem(ERRORS, name, (status, {"error": inner} if "error" in body else inner))
-    monkeypatch.setattr(openai_server, "_garbage", lambda: web.Response(text=said, content_type="text/html"))
+    monkeypatch.setattr(misreplies, "garbage", lambda: web.Response(text=said, content_type="text/html"))
 
 
 def settings(place: Path, url: str, encoder: str, **engine: str) -> Path:

@@ -130,7 +130,8 @@ def test_in_a_log(mine):
     honest(judge, server)
     assert len(set(judge)) == len(judge)  # none says what the one before said
     assert any(
-        re.search(r"^judge    \d+/\d+ candidates, \d+ replies \(.*\), \d+ in flight, 0:00:\d\d left$", x) for x in judge
+        re.search(r"^judge    \d+/\d+ candidates, \d+ replies \(.*\), \d+ in flight, 0:0\d:\d\d left$", x)
+        for x in judge
     )
     assert re.search(rf", {answered} replies, [\d.]+/s, [\d,]+ tokens/s\)$", judge[-1])
     paid = next(line for line in lines if line.startswith(" " * 9 + f"in all {answered} replies"))
