@@ -29,11 +29,7 @@ _UNSPACED = "[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts that put no s
 _SET_OFF = re.compile(rf"(?<={_UNSPACED})(?=[(\[])|(?<=[)\]])(?={_UNSPACED})")
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _NOT_ARTICLE = {"minor", "major", "flat", "sharp", "dur", "moll", "level", "levels"}  # "A minor" is no minor
-_NOT_ARTICLE_LAST = {
-    "natural",
-    "positive",
-    "negative",
-}  # nor "A negative", a blood group; but "a negative effect" is one
+_NOT_ARTICLE_LAST = {"natural", "positive", "negative"}  # nor "A negative", but that of "a negative effect" is one
 _SIGNED = {"infinity", "inf", "oo", "pi", "sin", "cos", "tan", "cot", "exp", "ln", "log", "sqrt"}  # after a minus
 _CASED_UNIT = re.compile(r"[mp](?:arcsec|bar|cal|eq|mol|ohms?|osm|pa|pc|rad)|cal", re.IGNORECASE)  # Mbar is not mbar
 

@@ -70,7 +70,9 @@ def results(
 def check_journals(stage: Stage, work: Conversations, run: Run, config: Config) -> None:
     """Raise UserError where a stage cannot be made anew from its journals, before what it made of them is removed."""
     engines = stage.models(config)
-    for name in run.layout or [] if engines and all(map(run.is_complete, stage.table.reads)) else []:
+    if not engines or not all(map(run.is_complete, stage.table.reads)):
+        return
+    for name in run.layout or []:
         begin = partial(_begin, work, Shard(run.path, name, config), engines)
         drive.replay(ShardJob(name, run.journal(stage.name, name), begin))
 

@@ -23,6 +23,8 @@ from datagen import shards
 from datagen.config.data import InputConfig
 from datagen.errors import InputError
 from datagen.extras import require
+from datagen.run import identity
+from datagen.run.tables import TABLES
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,7 +45,6 @@ COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 KNOWN = f"{', '.join(KINDS)}, and all but .parquet also as {' or '.join(COMPRESSIONS)}"
 HF = "hf://"
 DAMAGE = (EOFError, zlib.error, OSError)  # what gzip, zlib and arrow raise over a stream that is torn or cut off
-STAGES = "chunk", "embed", "cluster", "generate", "judge", "select"  # folders of a run directory
 BLOCK = 1 << 20
 
 
@@ -238,7 +239,7 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) 
 
 def _is_run(folder: str) -> bool:
     """Whether it is a run directory, be it that of the run that is asking."""
-    return any(os.path.isfile(os.path.join(folder, stage, "stage.json")) for stage in STAGES)
+    return any(os.path.isfile(os.path.join(folder, stage, identity.FILE)) for stage in TABLES)
 
 
 def _kind(name: str) -> tuple[Kind | None, Compression | None]:
