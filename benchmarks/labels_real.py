@@ -103,11 +103,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--api-key-env", help="the environment variable that holds the server's key")
     parser.add_argument("--concurrency", type=int, default=1, help="requests at once (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds until an attempt is given up")
-    parser.add_argument("--arm", choices=[*ARMS, "both"], default="both")
+    parser.add_argument("--arm", choices=[*ARMS, "both"], default="now")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES))
     parser.add_argument("--checks", nargs="+", choices=[*CHECKS, GRADE], default=[*CHECKS, GRADE])
     parser.add_argument("--quick", action="store_true", help="a third of it, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--markdown", action="store_true", help="print the documentation's table, and nothing else")
     parser.add_argument("--estimate", action="store_true", help="print what it takes, and ask nobody")
     parser.add_argument("--reads", type=float, default=READS, help="prompt tokens/s of the estimate (%(default)s)")
     parser.add_argument("--writes", type=float, default=WRITES, help="reply tokens/s of the estimate (%(default)s)")
@@ -136,6 +137,9 @@ def main() -> None:
     except UserError as e:
         sys.exit(str(e))
     by_arm = {arm: [outcome for outcome in outcomes if outcome.arm == arm] for arm in arms}
+    if args.markdown:
+        print("\n".join(report.markdown(*by_arm.values())))
+        return
     for arm in arms:
         show(arm, by_arm[arm])
     summaries = {arm: report.summary(by_arm[arm], asked) for arm in arms}

@@ -78,6 +78,22 @@ def summary(outcomes: Sequence[Outcome], pairs: Sequence[Pair]) -> dict[str, Any
     return {"grader": grader(outcomes, pairs), "checks": checks}
 
 
+def markdown(*arms: Sequence[Outcome]) -> list[str]:
+    """The table of the documentation: what was right in each arm, one behind the other."""
+    lines = ["| | right, of those that should pass | of those that should not | unreadable |", "| --- " * 4 + "|"]
+    for name in (*CHECKS, "grade"):
+        cells = []
+        for should in ("same", "different") if name == "grade" else ("pass", "reject"):
+            cells.append(_behind(_share([o for o in arm if o.asked == name and o.should == should]) for arm in arms))
+        cells.append(_behind(str(count(o for o in arm if o.asked == name)["unreadable"]) for arm in arms))
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return lines
+
+
+def _behind(cells: Iterable[str]) -> str:
+    return " → ".join(cells)
+
+
 def _share(outcomes: Sequence[Outcome], language: str = "") -> str:
     of = [outcome for outcome in outcomes if not language or outcome.language == language]
     return f"{count(of)['right']}/{len(of)}" if of else "–"

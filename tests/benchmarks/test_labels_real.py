@@ -198,6 +198,16 @@ def test_outcomes_of_then_need_no_recording(tmp_path: Path):
     assert recording.load(asks[:3], file) == [o for o in outcomes if o.id in {ask.of.id for ask in asks[:3]}]
 
 
+def test_what_was_recorded_replays_and_stands_in_the_documentation():
+    """The replies of a real model. Where a prompt or a check was changed, it has to be asked again."""
+    model = "qwen2.5-coder-1.5b-instruct"
+    asks = asked.everything(("now",), ROWS, PAIRS, (*CHECKS, GRADE), {"engine.model": model})
+    outcomes = recording.replay(asks, recording.file_for(model))
+    page = (PROMPTS.parent / "docs" / "labels.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in report.markdown(outcomes) if line not in page] == []
+    assert {outcome.asked for outcome in outcomes} == {*CHECKS, GRADE}
+
+
 def go(folder: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, str(SCRIPT), "--folder", str(folder), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
@@ -206,7 +216,7 @@ def go(folder: Path, *options: str) -> subprocess.Popen:
 @pytest.mark.slow
 def test_killed_and_run_again_it_goes_on(tmp_path: Path):
     with serve(without_mistake(latency=0.02)) as server:
-        options = ["--quick", "--base-url", server.url, "--model", "scripted"]
+        options = ["--quick", "--arm", "both", "--base-url", server.url, "--model", "scripted"]
         process = go(tmp_path, *options)
         while server.stats.answered.total() < 40 and process.poll() is None:
             time.sleep(0.01)
@@ -217,7 +227,14 @@ def test_killed_and_run_again_it_goes_on(tmp_path: Path):
         kept = gzip.decompress((tmp_path / "journal-scripted.jsonl.gz").read_bytes()).count(b"\n")
         assert server.stats.requests - kept <= 2  # one in flight, and one that was not on disk yet
     out, _ = go(
-        tmp_path, "--quick", "--model", "scripted", "--recording", str(tmp_path / "journal-scripted.jsonl.gz")
+        tmp_path,
+        "--quick",
+        "--arm",
+        "both",
+        "--model",
+        "scripted",
+        "--recording",
+        str(tmp_path / "journal-scripted.jsonl.gz"),
     ).communicate()
     assert json.loads(out.splitlines()[-1]) == found
     for arm in (found, found["before"]):
