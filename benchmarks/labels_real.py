@@ -103,7 +103,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--api-key-env", help="the environment variable that holds the server's key")
     parser.add_argument("--concurrency", type=int, default=1, help="requests at once (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds until an attempt is given up")
-    parser.add_argument("--arm", choices=[*ARMS, "both"], default="now")
+    parser.add_argument("--arm", choices=[*ARMS, "both"], default="now", help="which prompts (%(default)s)")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES))
     parser.add_argument("--checks", nargs="+", choices=[*CHECKS, GRADE], default=[*CHECKS, GRADE])
     parser.add_argument("--quick", action="store_true", help="a third of it, drawn by --seed")

@@ -84,14 +84,10 @@ def markdown(*arms: Sequence[Outcome]) -> list[str]:
     for name in (*CHECKS, "grade"):
         cells = []
         for should in ("same", "different") if name == "grade" else ("pass", "reject"):
-            cells.append(_behind(_share([o for o in arm if o.asked == name and o.should == should]) for arm in arms))
-        cells.append(_behind(str(count(o for o in arm if o.asked == name)["unreadable"]) for arm in arms))
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+            cells.append([_share([o for o in arm if o.asked == name and o.should == should]) for arm in arms])
+        cells.append([str(count(o for o in arm if o.asked == name)["unreadable"]) for arm in arms])
+        lines.append(f"| `{name}` | {' | '.join(map(' → '.join, cells))} |")
     return lines
-
-
-def _behind(cells: Iterable[str]) -> str:
-    return " → ".join(cells)
 
 
 def _share(outcomes: Sequence[Outcome], language: str = "") -> str:

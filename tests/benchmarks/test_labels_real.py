@@ -216,26 +216,17 @@ def go(folder: Path, *options: str) -> subprocess.Popen:
 @pytest.mark.slow
 def test_killed_and_run_again_it_goes_on(tmp_path: Path):
     with serve(without_mistake(latency=0.02)) as server:
-        options = ["--quick", "--arm", "both", "--base-url", server.url, "--model", "scripted"]
-        process = go(tmp_path, *options)
+        options = ["--quick", "--arm", "both", "--model", "scripted"]
+        process = go(tmp_path, *options, "--base-url", server.url)
         while server.stats.answered.total() < 40 and process.poll() is None:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        out, _ = go(tmp_path, *options).communicate()
+        out, _ = go(tmp_path, *options, "--base-url", server.url).communicate()
         found = json.loads(out.splitlines()[-1])
         kept = gzip.decompress((tmp_path / "journal-scripted.jsonl.gz").read_bytes()).count(b"\n")
         assert server.stats.requests - kept <= 2  # one in flight, and one that was not on disk yet
-    out, _ = go(
-        tmp_path,
-        "--quick",
-        "--arm",
-        "both",
-        "--model",
-        "scripted",
-        "--recording",
-        str(tmp_path / "journal-scripted.jsonl.gz"),
-    ).communicate()
+    out, _ = go(tmp_path, *options, "--recording", str(tmp_path / "journal-scripted.jsonl.gz")).communicate()
     assert json.loads(out.splitlines()[-1]) == found
     for arm in (found, found["before"]):
         assert arm["grader"]["right"] == arm["grader"]["pairs"] == 36
