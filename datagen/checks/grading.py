@@ -22,7 +22,8 @@ from datagen.config.model import Config, engine_of
 from datagen.errors import EngineError, UserError
 from datagen.grounding import verify
 from datagen.llm.base import LLM, Request
-from datagen.llm.parsing import NO_DIFFERENCE, NoReply, ParseError, ask, read_verdict
+from datagen.llm.objects import NO_DIFFERENCE, ParseError, read_verdict
+from datagen.llm.parsing import NoReply, ask
 from datagen.prompts import Prompt, render
 
 COUNTS = ("same", "same_right", "different", "different_right")

@@ -17,7 +17,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import tags, verify
+from .tags import read_response
+from .verify import Verifier, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def score(
     row: Mapping[str, Any],
     response: str,
     *,
-    verifier: str | verify.Verifier = "exact",
+    verifier: str | Verifier = "exact",
     eta: float = 0.1,
     beta: float = 2.0,
     unique_ids: bool = False,
@@ -61,8 +62,8 @@ def score(
     truth, ref_chunks = row["reward_model"]["ground_truth"], row["extra_info"]["ref_chunks"]
     if not isinstance(truth, str):
         raise TypeError(f"reward_model.ground_truth must be a string, got {truth!r}")
-    verify_answer = verify.find(verifier)
-    reading = tags.read_response(response)
+    verify_answer = find(verifier)
+    reading = read_response(response)
     answer = verify_answer(truth, reading.answer) if reading.parsed and reading.answer is not None else 0
     return context_reward(response, ref_chunks, answer, eta=eta, beta=beta, unique_ids=unique_ids)
 
@@ -96,7 +97,7 @@ def context_reward(
         return None
     if isinstance(answer_score, str) or not 0 <= answer_score <= 1:
         raise ValueError(f"answer_score must lie between 0 and 1, or be None, got {answer_score!r}")
-    reading = tags.read_response(response)
+    reading = read_response(response)
     if reading.useful_chunks is None or reading.answer is None:
         return Reward(0.0, 0.0, 0.0, 0.0, 0.0)
     precision, recall, f = fbeta(reading.useful_chunks, refs, beta=beta, unique_ids=unique_ids)

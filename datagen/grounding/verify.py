@@ -22,7 +22,7 @@ from .answers import tokens
 Verifier = Callable[[str, str], "float | bool | None"]  # of the reference answer and the given one; None: cannot tell
 
 _WORD = re.compile(r"[-−]?\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
-_THOUSANDS = re.compile(r"[-−]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_GROUPED = re.compile(r"[-−]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ARTICLES = {"a", "an", "the"}
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)")  # a decimal comma may be one between two numbers
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d*|)(?:\.0+|\.\d*[1-9])?")  # but for zeros that add nothing to a whole number
@@ -66,7 +66,7 @@ def words(text: str) -> list[str]:
         if word in _ARTICLES:
             continue
         if word.lstrip("-−")[0].isdigit():
-            word = word.replace(",", "") if _THOUSANDS.fullmatch(word) else word
+            word = word.replace(",", "") if _GROUPED.fullmatch(word) else word
             word = word.replace("−", "-")
         found.append(word)
     return found

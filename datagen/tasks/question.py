@@ -19,9 +19,10 @@ from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.config.questions import QuestionType
 from datagen.grounding import fences, tags
-from datagen.llm import parsing
+from datagen.llm import objects, parsing
 from datagen.llm.base import LLM, Conversation, Request
-from datagen.llm.parsing import ParseError, Unfit
+from datagen.llm.objects import ParseError
+from datagen.llm.parsing import Unfit
 from datagen.prompts import Prompt
 from datagen.records import Candidate, Cluster, Dropped
 from datagen.tasks.task import Made, Task
@@ -143,7 +144,7 @@ def read(text: str, n: int, min_evidence: int, max_evidence: int) -> tuple[str, 
     Evidence is facts with their passages, or the numbers alone. Raises ParseError; Unfit where it is too little or too
     much, or a passage is called by its number.
     """
-    reply = parsing.read_object(text, KEYS if '"skip"' not in text else {"skip"})
+    reply = objects.read_object(text, KEYS if '"skip"' not in text else {"skip"})
     if reply.get("skip") is True:
         return None
     question, answer = _text(reply, "question"), _text(reply, "answer")

@@ -20,7 +20,7 @@ from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
 from datagen.grounding.rewards import Reward
 from datagen.grounding.verify import Verifier
-from datagen.llm import parsing
+from datagen.llm import objects, parsing
 from datagen.llm.base import LLM, Backend, Completion, Request, Stream
 from datagen.train.loss import overlong_penalty
 from datagen.train.types import Example, Response, Scored
@@ -136,8 +136,8 @@ async def _completions(llm: Backend, requests: Iterable[Request]) -> list[Comple
 
 def _read(completion: Completion) -> bool | None:
     try:
-        return None if completion.error else parsing.read_reply(completion, parsing.read_verdict)
-    except parsing.ParseError:
+        return None if completion.error else parsing.read_reply(completion, objects.read_verdict)
+    except objects.ParseError:
         return None
 
 

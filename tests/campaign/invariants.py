@@ -22,9 +22,9 @@ from datagen.config import model
 from datagen.embed import vectors
 from datagen.errors import ConfigError, DamagedFile
 from datagen.grounding import fences, rewards, tags, verify
-from datagen.llm import http_errors, journal, parsing
+from datagen.llm import http_errors, journal, objects, parsing
 from datagen.llm.base import Completion, Request
-from datagen.llm.parsing import ParseError
+from datagen.llm.objects import ParseError
 from datagen.records import Cluster
 from datagen.tasks import question
 
@@ -126,7 +126,7 @@ READERS: list[Any] = [
     (lambda text: question.read(text, PASSAGES, LEAST, MOST), _is_question),
     (parsing.read_rating, _is_rating),
     (parsing.read_answer, lambda found: found is None or (isinstance(found, str) and found.strip() != "")),
-    (parsing.read_verdict, lambda found: isinstance(found, bool)),
+    (objects.read_verdict, lambda found: isinstance(found, bool)),
 ]
 
 

@@ -19,7 +19,8 @@ from datagen.llm.base import LLM, Conversation, Request
 from datagen.llm.chat import ChatBackend
 from datagen.llm.cost import Budget
 from datagen.llm.drive import ShardJob
-from datagen.llm.parsing import NoReply, ParseError, ask
+from datagen.llm.objects import ParseError
+from datagen.llm.parsing import NoReply, ask
 from tests.servers.faults import FAULTS
 from tests.servers.openai_server import serve
 from tests.servers.settings import Settings

@@ -10,7 +10,7 @@ from datagen.checks import grading
 from datagen.checks.grading import Calibration, Grader, pairs
 from datagen.errors import EngineError, UserError
 from datagen.grounding import verify
-from datagen.llm import parsing
+from datagen.llm import objects
 from datagen.llm.base import LLM, Completion, Request, Stream
 from datagen.records import Judgement
 from tests.checks.cases import ALL, outcome, rated
@@ -58,7 +58,7 @@ def test_the_examples_of_the_prompt_are_replies_and_no_pairs_that_a_grader_is_tr
     assert {reply["difference"] for reply in found} == {*grading.DIFFERENCES}
     for line, reply in zip(shown, found, strict=True):
         assert reply["difference"] in grading.DIFFERENCES
-        assert parsing.read_verdict(line) is reply["same"] is (reply["difference"] == "none")
+        assert objects.read_verdict(line) is reply["same"] is (reply["difference"] == "none")
     answers = {(pair.answer, pair.given) for language in LANGUAGES for pair in pairs(language)}
     assert not answers & {(reply["reference"], reply["other"]) for reply in found}
 

@@ -19,14 +19,14 @@ OWN = """
 from pathlib import Path
 from datagen.checks.asking import plain, request
 from datagen.checks.check import Check, Figure, Rejected
-from datagen.llm import parsing
+from datagen.llm import objects, parsing
 from datagen.selection.limit import Limit
 
 PROMPT = str(Path(__file__).with_name("short.md"))
 
 async def run(case, found):
     wanted = request(case, "short", None, answer=plain(case.candidate.answer))
-    if not await parsing.ask(case.llm, wanted, parsing.read_verdict, 0):
+    if not await parsing.ask(case.llm, wanted, objects.read_verdict, 0):
         raise Rejected("long", "")
 
 CHECK = Check("short", run, prompt=PROMPT)

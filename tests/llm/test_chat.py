@@ -19,7 +19,8 @@ from datagen.llm.cost import Budget
 from datagen.llm.drive import ShardJob, drive, replay
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import NO_ROOM, TOO_LONG
-from datagen.llm.parsing import NoReply, ParseError, ask
+from datagen.llm.objects import ParseError
+from datagen.llm.parsing import NoReply, ask
 from tests.llm.asking import answers, threads
 from tests.servers.openai_server import Server, payload_hash, serve
 from tests.servers.settings import Settings

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.llm import parsing
+from datagen.llm import objects, parsing
 from datagen.llm.base import Completion, Request
-from datagen.llm.parsing import NoReply, ParseError, Unfit
+from datagen.llm.objects import ParseError
+from datagen.llm.parsing import NoReply, Unfit
 from datagen.tasks.question import read
 from tests.llm.asking import Scripted
 
@@ -85,7 +86,7 @@ def test_a_megabyte_is_read():
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str):
-    for reader in (lambda t: read(t, 3, 2, 2), parsing.read_rating, parsing.read_answer, parsing.read_verdict):
+    for reader in (lambda t: read(t, 3, 2, 2), parsing.read_rating, parsing.read_answer, objects.read_verdict):
         try:
             reader(text)
         except ParseError as e:
@@ -162,7 +163,7 @@ def test_no_answer_is_guessed(text: str):
     ],
 )
 def test_a_verdict_is_read(text: str, same: bool):
-    assert parsing.read_verdict(text) is same
+    assert objects.read_verdict(text) is same
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_a_verdict_is_read(text: str, same: bool):
 )
 def test_no_verdict_is_guessed(text: str):
     with pytest.raises(ParseError):
-        parsing.read_verdict(text)
+        objects.read_verdict(text)
 
 
 def conversation(*completions: Completion, **sampling: float) -> tuple[object, list[Request]]:
