@@ -61,15 +61,24 @@ def rows(files: list[Path]) -> Iterator[Row]:
     Raises InputError, naming file, row and column, for a file that is damaged or lacks a column, and for a row with a
     value of another type than its column's, or without evidence or answer.
     """
+    return (row for row, _ in _read(files, whole=False))
+
+
+def whole_rows(files: list[Path]) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """The rows of some files as `rows` has them, each with all of its columns. Raises InputError as `rows` does."""
+    return _read(files, whole=True)
+
+
+def _read(files: list[Path], whole: bool) -> Iterator[tuple[Row, dict[str, Any]]]:
     for file in files:
         try:
             parquet = pq.ParquetFile(file)
             columns = _columns(file, parquet)
             number = 0
             for group in range(parquet.num_row_groups):
-                for raw in parquet.read_row_group(group, columns).to_pylist():
+                for raw in parquet.read_row_group(group, None if whole else columns).to_pylist():
                     number += 1
-                    yield _row(raw, file, number)
+                    yield _row(raw, file, number), raw
         except (OSError, ValueError) as e:
             raise InputError(f"{file} cannot be read as parquet: {str(e).splitlines()[0]}") from e
 

@@ -8,7 +8,7 @@ from typing import Any
 
 _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n")
 _FENCE_END = re.compile(r"\n[ \t]*```")
-_OPENED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?(?=\{)")
+_BEGUN = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?(?=\{)")
 NO_DIFFERENCE = "none"  # between two answers; and how it is said where no schema holds
 _NO_DIFFERENCE = frozenset((NO_DIFFERENCE, "", "no", "no difference", "nothing", "null", "n/a"))
 _VERDICT = re.compile(r"\[\[\s*(yes|no)\s*\]\]", re.IGNORECASE)
@@ -25,7 +25,7 @@ class ParseError(ValueError):
 
 def first_object(text: str) -> str:
     """The JSON object that a text begins with, maybe in a fence; empty if it is not whole."""
-    start = _OPENED.match(text)
+    start = _BEGUN.match(text)
     try:
         return text[start.end() : _DECODER.raw_decode(text, start.end())[1]] if start else ""
     except (ValueError, RecursionError):

@@ -9,8 +9,9 @@ import numpy as np
 from jinja2 import TemplateError
 
 from datagen.dataset import read
+from datagen.dataset.encode import encode
 from datagen.errors import ConfigError, InputError
-from datagen.grounding import fences, tags
+from datagen.grounding import tags
 from datagen.train.types import Example, Split
 
 
@@ -50,14 +51,6 @@ def load(
         examples.append(Example(row.qa_id, row.question, row.answer, row.ref_chunks, at, at + len(ids)))
         at += len(ids)
     return Split(examples, np.concatenate(parts) if parts else np.zeros(0, np.int32), set_aside)
-
-
-def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """A prompt in tokens, up to where the response begins. What it says holds none of the tokenizer's special ones."""
-    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    said = [message | {"content": fences.escape_tokens(message["content"], special)} for message in messages]
-    text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def check_tokenizer(tokenizer: Any, name: str, vocabulary: int) -> None:

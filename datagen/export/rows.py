@@ -1,0 +1,81 @@
+"""The rows that a model can be shown whole: counted by its tokenizer and chat template, and written as parquet.
+
+Several trainers cut a prompt that is too long from the left, in silence, evidence and all. So none is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import TemplateError
+
+from datagen import shards
+from datagen.dataset import read
+from datagen.dataset.encode import encode, neutralised, special_tokens
+from datagen.dataset.schema import ABILITY, SCHEMA
+
+# What trainers replace by a picture, or split a prompt at.
+PLACEHOLDERS = ("<image>", "<video>", "<audio>")
+GROUP = 32  # rows held in memory at a time: a row is a whole document
+TOO_LONG, REFUSED = "too long", "refused by the chat template"
+
+
+@dataclass
+class Count:
+    """What became of a split's rows."""
+
+    written: int = 0
+    longest: int = 0  # tokens of the longest prompt that was written
+    left_out: Counter[str] = field(default_factory=Counter)
+    ids: list[str] = field(default_factory=list)  # of the rows that were left out
+
+
+def fitting(files: list[Path], split: str, tokenizer: Any, limit: int, count: Count) -> Iterator[dict[str, Any]]:
+    """The rows of at most `limit` tokens as a dataset has them, with `extra_info.n_tokens` as they were counted.
+
+    Raises InputError as `read.rows` does.
+    """
+    hidden = {*special_tokens(tokenizer), *PLACEHOLDERS}
+    for row, raw in read.whole_rows(files):
+        messages = neutralised(row.messages, hidden)
+        try:
+            n_tokens = len(encode(tokenizer, messages))
+        except TemplateError:
+            n_tokens = None
+        if n_tokens is None or n_tokens > limit:
+            count.left_out[REFUSED if n_tokens is None else TOO_LONG] += 1
+            count.ids.append(row.qa_id)
+            continue
+        info = {name: (raw.get("extra_info") or {}).get(name) for name in SCHEMA.field("extra_info").type.names}
+        info |= {"index": count.written, "split": split, "qa_id": row.qa_id, "n_tokens": n_tokens}
+        info |= {"question": row.question, "answer": row.answer, "ref_chunks": list(row.ref_chunks)}
+        yield {
+            "data_source": raw.get("data_source") or "longrlvr",
+            "prompt": messages,
+            "ability": raw.get("ability") or ABILITY,
+            "reward_model": {"style": "rule", "ground_truth": row.answer},
+            "extra_info": info,
+        }
+        count.written += 1
+        count.longest = max(count.longest, n_tokens)
+
+
+def write_parquet(path: str, rows: Iterator[dict[str, Any]]) -> None:
+    """Write rows as one file, some in memory at a time."""
+    shards.write_groups(path, SCHEMA, _groups(rows))
+
+
+def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
+    held: list[dict[str, Any]] = []
+    for row in rows:
+        held.append(row)
+        if len(held) == GROUP:
+            yield pa.Table.from_pylist(held, SCHEMA)
+            held = []
+    if held:
+        yield pa.Table.from_pylist(held, SCHEMA)

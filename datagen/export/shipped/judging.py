@@ -1,0 +1,89 @@
+"""Whether two answers say the same, asked of a model where strings cannot tell.
+
+The model is at a server with an OpenAI-compatible API, and the environment says where:
+
+    LONGRLVR_JUDGE_URL       its base URL, such as http://localhost:8000/v1
+    LONGRLVR_JUDGE_MODEL     the model's name there
+    LONGRLVR_JUDGE_KEY_NAME  the name of the variable that holds the key; default: OPENAI_API_KEY
+"""
+
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from functools import lru_cache
+
+from datagen.export.shipped.baked import GRADER_PROMPT, GRADER_SCHEMA
+from datagen.grounding.fences import neutralise
+from datagen.llm.objects import ParseError, first_object, read_verdict
+
+JUDGE_ATTEMPTS, JUDGE_TIMEOUT, JUDGE_LONGEST_WAIT = 5, 180.0, 30.0  # the last two in seconds
+_PLACE = re.compile(r"\{\{([a-z]+)\}\}")
+
+
+class JudgeFailed(RuntimeError):
+    """The model gave no verdict: there is no reward for that response, and above all no reward of 0."""
+
+
+def judge_settings() -> tuple[str, str, str]:
+    """(base URL, model, key). Raises ValueError where the environment names no server or no model."""
+    url, model = os.environ.get("LONGRLVR_JUDGE_URL", ""), os.environ.get("LONGRLVR_JUDGE_MODEL", "")
+    if not url or not model:
+        raise ValueError(
+            "answers are judged by a model: export LONGRLVR_JUDGE_URL=http://…/v1 LONGRLVR_JUDGE_MODEL=NAME, and the "
+            "name of the variable with its key as LONGRLVR_JUDGE_KEY_NAME if that is not OPENAI_API_KEY"
+        )
+    return url.rstrip("/"), model, os.environ.get(os.environ.get("LONGRLVR_JUDGE_KEY_NAME", "OPENAI_API_KEY"), "")
+
+
+def judge_messages(question: str, expected: str, given: str) -> list[dict[str, str]]:
+    """What the model is asked: the messages that `longrlvr-data judge` sends."""
+    shown = {"question": question, "answer": expected, "given": given}
+    plain = {name: neutralise(text.replace("[[", "[ [").replace("]]", "] ]")) for name, text in shown.items()}
+    return [{"role": "user", "content": _PLACE.sub(lambda place: plain[place[1]], GRADER_PROMPT)}]
+
+
+@lru_cache(maxsize=100_000)
+def judged(question: str, expected: str, given: str) -> bool:
+    """Whether the model takes both for the same answer to the question. Raises JudgeFailed after JUDGE_ATTEMPTS."""
+    url, model, key = judge_settings()
+    schema = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": GRADER_SCHEMA}}
+    body = {"model": model, "messages": judge_messages(question, expected, given), "temperature": 0.0}
+    body |= {"max_tokens": 1024, "response_format": schema}
+    problem = ""
+    for attempt in range(JUDGE_ATTEMPTS):
+        try:
+            return _verdict(_posted(f"{url}/chat/completions", body, key))
+        except urllib.error.HTTPError as e:
+            problem = f"{e.code} {e.reason}"
+            if e.code in (400, 422) and body.pop("response_format", None):
+                continue  # a server that knows no schemas
+            if e.code < 500 and e.code not in (408, 409, 425, 429):
+                break
+            wait = e.headers.get("Retry-After", "")
+            time.sleep(min(float(wait) if wait.isdigit() else 2.0**attempt, JUDGE_LONGEST_WAIT))
+        except ParseError as e:
+            problem = str(e)
+            body["temperature"] = 0.5 + 0.25 * attempt  # the same again would be as unreadable
+        except (OSError, ValueError) as e:  # no connection, a time-out, no JSON
+            problem = f"{type(e).__name__}: {e}"
+            time.sleep(min(2.0**attempt, JUDGE_LONGEST_WAIT))
+    raise JudgeFailed(f"{model} at {url} gave no verdict: {problem}")
+
+
+def _posted(url: str, body: dict, key: str) -> dict:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=JUDGE_TIMEOUT) as reply:
+        return json.loads(reply.read())
+
+
+def _verdict(reply: dict) -> bool:
+    try:
+        choice = reply["choices"][0]
+        text = choice["message"].get("content") or ""
+    except (KeyError, IndexError, TypeError, AttributeError) as e:
+        raise ValueError(f"no reply of a chat: {reply!s:.200}") from e
+    return read_verdict(first_object(text) if choice.get("finish_reason") == "length" else text)
