@@ -75,7 +75,10 @@ def export(
 def _export(given: dict[str, Any], as_json: bool, reporter: Reporter) -> int:
     import shlex
 
+    from datagen import extras
     from datagen.commands import guard
+
+    extras.require("export", "export", "jinja2", "transformers")
     from datagen.console import print_json
     from datagen.export import targets, write
 

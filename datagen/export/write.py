@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen import __version__, extras, shards
+from datagen import __version__, shards
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
 from datagen.errors import ConfigError, InputError, UserError
@@ -58,7 +58,6 @@ def export(options: Options) -> dict[str, Count]:
 
 def room(options: Options) -> int:
     """The most tokens of a prompt, so that a response has its place too. Raises ConfigError where there is none."""
-    extras.require("export", "export", "transformers")
     from transformers import AutoConfig
 
     try:

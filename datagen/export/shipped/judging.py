@@ -57,20 +57,34 @@ def judged(question: str, expected: str, given: str) -> bool:
         try:
             return _verdict(_posted(f"{url}/chat/completions", body, key))
         except urllib.error.HTTPError as e:
-            problem = f"{e.code} {e.reason}"
-            if e.code in (400, 422) and body.pop("response_format", None):
-                continue  # a server that knows no schemas
+            said = e.read().decode(errors="replace")
+            problem = f"{e.code} {e.reason}: {said:.200}"
+            if e.code in (400, 422) and _without_what_it_lacks(body, said):
+                continue
             if e.code < 500 and e.code not in (408, 409, 425, 429):
                 break
             wait = e.headers.get("Retry-After", "")
             time.sleep(min(float(wait) if wait.isdigit() else 2.0**attempt, JUDGE_LONGEST_WAIT))
         except ParseError as e:
             problem = str(e)
-            body["temperature"] = 0.5 + 0.25 * attempt  # the same again would be as unreadable
+            if "temperature" in body:
+                body["temperature"] = 0.5 + 0.25 * attempt  # the same again would be as unreadable
         except (OSError, ValueError) as e:  # no connection, a time-out, no JSON
             problem = f"{type(e).__name__}: {e}"
             time.sleep(min(2.0**attempt, JUDGE_LONGEST_WAIT))
     raise JudgeFailed(f"{model} at {url} gave no verdict: {problem}")
+
+
+def _without_what_it_lacks(body: dict, said: str) -> bool:
+    """Leave out of a request what its refusal names; whether there was anything."""
+    if "max_completion_tokens" in said and "max_tokens" in body:
+        body["max_completion_tokens"] = body.pop("max_tokens")
+        return True
+    for name in ("temperature", "response_format"):
+        if name in body and (name in said or name == "response_format"):  # a server need not name the schema
+            del body[name]
+            return True
+    return False
 
 
 def _posted(url: str, body: dict, key: str) -> dict:

@@ -1,0 +1,153 @@
+"""`export`: which rows a model is shown, and what is written for which trainer."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from datagen.dataset.encode import encode
+from datagen.dataset.schema import SCHEMA
+from datagen.export import reward_file, targets
+from datagen.train import tiny
+
+TEXT = "The red oak stood by the mill, and the elm by the ford. "
+SMALL, LIMIT = 40, 8_000
+
+
+def row(name: str, words: int, text: str = TEXT) -> dict:
+    """A row of the published layout with a prompt of so many words and more."""
+    content = f"<CHUNK_0>{text}</CHUNK_0>\n<CHUNK_1>{'oak ' * words}</CHUNK_1>\nWhich tree is {name}?"
+    return {
+        "data_source": "longrlvr",
+        "prompt": [{"role": "user", "content": content}],
+        "reward_model": {"ground_truth": "the oak", "style": "rule"},
+        "extra_info": {"question": f"Which tree is {name}?", "ref_chunks": [0, 1], "ref_chunks_text": [text, "oak"]},
+    }
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return tiny.build(tmp_path_factory.mktemp("model"), [TEXT], 400, max_position_embeddings=40_000)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    rows = [row("first", SMALL), row("long", 30_000), row("last", SMALL, "A <image> and <|im_end|> stood there.")]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
+    return folder
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "datagen", "export", *options], capture_output=True, text=True)
+
+
+def exported(dataset: Path, to: str, model: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    options = ["--max-prompt-tokens", str(LIMIT), "-o", str(target), *more]
+    return run(str(dataset), "--to", to, "--model", str(model), *options)
+
+
+def rows_of(folder: Path, to: str, split: str = "train") -> list[dict]:
+    if to == "jsonl":
+        return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+    return pq.read_table(folder / targets.TARGETS[to].package / f"{split}.parquet").to_pylist()
+
+
+@pytest.mark.parametrize("to", sorted(targets.TARGETS))
+def test_a_row_that_is_too_long_is_left_out_and_none_is_cut(to, dataset: Path, model: Path, tmp_path: Path):
+    from transformers import AutoTokenizer
+
+    done = exported(dataset, to, model, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "train: 2 rows" in done.stdout
+    assert "1 left out: longer than 8,000 tokens" in done.stdout
+    rows, tokenizer = rows_of(tmp_path / "out", to), AutoTokenizer.from_pretrained(model)
+    assert [found["extra_info"]["question"] for found in rows] == ["Which tree is first?", "Which tree is last?"]
+    for found in rows:
+        assert len(encode(tokenizer, found["prompt"])) == found["extra_info"]["n_tokens"] <= LIMIT
+        assert found["prompt"][0]["content"].count("oak ") >= SMALL
+        assert found["reward_model"] == {"style": "rule", "ground_truth": found["extra_info"]["answer"]}
+    last = rows[1]["prompt"][0]["content"]
+    assert "<image>" not in last
+    assert "<|im_end|>" not in last
+    record = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert record["splits"]["train"]["left_out_ids"] == ["train/2"]
+    package = tmp_path / "out" / targets.TARGETS[to].package
+    assert (package / reward_file.NAME).read_text(encoding="utf-8") == reward_file.source("exact")
+
+
+@pytest.mark.parametrize("to", sorted(targets.TARGETS))
+def test_the_files_of_a_target_are_whole_and_of_their_language(to, dataset: Path, model: Path, tmp_path: Path):
+    folder = tmp_path / "a folder's name"
+    done = exported(dataset, to, model, folder, "--verifier", "contains")
+    assert done.returncode == 0, done.stderr
+    for path in folder.rglob("*"):
+        if not path.is_file() or path.suffix == ".parquet":
+            continue
+        text = path.read_text(encoding="utf-8")
+        if path.name != reward_file.NAME:
+            assert "{{" not in text, path
+        if path.suffix == ".py":
+            compile(text, str(path), "exec")
+        if path.suffix == ".toml":
+            tomllib.loads(text)
+        if path.suffix == ".sh":
+            subprocess.run(["bash", "-n", str(path)], check=True)
+    if to != "jsonl":
+        assert (folder / "selfcheck.py").exists()
+        assert targets.TARGETS[to].version in (folder / "README.md").read_text()
+    assert str(model) in "".join(
+        path.read_text() for path in folder.glob("*.*") if path.suffix in (".md", ".sh", ".py")
+    )
+
+
+def test_the_rows_have_the_columns_of_a_dataset(dataset: Path, model: Path, tmp_path: Path):
+    exported(dataset, "verl", model, tmp_path / "out")
+    assert pq.read_schema(tmp_path / "out" / "train.parquet").equals(SCHEMA)
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(dataset: Path, model: Path, tmp_path: Path):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "mine.txt").write_text("mine")
+    done = exported(dataset, "trl", model, target)
+    assert (done.returncode, (target / "mine.txt").read_text()) == (1, "mine")
+    assert "is no export: give another folder with -o" in done.stderr
+    (target / "mine.txt").unlink()
+    assert exported(dataset, "trl", model, target).returncode == 0
+    first = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    assert exported(dataset, "trl", model, target).returncode == 0
+    assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == first
+    assert exported(dataset, "verl", model, target).returncode == 0
+    assert not (target / "train_trl.py").exists()
+    assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
+
+
+def test_what_cannot_be_exported_is_a_sentence(dataset: Path, model: Path, tmp_path: Path):
+    def said(*options: str, code: int) -> str:
+        done = run(*options, "-o", str(tmp_path / "out"))
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "out").exists()
+        return done.stderr
+
+    of = ["--to", "verl", "--model", str(model)]
+    assert "no row is left for verl: 0 rows; 3 left out" in said(str(dataset), *of, "--max-prompt-tokens", "9", code=1)
+    assert "no dataset is there" in said(str(tmp_path), *of, code=1)
+    nowhere = ["--to", "verl", "--model", str(tmp_path / "nowhere")]
+    assert "cannot be loaded" in said(str(dataset), *nowhere, code=2)
+    assert "leaves no room for a prompt" in said(str(dataset), *of, "--max-response-tokens", "50000", code=2)
+
+
+def test_without_validation_rows_verl_validates_nothing(dataset: Path, model: Path, tmp_path: Path):
+    exported(dataset, "verl", model, tmp_path / "out")
+    script = (tmp_path / "out" / "run_verl.sh").read_text()
+    assert not (tmp_path / "out" / "validation.parquet").exists()
+    assert "validation=''" in script
+    assert "trainer.test_freq=-1" in script
