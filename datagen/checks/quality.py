@@ -9,6 +9,7 @@ from datagen.checks.check import Case, Check, Findings, Rejected
 from datagen.checks.grading import plain
 from datagen.grounding import fences
 from datagen.llm import parsing
+from datagen.records import Dropped
 from datagen.selection.limit import Limit
 
 RATING: dict[str, Any] = {
@@ -17,6 +18,7 @@ RATING: dict[str, Any] = {
     "required": ["reason", "rating"],
     "additionalProperties": False,
 }
+TOO_LOW, RATED = "rated too low", "rated"  # why a candidate left, and how the detail of it begins
 
 
 async def run(case: Case, found: Findings) -> None:
@@ -37,8 +39,13 @@ async def run(case: Case, found: Findings) -> None:
     )
     found.rating_reason = fences.restore(found.rating_reason)
     if found.rating < settings.min_rating:
-        detail = f"rated {found.rating:g}, judge.min_rating is {settings.min_rating:g}"
-        raise Rejected("rated too low", f"{detail}. {found.rating_reason}".strip())
+        detail = f"{RATED} {found.rating:g}, judge.min_rating is {settings.min_rating:g}"
+        raise Rejected(TOO_LOW, f"{detail}. {found.rating_reason}".strip())
+
+
+def rating_of(row: Dropped) -> float:
+    """What a candidate was rated that left since it was rated too low."""
+    return float(row.detail.removeprefix(RATED).split(",", 1)[0])
 
 
 CHECK = Check(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 
 from datagen import shards
-from datagen.checks import grading
+from datagen.checks import grading, quality
+from datagen.commands.advice import NAME
 from datagen.commands.guard import COMPLETE
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json, put
@@ -47,14 +49,22 @@ def say_judged(run: str, reporter: Reporter) -> None:
         reporter.say(f"judge: {grading.described(trial)}")
     files = [places.shard("judge", name) for name in places.names("judge")]
     ratings = Counter(rating for file in files for rating in shards.read_table(file, ["rating"])["rating"].to_pylist())
-    if ratings.total() < ENOUGH_RATINGS:
+    left = Counter(quality.rating_of(row) for row in places.dropped("judge") if row.reason == quality.TOO_LOW)
+    all_ratings = ratings + left
+    if all_ratings.total() < ENOUGH_RATINGS:
         return
-    rating, n = ratings.most_common(1)[0]
-    if n > FLAT * ratings.total():
+    rating, n = all_ratings.most_common(1)[0]
+    if n <= FLAT * all_ratings.total():
+        return
+    said = f"judge: {n:,} of {all_ratings.total():,} candidates are rated {rating:g}: the rating tells little"
+    if left[rating]:
+        again = shlex.join([NAME, "judge", "-o", run, "--set", "judge.min_rating=0", "--resume", "never"])
         reporter.say(
-            f"judge: {n:,} of {ratings.total():,} candidates are rated {rating:g}: the rating tells little, and what "
-            "decides are the checks that have the question answered"
+            f"{said}, and yet they left for it. `{again}` lets the checks decide that have the question answered; no "
+            "rating is paid for again"
         )
+    else:
+        reporter.say(f"{said}, and what decides are the checks that have the question answered")
 
 
 def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:

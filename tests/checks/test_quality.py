@@ -1,5 +1,6 @@
 import pytest
 
+from datagen.checks import quality
 from datagen.config import model as configs
 from datagen.errors import ConfigError
 from datagen.records import Dropped
@@ -10,7 +11,8 @@ def test_what_is_rated_too_low_costs_nothing_more(only_two):
     run = only_two(judge__checks=ALL, judge__min_rating=7)
     row = outcome(run, rated(6.5))
     assert isinstance(row, Dropped)
-    assert (row.status, row.reason) == ("rejected", "rated too low")
+    assert (row.status, row.reason) == ("rejected", quality.TOO_LOW)
+    assert quality.rating_of(row) == 6.5
     assert asked(run) == {"quality": 1}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from datagen import shards
 from datagen.commands import messages
 from datagen.console import Reporter
-from datagen.records import Document, Dropped
+from datagen.records import Document, Dropped, Judgement
 
 
 def input_said(run: Path, n_shards: int, capsys) -> tuple[int, list[str]]:
@@ -28,3 +28,23 @@ def test_rows_set_aside_are_counted_not_held(tmp_path, capsys):
     assert [line.split(" x")[0] for line in lines[:5]] == [f"set aside: 0-{i}" for i in range(5)]
     assert lines[5:] == ["… and 9,995 more (-v names them all)"]
     assert many < 1.2 * few
+
+
+def judged_said(run: Path, ratings: list[float], capsys) -> str:
+    """What is said of a judge by which all these candidates left."""
+    rows = [
+        Dropped("candidate", f"q{i}", "", "rejected", "rated too low", f"rated {rating:g}, judge.min_rating is 7. So.")
+        for i, rating in enumerate(ratings)
+    ]
+    shards.write_rows(f"{run}/judge/dropped/shard-00000{shards.SUFFIX}", Dropped, rows)
+    shards.write_rows(f"{run}/judge/shard-00000{shards.SUFFIX}", Judgement, [])
+    messages.say_judged(str(run), Reporter())
+    return capsys.readouterr().err
+
+
+def test_a_flat_rating_that_nobody_passed_is_told(tmp_path, capsys):
+    assert judged_said(tmp_path / "varied", [1, 2, 3, 4, 5, 6] * 4, capsys) == ""
+    assert judged_said(tmp_path / "few", [5] * 9, capsys) == ""
+    said = judged_said(tmp_path / "flat", [5] * 22 + [3] * 2, capsys)
+    assert "22 of 24 candidates are rated 5: the rating tells little, and yet they left for it" in said
+    assert f"`longrlvr-data judge -o {tmp_path / 'flat'} --set judge.min_rating=0 --resume never`" in said

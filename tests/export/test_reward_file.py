@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -121,13 +122,19 @@ def test_the_trainer_says_the_same(shipped: ModuleType):
     from datagen.config.train import RewardConfig
     from datagen.train.scoring import Scorer
 
-    for response, expected in shipped.check_cases([1, 3], "the red oak"):
-        example = Example("q1", "What tree?", "the red oak", (1, 3), 0, 0)
-        [one] = Scorer(RewardConfig(verifier="exact"), EngineConfig(), 20)(
-            [(example, Response([5], [0.0], True), response)]
+    cases = shipped.check_cases(ROW)
+    for case in cases:
+        response, refs, truth = case["response"], case["ref_chunks"], case["ground_truth"]
+        example, scorer = (
+            Example("q1", "What tree?", truth, tuple(refs), 0, 0),
+            Scorer(RewardConfig(), EngineConfig(), 20),
         )
-        assert one.total == pytest.approx(expected)
-        assert shipped.reward(response, [1, 3], "the red oak")["score"] == pytest.approx(expected)
+        [one] = scorer([(example, Response([5], [0.0], True), response)])
+        assert one.total == pytest.approx(case["score"])
+        assert shipped.reward(response, refs, truth)["score"] == pytest.approx(case["score"])
+    shipped.check("test", cases, [case["score"] for case in cases])
+    with pytest.raises(SystemExit, match=f"test: 1 of {len(cases)} rewards are not as they should be"):
+        shipped.check("test", cases, [case["score"] + (case is cases[0]) for case in cases])
 
 
 def test_it_needs_the_standard_library_alone(tmp_path: Path):
@@ -223,7 +230,8 @@ def test_a_model_judges_what_strings_cannot_tell(tmp_path, monkeypatch):
     ],
 )
 def test_what_passes_is_tried_again(tmp_path, monkeypatch, fault):
-    settings = Settings(reply=graded(True), faults=lambda body, nth: fault if nth < 2 else None)
+    asked = count()  # in all: what is asked again may be asked otherwise
+    settings = Settings(reply=graded(True), faults=lambda body, nth: fault if next(asked) < 2 else None)
     with judging(tmp_path, monkeypatch, settings) as (shipped, _):
         assert shipped.reward(said("elm"), [1, 3], "oak")["score"] == 2
 

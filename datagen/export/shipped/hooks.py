@@ -1,6 +1,7 @@
 """The reward as each trainer calls it. A failed judgement does what keeps its sample out of the update there."""
 
 import asyncio
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -167,22 +168,40 @@ def keep_group(args: Any, samples: list, **_: Any) -> bool:
     return not any(map(math.isnan, scores)) and max(scores) - min(scores) > 1e-6
 
 
-def check_cases(ref_chunks: Iterable[int], ground_truth: str) -> list[tuple[str, float]]:
-    """Responses to a row and their rewards, for a check that a trainer calls this file as it should."""
-    refs = [int(i) for i in ref_chunks]
-    other = max(refs) + 1
+def check_cases(row: Mapping[str, Any], file: str = "") -> list[dict[str, Any]]:
+    """Cases for a check that a trainer calls this file as it should: `response`, `ref_chunks`, `ground_truth`, and the
+    `score` that is right. Those of a file of JSON lines, else responses to a row of the dataset.
+    """
+    if file:
+        with open(file, encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+    truth, refs = row["reward_model"]["ground_truth"], [int(i) for i in row["extra_info"]["ref_chunks"]]
     p, r = 1 / 2, 1 / len(refs)
 
     def said(ids: list[int], answer: str) -> str:
         cited = " ".join(f"<CHUNK_{i}>" for i in ids)
         return f"<think>\nBoth say so.\n</think>\n<useful_chunks>{cited}</useful_chunks>\n<answer>{answer}</answer>"
 
-    wrong = [] if VERIFIER == "llm" else [(said(refs, "no such thing as this"), 0.1)]  # a model would be asked
-    return [
-        (said(refs, ground_truth), 2.0),
-        (said([], ground_truth), 1.0),
-        (said([refs[0], other], ground_truth), 1 + 5 * p * r / (4 * p + r)),
-        (f"The answer is {ground_truth}.", 0.0),
-        (said(refs, ground_truth) + "<answer>another</answer>", 0.0),
-        *wrong,
+    cases = [
+        (said(refs, truth), 2.0),
+        (said([], truth), 1.0),
+        (said([refs[0], max(refs) + 1], truth), 1 + 5 * p * r / (4 * p + r)),
+        (f"The answer is {truth}.", 0.0),
+        (said(refs, truth) + "<answer>another</answer>", 0.0),
     ]
+    if VERIFIER != "llm":  # a model would be asked
+        cases.append((said(refs, "no such thing as this"), 0.1))
+    return [{"response": text, "ref_chunks": refs, "ground_truth": truth, "score": score} for text, score in cases]
+
+
+def check(trainer: str, cases: list[dict[str, Any]], found: Iterable[float]) -> None:
+    """Say whether a trainer's rewards of some cases are right. Raises SystemExit where one is not."""
+    wrong = 0
+    for i, (case, score) in enumerate(zip(cases, found, strict=True)):
+        is_wrong = not math.isclose(score, case["score"], abs_tol=1e-6)
+        wrong += is_wrong
+        if is_wrong or i < 6:
+            print(f"{score:.4f} for {case['score']:.4f}: {case['response']!r:.100}")
+    if wrong:
+        raise SystemExit(f"{trainer}: {wrong} of {len(cases)} rewards are not as they should be")
+    print(f"{trainer}: all {len(cases)} rewards are right")

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from functools import lru_cache
+from http.client import HTTPException
 
 from datagen.export.shipped.baked import GRADER_PROMPT, GRADER_SCHEMA
 from datagen.grounding.fences import neutralise
@@ -69,7 +70,7 @@ def judged(question: str, expected: str, given: str) -> bool:
             problem = str(e)
             if "temperature" in body:
                 body["temperature"] = 0.5 + 0.25 * attempt  # the same again would be as unreadable
-        except (OSError, ValueError) as e:  # no connection, a time-out, no JSON
+        except (OSError, HTTPException, ValueError) as e:  # no connection, a time-out, half a reply, no JSON
             problem = f"{type(e).__name__}: {e}"
             time.sleep(min(2.0**attempt, JUDGE_LONGEST_WAIT))
     raise JudgeFailed(f"{model} at {url} gave no verdict: {problem}")

@@ -1,11 +1,12 @@
-"""The rows and the reward of this folder through OpenRLHF's own dataset, executor and parser. No GPU is needed.
+"""The rows and the reward of this folder through OpenRLHF's own dataset and executor. No GPU, flash-attn or vLLM.
 
-Runs without flash-attn, vLLM and DeepSpeed, too, which OpenRLHF imports only where it trains.
+python selfcheck.py [CASES.jsonl]
 """
 
 import asyncio
 import math
 import pathlib
+import sys
 from types import SimpleNamespace
 
 from openrlhf.datasets.prompts_dataset import PromptDataset
@@ -26,17 +27,18 @@ def main() -> None:
     assert len(rows) == {{rows_train}}, f"{len(rows)} of {{rows_train}} rows"
     _, prompt, label, *_ = PromptDataset(rows, tokenizer, strategy)[0]
     assert "<CHUNK_0>" in prompt
+
     executor = SingleTurnAgentExecutor(str(HERE / "longrlvr_reward.py"))
-    cases = executor.reward_func.__globals__["check_cases"](label["ref_chunks"], label["answer"])
-    wrong = 0
-    for response, expected in cases:
-        query = prompt + response + (tokenizer.eos_token or "")
-        (found,) = asyncio.run(executor._fetch_rewards_via_func([query], [prompt], [label]))
-        wrong += not math.isclose(found["rewards"], expected) or not math.isclose(found["scores"], expected / 2)
-        print(f"{found['rewards']:.4f} for {expected:.4f}: {response!r:.100}")
-    if wrong:
-        raise SystemExit(f"{wrong} of {len(cases)} rewards are not as they should be")
-    print(f"OpenRLHF takes {len(rows)} rows, and all {len(cases)} rewards are right")
+    shipped = executor.reward_func.__globals__
+    cases = shipped["check_cases"](rows[0], *sys.argv[1:])
+    end, found = tokenizer.eos_token or "", []
+    for case in cases:
+        labels = [label | {"ref_chunks": case["ref_chunks"], "answer": case["ground_truth"]}]
+        query = prompt + case["response"] + end
+        (one,) = asyncio.run(executor._fetch_rewards_via_func([query], [prompt], labels))
+        assert math.isclose(one["scores"], one["rewards"] / 2)
+        found.append(one["rewards"])
+    shipped["check"]("OpenRLHF", cases, found)
 
 
 if __name__ == "__main__":

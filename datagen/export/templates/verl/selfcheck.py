@@ -1,9 +1,15 @@
-"""The rows and the reward of this folder through verl's own dataset, loader and reward manager. No GPU is needed."""
+"""The rows and the reward of this folder through verl's own dataset, loader and reward manager. No GPU is needed.
+
+python selfcheck.py [CASES.jsonl]
+"""
 
 import asyncio
 import pathlib
+import sys
 
+import numpy as np
 import torch
+from longrlvr_reward import check, check_cases
 from omegaconf import OmegaConf
 from tensordict import TensorDict
 from transformers import AutoTokenizer
@@ -13,52 +19,41 @@ from verl.trainer.ppo.reward import get_custom_reward_fn
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 HERE = pathlib.Path(__file__).parent
-MODEL, PROMPT_TOKENS, RESPONSE_TOKENS, VERIFIER = {{model}}, {{prompt_tokens}}, {{response_tokens}}, {{verifier}}
 
 
 def main() -> None:
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
-    data = {"prompt_key": "prompt", "max_prompt_length": PROMPT_TOKENS, "truncation": "error"}
+    tokenizer = AutoTokenizer.from_pretrained({{model}})
+    data = {"prompt_key": "prompt", "max_prompt_length": {{prompt_tokens}}, "truncation": "error"}
     data |= {"filter_overlong_prompts": True, "filter_overlong_prompts_workers": 1, "return_raw_chat": True}
-    dataset = RLHFDataset([str(HERE / "train.parquet")], tokenizer, OmegaConf.create(data))
-    assert len(dataset) == {{rows_train}}, f"verl keeps {len(dataset)} of {{rows_train}} rows"
-    row = dataset[0]
+    rows = RLHFDataset([str(HERE / "train.parquet")], tokenizer, OmegaConf.create(data))
+    assert len(rows) == {{rows_train}}, f"verl keeps {len(rows)} of {{rows_train}} rows"
+    row = rows[0]
 
-    settings = {"verifier": VERIFIER, "eta": 0.1, "beta": 2.0}
+    settings = {"verifier": {{verifier}}, "eta": 0.1, "beta": 2.0}
     function = {"path": str(HERE / "longrlvr_reward.py"), "name": "compute_score", "reward_kwargs": settings}
     config = OmegaConf.create({"reward": {"custom_reward_function": function, "num_workers": 1}})
-    compute_score = get_custom_reward_fn(config)
-    manager = NaiveRewardManager(config, tokenizer, compute_score)
-    cases = compute_score.keywords if hasattr(compute_score, "keywords") else {}
-    assert cases.get("eta", 0.1) == 0.1
-
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("longrlvr_reward", HERE / "longrlvr_reward.py")
-    shipped = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shipped)
-    truth, info = row["reward_model"]["ground_truth"], row["extra_info"]
-    wrong = 0
-    checked = shipped.check_cases(info["ref_chunks"], truth)
-    for response, expected in checked:
-        found = asyncio.run(manager.run_single(item(tokenizer, row, response)))
-        wrong += abs(found["reward_score"] - expected) > 1e-6
-        print(f"{found['reward_score']:.4f} for {expected:.4f}: {response!r:.100}")
-    if wrong:
-        raise SystemExit(f"{wrong} of {len(checked)} rewards are not as they should be")
-    print(f"verl takes {len(dataset)} rows, and all {len(checked)} rewards are right")
+    manager = NaiveRewardManager(config, tokenizer, get_custom_reward_fn(config))
+    cases = check_cases(row, *sys.argv[1:])
+    check("verl", cases, asyncio.run(rewards_of(manager, tokenizer, row, cases)))
 
 
-def item(tokenizer, row, response):
+async def rewards_of(manager, tokenizer, row, cases):
+    """What verl's manager makes of the cases."""
+    return [(await manager.run_single(item(tokenizer, row, case)))["reward_score"] for case in cases]
+
+
+def item(tokenizer, row, case):
     """One response as verl hands it to a reward manager."""
-    tokens = tokenizer(response, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    prompt = torch.ones((1, 1), dtype=torch.long)
+    tokens = tokenizer(case["response"], add_special_tokens=False, return_tensors="pt")["input_ids"]
     mask = torch.ones((1, 1 + tokens.shape[1]), dtype=torch.long)
-    tensors = TensorDict({"prompts": prompt, "responses": tokens, "attention_mask": mask}, batch_size=1)
-    import numpy as np
-
-    others = {name: np.array([row[name]], dtype=object) for name in ("data_source", "reward_model", "extra_info")}
-    return DataProto(batch=tensors, non_tensor_batch=others)
+    tensors = {"prompts": torch.ones((1, 1), dtype=torch.long), "responses": tokens, "attention_mask": mask}
+    others = {
+        "data_source": row["data_source"],
+        "reward_model": {"style": "rule", "ground_truth": case["ground_truth"]},
+        "extra_info": row["extra_info"] | {"ref_chunks": case["ref_chunks"]},
+    }
+    arrays = {name: np.array([value], dtype=object) for name, value in others.items()}
+    return DataProto(batch=TensorDict(tensors, batch_size=1), non_tensor_batch=arrays)
 
 
 if __name__ == "__main__":
