@@ -2,18 +2,19 @@
 
 import json
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import Result
 
 from datagen.dataset.encode import encode
 from datagen.dataset.schema import SCHEMA
 from datagen.export import reward_file, targets
 from datagen.train import tiny
+from tests.commands.calls import call
 
 TEXT = "The red oak stood by the mill, and the elm by the ford. "
 SMALL, LIMIT = 40, 8_000
@@ -44,13 +45,8 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "datagen", "export", *options], capture_output=True, text=True)
-
-
-def exported(dataset: Path, to: str, model: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    options = ["--max-prompt-tokens", str(LIMIT), "-o", str(target), *more]
-    return run(str(dataset), "--to", to, "--model", str(model), *options)
+def exported(dataset: Path, to: str, model: Path, target: Path, *more: str) -> Result:
+    return call("export", dataset, "--to", to, "--model", model, "--max-prompt-tokens", str(LIMIT), "-o", target, *more)
 
 
 def rows_of(folder: Path, to: str, split: str = "train") -> list[dict]:
@@ -64,7 +60,7 @@ def test_a_row_that_is_too_long_is_left_out_and_none_is_cut(to, dataset: Path, m
     from transformers import AutoTokenizer
 
     done = exported(dataset, to, model, tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "train: 2 rows" in done.stdout
     assert "1 left out: longer than 8,000 tokens" in done.stdout
     rows, tokenizer = rows_of(tmp_path / "out", to), AutoTokenizer.from_pretrained(model)
@@ -86,7 +82,7 @@ def test_a_row_that_is_too_long_is_left_out_and_none_is_cut(to, dataset: Path, m
 def test_the_files_of_a_target_are_whole_and_of_their_language(to, dataset: Path, model: Path, tmp_path: Path):
     folder = tmp_path / "a folder's name"
     done = exported(dataset, to, model, folder, "--verifier", "contains")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     for path in folder.rglob("*"):
         if not path.is_file() or path.suffix == ".parquet":
             continue
@@ -117,22 +113,22 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(dataset: Path, model
     target.mkdir()
     (target / "mine.txt").write_text("mine")
     done = exported(dataset, "trl", model, target)
-    assert (done.returncode, (target / "mine.txt").read_text()) == (1, "mine")
+    assert (done.exit_code, (target / "mine.txt").read_text()) == (1, "mine")
     assert "is no export: give another folder with -o" in done.stderr
     (target / "mine.txt").unlink()
-    assert exported(dataset, "trl", model, target).returncode == 0
+    assert exported(dataset, "trl", model, target).exit_code == 0
     first = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
-    assert exported(dataset, "trl", model, target).returncode == 0
+    assert exported(dataset, "trl", model, target).exit_code == 0
     assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == first
-    assert exported(dataset, "verl", model, target).returncode == 0
+    assert exported(dataset, "verl", model, target).exit_code == 0
     assert not (target / "train_trl.py").exists()
     assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
 
 
 def test_what_cannot_be_exported_is_a_sentence(dataset: Path, model: Path, tmp_path: Path):
     def said(*options: str, code: int) -> str:
-        done = run(*options, "-o", str(tmp_path / "out"))
-        assert done.returncode == code, done.stderr
+        done = call("export", *options, "-o", tmp_path / "out")
+        assert done.exit_code == code, done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "out").exists()
         return done.stderr
