@@ -15,6 +15,8 @@
 # make test-real the pipeline with a real language model (1.1 GB, fetched once; about an hour on two quiet cores), which
 #                llama.cpp serves from an environment of its own. GGUF=FILE takes another model, URL=… a server that runs
 #                already, MODEL=NAME its name; CHAPTERS=DIR other texts. The run stays in runs/real, and goes on from there
+# make test-peers exports in the hands of TRL, verl, OpenRLHF and verifiers, on the CPU, in an environment of their own
+#                (some minutes, 3 GB); SLIME=DIR, a checkout of slime, for that too
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -27,6 +29,7 @@ LOWEST_VENV ?= .venv-lowest
 FUZZ_VENV ?= .venv-fuzz
 FUZZ_SECONDS ?= 60
 REAL_VENV ?= .venv-real
+PEERS_VENV ?= .venv-peers
 MODELS ?= build/models
 GGUF ?= $(MODELS)/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
 MODEL ?= qwen2.5-coder-1.5b-instruct
@@ -40,6 +43,7 @@ TORCH ?= cpu
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PEERS_PIP := $(PEERS_VENV)/bin/python -m pip --disable-pip-version-check -qq
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check -qq
 # Only files whose hashes locks/ has; then this project, built by the hatchling that came with them.
 LOCKED := install --require-hashes --no-deps -r
@@ -53,7 +57,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real resolve docs check lint format lock audit fuzz clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real test-peers resolve docs check lint format lock audit fuzz clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -109,6 +113,9 @@ test-real: $(VENV)/.dev-installed $(if $(URL),,$(REAL_VENV)/.installed $(GGUF))
 
 $(MODELS)/qwen2.5-coder-%-instruct-q4_k_m.gguf: | $(REAL_VENV)/.installed
 	$(REAL_VENV)/bin/python tests/real/fetch_model.py $(MODELS) --size $*
+
+test-peers: $(VENV)/.dev-installed $(PEERS_VENV)/.installed
+	PEERS_PYTHON=$(abspath $(PEERS_VENV))/bin/python SLIME=$(abspath $(SLIME)) $(BIN)/python -m pytest -m peers -rs tests/peers
 
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
@@ -177,6 +184,16 @@ $(REAL_VENV)/.installed:
 	@$(REAL_VENV)/bin/python -m pip --disable-pip-version-check -qq install xllamacpp==2026.10.11549
 	@touch $@
 
+# verl and OpenRLHF need each its own versions of what only GPUs use: what their data, rewards and options need is here.
+$(PEERS_VENV)/.installed:
+	@echo "making $(PEERS_VENV) (once; a few minutes, 3 GB)"
+	@$(PYTHON) -m venv $(PEERS_VENV)
+	@$(PEERS_PIP) install --no-deps $(TORCH_cpu)
+	@$(PEERS_PIP) install torch trl==1.16.0 verifiers==0.4.0 'transformers>=5.5.3,<5.11,!=5.6.0' accelerate 'ray>=2.41' \
+	  'tensordict>=0.8,<=0.10.0,!=0.9.0' hydra-core codetiming torchdata pylatexenc peft cachetools uvicorn pyarrow hatchling
+	@$(PEERS_PIP) install --no-deps verl==0.9.1 openrlhf==0.11.2
+	@touch $@
+
 $(LOWEST_VENV)/.installed: pyproject.toml | $(VENV)/.dev-installed
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST_VENV)
 	@$(BIN)/uv pip compile -q --resolution lowest-direct pyproject.toml -o $(LOWEST_VENV)/lowest.txt
@@ -205,4 +222,4 @@ audit: $(VENV)/.dev-installed
 	  $(BIN)/uv tool run pip-audit --strict --disable-pip --no-deps -r $$file || exit; done
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) $(REAL_VENV) runs build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) $(FUZZ_VENV) $(REAL_VENV) $(PEERS_VENV) runs build dist

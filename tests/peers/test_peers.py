@@ -4,6 +4,7 @@ PEERS_PYTHON  an interpreter that has TRL, verl, OpenRLHF and verifiers
 SLIME         a checkout of slime, which no package index has; without it, slime is passed over
 """
 
+import gzip
 import json
 import os
 import re
@@ -21,6 +22,8 @@ from datagen.grounding import tags, verify
 from datagen.train import tiny
 from tests.export.test_reward_file import labellings
 from tests.grounding.test_tags import RECORDED
+from tests.servers.openai_server import serve
+from tests.servers.settings import Settings
 
 pytestmark = pytest.mark.peers
 
@@ -61,8 +64,6 @@ def all_cases(verifier: str) -> list[dict]:
     outputs = [tags.render_response(ids, answer) for ids in ([], [0], [0, 1], [0, 0, 7]) for answer in answers]
     pairs = [(output, truth) for output in outputs for truth in ("the red oak", "1850", "x < 3")]
     if RECORDED.exists():
-        import gzip
-
         for line in gzip.decompress(RECORDED.read_bytes()).decode().splitlines():
             output = json.loads(line)["response"]
             pairs.append((output, tags.read_response(output).answer or "1850"))
@@ -114,6 +115,34 @@ def test_trl_trains_two_steps(run, model, tmp_path):
     said = theirs(folder, "train_trl.py", *small.split(), *off.split())
     assert len(re.findall(r"'grad_norm'", said)) >= 2 or "train_runtime" in said
     assert (folder / "checkpoints" / "model.safetensors").exists()
+
+
+def test_vf_eval_scores_a_server(run, model, tmp_path):
+    folder = export(run, "verifiers", model, tmp_path / "out")
+    rows = list(read.rows([folder / "longrlvr_env" / "train.parquet"]))
+
+    def gold(body: dict) -> str:
+        (row,) = [row for row in rows if row.messages[0]["content"] == body["messages"][-1]["content"]]
+        return tags.render_response(row.ref_chunks, row.answer)
+
+    asked = "--env.agent.harness.id null --env.agent.runtime.type subprocess -n 3 --no-rich --no-push --model m"
+    with serve(Settings(reply=gold)) as server:
+        client = [
+            "--client.base-url",
+            server.url,
+            "--client.api-key-var",
+            "KEY",
+            "--output-dir",
+            str(tmp_path / "evals"),
+        ]
+        code = "import sys; from verifiers.v1.cli.eval.main import main; main(sys.argv[1:])"
+        theirs(folder, "-c", code, "longrlvr-env", *asked.split(), *client, KEY="x")
+    (file,) = (tmp_path / "evals").rglob("traces.jsonl")
+    traces = [trace for line in file.read_text().splitlines() for trace in json.loads(line)["traces"]]
+    assert [trace["rewards"]["longrlvr"]["score"] for trace in traces] == [2.0] * 3
+    assert [trace["metrics"] for trace in traces] == [
+        dict.fromkeys(("answer", "precision", "recall", "fbeta"), 1.0)
+    ] * 3
 
 
 def test_verl_composes_every_override(run, model, tmp_path):

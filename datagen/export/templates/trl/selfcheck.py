@@ -42,7 +42,7 @@ def rewards_of(inputs, completions):
     trainer = SimpleNamespace(
         accelerator=SimpleNamespace(device="cpu", is_main_process=True),
         args=SimpleNamespace(report_to=[]),
-        state=SimpleNamespace(),
+        state=SimpleNamespace(global_step=0),
         environments=None,
         reward_funcs=[trl_reward],
         reward_processing_classes=[None],

@@ -3,7 +3,6 @@
 python selfcheck.py [CASES.jsonl]
 """
 
-import asyncio
 import pathlib
 import sys
 
@@ -34,7 +33,7 @@ def main() -> None:
     config = OmegaConf.create({"reward": {"custom_reward_function": function, "num_workers": 1}})
     manager = NaiveRewardManager(config, tokenizer, get_custom_reward_fn(config))
     cases = check_cases(row, *sys.argv[1:])
-    check("verl", cases, asyncio.run(rewards_of(manager, tokenizer, row, cases)))
+    check("verl", cases, manager.loop.run_until_complete(rewards_of(manager, tokenizer, row, cases)))
 
 
 async def rewards_of(manager, tokenizer, row, cases):
