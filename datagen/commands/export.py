@@ -83,8 +83,7 @@ def _export(given: dict[str, Any], as_json: bool, reporter: Reporter) -> int:
     from datagen.export import targets, write
 
     options = write.Options(**given)
-    limit = write.room(options)
-    counts = write.export(options)
+    counts, limit = write.export(options)
     if as_json:
         print_json({"output_dir": options.output_dir, **write.record(options, counts, limit)})
         return guard.COMPLETE

@@ -32,8 +32,8 @@ class Options:
     max_response_tokens: int
 
 
-def export(options: Options) -> dict[str, Count]:
-    """Write an export, and return what became of the rows of each split.
+def export(options: Options) -> tuple[dict[str, Count], int]:
+    """Write an export; returns what became of the rows of each split, and the most tokens that a prompt may have.
 
     Raises InputError where no dataset is there or no row fits, ConfigError where the model's tokenizer can't be had or
     has no room, UserError where the folder is not an export's.
@@ -53,7 +53,7 @@ def export(options: Options) -> dict[str, Count]:
         shards.replace_folder(str(building), str(target))
     finally:
         shards.remove(str(building))
-    return counts
+    return counts, limit
 
 
 def room(options: Options) -> int:
@@ -65,7 +65,9 @@ def room(options: Options) -> int:
     except Exception as e:  # of many kinds: no such folder, no network, a damaged file
         raise ConfigError(_unknown(options.model, e)) from e
     positions = getattr(config, "max_position_embeddings", None)
-    limit = min(options.max_prompt_tokens, (positions or 1 << 40) - options.max_response_tokens)
+    if not positions:
+        return options.max_prompt_tokens
+    limit = min(options.max_prompt_tokens, positions - options.max_response_tokens)
     if limit < 1:
         raise ConfigError(
             f"{options.model} has {positions:,} positions: a response of {options.max_response_tokens:,} tokens leaves "

@@ -1,4 +1,5 @@
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 from datagen import shards
@@ -30,7 +31,7 @@ def test_rows_set_aside_are_counted_not_held(tmp_path, capsys):
     assert many < 1.2 * few
 
 
-def judged_said(run: Path, ratings: list[float], capsys) -> str:
+def judged_said(run: Path, ratings: Sequence[float], capsys) -> str:
     """What is said of a judge by which all these candidates left."""
     rows = [
         Dropped("candidate", f"q{i}", "", "rejected", "rated too low", f"rated {rating:g}, judge.min_rating is 7. So.")
