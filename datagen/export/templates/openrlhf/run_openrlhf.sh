@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 validation={{validation}}
 if [ -n "$validation" ]; then
-  set -- --eval.dataset "$PWD/$validation.parquet" --eval.split train --eval.steps 20 "$@"
+  set -- --eval.dataset "$PWD/$validation.parquet" --eval.split train --eval.steps 10 "$@"
 fi
 
 python3 -m openrlhf.cli.train_ppo_ray \
@@ -52,6 +52,6 @@ python3 -m openrlhf.cli.train_ppo_ray \
   --ds.zero_stage 3 \
   --ckpt.output_dir "$PWD/checkpoints/final" \
   --ckpt.path "$PWD/checkpoints" \
-  --ckpt.save_steps 20 \
+  --ckpt.save_steps 10 \
   --ckpt.save_hf \
   "$@"

@@ -9,14 +9,14 @@ source "$SLIME/scripts/models/$MODEL_SCRIPT" # sets MODEL_ARGS
 export PYTHONPATH="$PWD:${PYTHONPATH:-}"     # longrlvr_reward.py
 validation={{validation}}
 if [ -n "$validation" ]; then
-  set -- --eval-interval 20 --eval-prompt-data validation "$PWD/$validation.parquet" --eval-reward-key score "$@"
+  set -- --eval-interval 10 --eval-prompt-data validation "$PWD/$validation.parquet" --eval-reward-key score "$@"
 fi
 
 python3 "$SLIME/train.py" "${MODEL_ARGS[@]}" \
   --hf-checkpoint {{model}} \
   --ref-load "$LOAD" \
   --save "$PWD/checkpoints" \
-  --save-interval 20 \
+  --save-interval 10 \
   --prompt-data "$PWD/train.parquet" \
   --input-key prompt \
   --label-key reward_model \

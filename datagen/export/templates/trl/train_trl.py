@@ -34,7 +34,8 @@ PUBLISHED = {
     "scale_rewards": "group",
     "gradient_checkpointing": True,
     "vllm_max_model_length": {{total_tokens}},
-    "save_steps": 20,
+    "save_steps": 40,  # optimizer steps: 10 batches
+    "max_grad_norm": 1.0,
     "logging_steps": 1,
 }
 
