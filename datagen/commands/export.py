@@ -27,9 +27,7 @@ def export(
     ],
     output_dir: Annotated[
         str,
-        typer.Option(
-            "-o", "--output-dir", metavar="DIR", help="The folder to write. One of an earlier export is replaced."
-        ),
+        typer.Option("-o", "--output-dir", metavar="DIR", help="The folder to write. It must not be there yet."),
     ],
     model: Annotated[
         str,
@@ -67,32 +65,44 @@ def export(
     given: dict[str, Any] = dict(locals())
     from datagen.commands import guard
 
-    as_json = given.pop("json")
-    given.pop("verbose")
-    raise guard.guarded(lambda said: _export(given, as_json, said), verbose)
+    as_json, _ = given.pop("json"), given.pop("verbose")
+    raise guard.guarded(lambda said: _export(given, as_json, verbose, said), verbose)
 
 
-def _export(given: dict[str, Any], as_json: bool, reporter: Reporter) -> int:
+def _export(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Reporter) -> int:
     import shlex
 
     from datagen import extras
     from datagen.commands import guard
+    from datagen.console import print_json
+    from datagen.errors import UserError
 
     extras.require("export", "export", "jinja2", "transformers")
-    from datagen.console import print_json
     from datagen.export import targets, write
 
+    class Interrupted(UserError):
+        exit_code = guard.INTERRUPTED
+
     options = write.Options(**given)
-    counts, limit = write.export(options)
+    try:
+        counts, limit = write.export(options)
+    except KeyboardInterrupt as e:
+        raise Interrupted("interrupted: nothing was written") from e
+    if verbose:
+        for qa_id in (qa_id for count in counts.values() for qa_id in count.ids):
+            reporter.say(f"left out: {qa_id}")
     if as_json:
         print_json({"output_dir": options.output_dir, **write.record(options, counts, limit)})
         return guard.COMPLETE
     for split, count in counts.items():
         if count.written or count.left_out:
             print(f"{split}: {write.told(count, limit)}")
+    if limit < options.max_prompt_tokens:
+        room, most = limit + options.max_response_tokens, options.max_response_tokens
+        print(f"Prompts may have {limit:,} tokens: the model has {room:,} positions, and a response takes {most:,}")
+    if options.verifier == "llm":
+        print("Answers are judged by a model: README.md says which variables name it")
     start = targets.TARGETS[options.to].start
-    print(
-        f"{options.output_dir}: "
-        + (f"`cd {shlex.quote(options.output_dir)} && {start}`, after its README.md" if start else "rows and reward")
-    )
+    do = f"`cd {shlex.quote(options.output_dir)} && {start}`; " if start else ""
+    print(f"{options.output_dir}: {do}README.md says more")
     return guard.COMPLETE

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from jinja2 import TemplateError
+
 from datagen.grounding import fences
 
 
@@ -22,8 +24,13 @@ def neutralised(messages: Iterable[dict[str, str]], tokens: Iterable[str]) -> li
 def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     """A prompt in tokens, up to where the response begins. What it says holds none of the tokenizer's special ones.
 
-    Raises jinja2.TemplateError where the chat template refuses the messages.
+    Raises jinja2.TemplateError where the chat template refuses the messages, or fails.
     """
     said = neutralised(messages, special_tokens(tokenizer))
-    text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
+    try:
+        text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
+    except TemplateError:
+        raise
+    except Exception as e:  # whatever a template's own code does wrong
+        raise TemplateError(f"{type(e).__name__}: {e}") from e
     return tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -18,11 +18,13 @@ from datagen import shards
 from datagen.dataset import read
 from datagen.dataset.encode import encode, neutralised, special_tokens
 from datagen.dataset.schema import ABILITY, SCHEMA
+from datagen.grounding import tags
 
 # What trainers replace by a picture, or split a prompt at.
 PLACEHOLDERS = ("<image>", "<video>", "<audio>")
 GROUP = 32  # rows held in memory at a time: a row is a whole document
-TOO_LONG, REFUSED = "too long", "refused by the chat template"
+TOO_LONG, REFUSED = "too long a prompt", "refused by the chat template"
+NO_ROOM = "an answer longer than a response may be"
 
 
 @dataclass
@@ -33,10 +35,14 @@ class Count:
     longest: int = 0  # tokens of the longest prompt that was written
     left_out: Counter[str] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)  # of the rows that were left out
+    refusal: str = ""  # what the chat template said first of one that it refused
 
 
-def fitting(files: list[Path], split: str, tokenizer: Any, limit: int, count: Count) -> Iterator[dict[str, Any]]:
-    """The rows of at most `limit` tokens as a dataset has them, with `extra_info.n_tokens` as they were counted.
+def fitting(
+    files: list[Path], split: str, tokenizer: Any, room: tuple[int, int], count: Count
+) -> Iterator[dict[str, Any]]:
+    """The rows as a dataset has them whose prompt and answer have room: `room` is the most tokens of a prompt, and of a
+    response. `extra_info.n_tokens` is as counted here.
 
     Raises InputError as `read.rows` does.
     """
@@ -45,10 +51,15 @@ def fitting(files: list[Path], split: str, tokenizer: Any, limit: int, count: Co
         messages = neutralised(row.messages, hidden)
         try:
             n_tokens = len(encode(tokenizer, messages))
-        except TemplateError:
-            n_tokens = None
-        if n_tokens is None or n_tokens > limit:
-            count.left_out[REFUSED if n_tokens is None else TOO_LONG] += 1
+        except TemplateError as e:
+            n_tokens, reason = 0, REFUSED
+            count.refusal = count.refusal or str(e)
+        else:
+            response = tags.render_response(row.ref_chunks, row.answer)
+            fits = len(tokenizer(response, add_special_tokens=False)["input_ids"]) <= room[1]
+            reason = TOO_LONG if n_tokens > room[0] else "" if fits else NO_ROOM
+        if reason:
+            count.left_out[reason] += 1
             count.ids.append(row.qa_id)
             continue
         info = {name: (raw.get("extra_info") or {}).get(name) for name in SCHEMA.field("extra_info").type.names}

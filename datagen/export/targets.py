@@ -18,7 +18,7 @@ _PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
 
 @dataclass(frozen=True)
 class Target:
-    """A trainer, the version that the export was tried with, and how its launch is started."""
+    """A trainer, the version that the export was tried with, and what is run first in its folder."""
 
     name: str
     version: str
@@ -27,11 +27,11 @@ class Target:
 
 
 TARGETS: dict[str, Target] = {
-    "verl": Target("verl", "0.9.1", "bash run_verl.sh"),
-    "trl": Target("TRL", "1.16.0", "accelerate launch train_trl.py"),
-    "openrlhf": Target("OpenRLHF", "0.11.2", "bash run_openrlhf.sh"),
-    "slime": Target("slime", "0.3.1", "bash run_slime.sh"),
-    "verifiers": Target("verifiers", "0.4.0", "pip install -e . && rl @ rl.toml", "longrlvr_env"),
+    "verl": Target("verl", "0.9.1", "python selfcheck.py && bash run_verl.sh"),
+    "trl": Target("TRL", "1.16.0", "python selfcheck.py && accelerate launch train_trl.py"),
+    "openrlhf": Target("OpenRLHF", "0.11.2", "python selfcheck.py && bash run_openrlhf.sh"),
+    "slime": Target("slime", "0.3.1", "python selfcheck.py && bash run_slime.sh"),
+    "verifiers": Target("verifiers", "0.4.0", "pip install -e . && python selfcheck.py", "longrlvr_env"),
     "jsonl": Target("JSON lines", "", ""),
 }
 
@@ -45,11 +45,17 @@ def files(target: str, values: Mapping[str, str | int]) -> dict[str, str]:
 
 def _filled(path: Path, values: Mapping[str, str | int]) -> str:
     quoted = _QUOTED.get(path.suffix, str)
-    return _PLACE.sub(lambda place: quoted(values[place[1]]), path.read_text(encoding="utf-8"))
+
+    def value(place: re.Match[str]) -> str:
+        found = values[place[1]]
+        return str(found) if place[1] == "version" else quoted(found)  # a version stands in comments
+
+    return _PLACE.sub(value, path.read_text(encoding="utf-8"))
 
 
 _QUOTED: dict[str, Callable[[str | int], str]] = {
     ".sh": lambda value: shlex.quote(str(value)),
     ".py": repr,
     ".toml": json.dumps,
+    ".md": lambda value: f"{value:,}" if isinstance(value, int) else value,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from datagen.errors import ConfigError, InputError, UserError
 from datagen.export import reward_file, rows, targets
 from datagen.export.rows import Count
 
-RECORD = "export.json"  # what the folder was made of; and by it an export is known from any other folder
+RECORD = "export.json"  # what the folder was made of
+EPOCHS, PROMPTS = 5, 32  # as published: how often each row is seen, and how many of them make a batch
+_UNFINISHED = re.compile(r"\.longrlvr-export-([0-9]+)\.unfinished")
 
 
 @dataclass(frozen=True)
@@ -35,34 +38,68 @@ class Options:
 def export(options: Options) -> tuple[dict[str, Count], int]:
     """Write an export; returns what became of the rows of each split, and the most tokens that a prompt may have.
 
-    Raises InputError where no dataset is there or no row fits, ConfigError where the model's tokenizer can't be had or
-    has no room, UserError where the folder is not an export's.
+    Nothing that is there is touched. Raises InputError where no dataset is there or no row fits, ConfigError where the
+    model's tokenizer can't be had or has no room, and where the folder is there already.
     """
-    target = Path(options.output_dir)
-    if target.exists() and not (target / RECORD).exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} is there already, and is no export: give another folder with -o")
+    target = _new(options.output_dir)
     files = read.find(options.dataset)
-    if any(file.resolve().is_relative_to(target.resolve()) for split in files.values() for file in split):
-        raise UserError(f"{target} holds the dataset itself: give another folder with -o")
     limit, tokenizer = room(options), tokenizer_of(options.model)
-    building = target.parent / f".{target.name}.unfinished"
-    shards.remove(str(building))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
+    building = target.parent / f".longrlvr-export-{os.getpid()}.unfinished"
     try:
         counts = _rows(options, building, files, tokenizer, limit)
         _others(options, building, counts, limit)
-        shards.replace_folder(str(building), str(target))
+        try:
+            os.rename(building, target)
+        except OSError as e:
+            raise UserError(f"{target} cannot be made: {e.strerror}. Give another folder with -o") from e
     finally:
         shards.remove(str(building))
     return counts, limit
+
+
+def _new(given: str) -> Path:
+    """The folder to make. Raises ConfigError unless there is none, or an empty one."""
+    if "://" in given:
+        raise ConfigError(f"-o {given}: an export is written to a local folder: copy it from there")
+    target = Path(given).expanduser().absolute()
+    try:
+        os.lstat(target)  # what no disk takes for a name is refused here
+        taken = target.is_symlink() or not target.is_dir() or any(target.iterdir())
+        if taken or target.samefile(os.curdir):
+            raise ConfigError(
+                f"-o {given}: it is there already, and nothing there is overwritten: give another folder, or remove it "
+                "first if you do not need it any more, checkpoints and all"
+            )
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"-o {given!r}: no such folder can be made: {getattr(e, 'strerror', None) or e}") from e
+    return target
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what exports left that were killed while they wrote."""
+    for path in folder.iterdir():
+        if found := _UNFINISHED.fullmatch(path.name):
+            try:
+                os.kill(int(found[1]), 0)
+            except ProcessLookupError:
+                shards.remove(str(path))
+            except PermissionError:
+                pass
 
 
 def room(options: Options) -> int:
     """The most tokens of a prompt, so that a response has its place too. Raises ConfigError where there is none."""
     from transformers import AutoConfig
 
+    if not Path(options.model).exists() and options.model.startswith((".", "/", "~")):
+        raise ConfigError(f"--model {options.model}: there is no such folder")
     try:
-        config = AutoConfig.from_pretrained(options.model, trust_remote_code=False)
-    except Exception as e:  # of many kinds: no such folder, no network, a damaged file
+        config: Any = AutoConfig.from_pretrained(options.model, trust_remote_code=False).get_text_config()
+    except Exception as e:  # of many kinds: no such name, no network, a damaged file
         raise ConfigError(_unknown(options.model, e)) from e
     positions = getattr(config, "max_position_embeddings", None)
     if not positions:
@@ -70,15 +107,14 @@ def room(options: Options) -> int:
     limit = min(options.max_prompt_tokens, positions - options.max_response_tokens)
     if limit < 1:
         raise ConfigError(
-            f"{options.model} has {positions:,} positions: a response of {options.max_response_tokens:,} tokens leaves "
-            "no room for a prompt",
-            ("--max-response-tokens", str(positions // 4)),
+            f"--max-response-tokens: {options.model} has {positions:,} positions, and a response of "
+            f"{options.max_response_tokens:,} tokens leaves no room for a prompt"
         )
     return limit
 
 
 def tokenizer_of(model: str) -> Any:
-    """The model's tokenizer. Raises ConfigError where it can't be had, or has no chat template."""
+    """The model's tokenizer. Raises ConfigError where it can't be had, has no chat template, or counts nothing."""
     from transformers import AutoTokenizer
 
     try:
@@ -86,13 +122,15 @@ def tokenizer_of(model: str) -> Any:
     except Exception as e:
         raise ConfigError(_unknown(model, e)) from e
     if not getattr(tokenizer, "chat_template", None):
-        raise ConfigError(f"--model: {model} has no chat template: give its instruction-tuned version")
+        raise ConfigError(f"--model {model}: it has no chat template: give its instruction-tuned version")
+    if not tokenizer("some words", add_special_tokens=False)["input_ids"]:
+        raise ConfigError(f"--model {model}: its tokenizer makes no token of words: is tokenizer.json there?")
     return tokenizer
 
 
 def _unknown(model: str, e: Exception) -> str:
-    why = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-    return f"--model: {model!r} cannot be loaded: {why}. Give a folder that holds the model, or its name on the hub"
+    why = str(e).strip().splitlines()[0].rstrip(".") if str(e).strip() else type(e).__name__
+    return f"--model {model}: it cannot be loaded: {why}. Give a folder that holds the model, or its name on the hub"
 
 
 def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenizer: Any, limit: int) -> dict[str, Count]:
@@ -101,7 +139,7 @@ def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenize
     for split, count in counts.items():
         if not files[split]:
             continue
-        kept = rows.fitting(files[split], split, tokenizer, limit, count)
+        kept = rows.fitting(files[split], split, tokenizer, (limit, options.max_response_tokens), count)
         path = folder / targets.TARGETS[options.to].package / f"{split}.parquet"
         if options.to == "jsonl":
             _write_lines(folder / f"{split}.jsonl", kept)
@@ -110,11 +148,18 @@ def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenize
             if not count.written:
                 path.unlink()
     if not counts["train"].written:
-        raise InputError(
-            f"{options.dataset}: no row is left for {options.to}: {told(counts['train'], limit)}. Allow more with "
-            "--max-prompt-tokens, or choose a model with more positions"
-        )
+        raise InputError(f"{options.dataset}: no row is left for {options.to}. {_why(counts['train'], limit)}")
     return counts
+
+
+def _why(count: Count, limit: int) -> str:
+    """Why no row is left, and what to do."""
+    if not count.left_out:
+        return "It has none"
+    said = f"{told(count, limit)}. "
+    if rows.REFUSED in count.left_out:
+        return f"{said}The template says: {count.refusal}"
+    return f"{said}Allow more with --max-prompt-tokens, or choose a model with more positions"
 
 
 def _write_lines(path: Path, kept: Iterator[dict[str, Any]]) -> None:
@@ -127,19 +172,22 @@ def _write_lines(path: Path, kept: Iterator[dict[str, Any]]) -> None:
 
 def _others(options: Options, folder: Path, counts: dict[str, Count], limit: int) -> None:
     """Write the reward, the launch, and what all of it was made of."""
-    target = targets.TARGETS[options.to]
+    target, n = targets.TARGETS[options.to], counts["train"].written
     is_folder = Path(options.model).is_dir()
+    total = limit + options.max_response_tokens
     values: dict[str, str | int] = {
         "model": str(Path(options.model).resolve()) if is_folder else options.model,
         "prompt_tokens": limit,
         "response_tokens": options.max_response_tokens,
-        "total_tokens": limit + options.max_response_tokens,
-        "quarter_tokens": (limit + options.max_response_tokens) // 4 + 5120,  # as published: 22,528 of 69,632
+        "total_tokens": total,
+        "quarter_tokens": total // 4 + 5120,  # as published: 22,528 of 69,632
         "verifier": options.verifier,
         "version": target.version,
-        "validation": "validation" if counts["validation"].written else "",
         "rows": "\n".join(f"- {split}: {told(count, limit)}" for split, count in counts.items()),
-        "rows_train": counts["train"].written,
+        "n_rows": n,
+        "batch": min(PROMPTS, n),
+        "mini_batch": min(PROMPTS // 4, n),
+        "steps": -(-n * EPOCHS // PROMPTS),
     }
     reward = os.path.join(target.package, reward_file.NAME)
     made = {reward: reward_file.source(options.verifier)} | targets.files(options.to, values)
@@ -153,7 +201,7 @@ def told(count: Count, limit: int) -> str:
     n = count.written
     said = f"{n:,} {'row' if n == 1 else 'rows'}" + (f", the longest prompt of {count.longest:,} tokens" if n else "")
     for reason, left_out in sorted(count.left_out.items()):
-        why = f"longer than {limit:,} tokens" if reason == rows.TOO_LONG else reason
+        why = f"{reason}, {limit:,} tokens at most" if reason == rows.TOO_LONG else reason
         said += f"; {left_out:,} left out: {why}"
     return said
 

@@ -163,8 +163,11 @@ def test_its_head_says_what_it_is(tmp_path: Path):
 def test_bad_arguments_are_named(shipped: ModuleType):
     with pytest.raises(ValueError, match="verifier must be one of exact, contains, f1, llm"):
         shipped.reward("…", [1], "oak", verifier="guess")
-    with pytest.raises(TypeError, match="must be a string"):
-        shipped.reward("…", [1], None)
+    for response, truth in (("…", None), (None, "oak")):
+        with pytest.raises(TypeError, match="must be a string"):
+            shipped.reward(response, [1], truth)
+    with pytest.raises(TypeError, match="verifer"):
+        shipped.compute_score("longrlvr", "…", "oak", {"ref_chunks": [1]}, verifer="f1")
     with pytest.raises(ValueError, match="at least one reference chunk"):
         shipped.reward("…", [], "oak")
 
@@ -173,6 +176,8 @@ def test_the_prompt_is_cut_off_where_a_tokenizer_changed_it(shipped: ModuleType)
     prompt = "  Cite like <useful_chunks><CHUNK_1></useful_chunks> and <answer>…</answer>. " + "word " * 60
     assert shipped.response_of(prompt.strip() + " the rest", prompt.strip()) == " the rest"
     assert shipped.response_of(prompt.replace("  Cite", "Cite") + "the rest", prompt) == "the rest"
+    quoting = prompt + "So: " + prompt[-220:] + "<answer>oak</answer>"
+    assert shipped.response_of(quoting.replace("  Cite", "Cite"), prompt).startswith("So: ")
     with pytest.raises(ValueError, match="does not hold the end of its prompt"):
         shipped.response_of("something else", prompt)
 
@@ -181,6 +186,18 @@ def test_thinking_that_was_split_off_is_joined_again(shipped: ModuleType):
     message = {"role": "assistant", "reasoning_content": "so", "content": "<answer>oak</answer>"}
     assert shipped.text_of([message]) == "<think>\nso\n</think>\n<answer>oak</answer>"
     assert shipped.text_of("as it is") == "as it is"
+    parts = [{"type": "text", "text": "<answer>"}, {"type": "text", "text": "oak</answer>"}]
+    assert shipped.text_of([{"role": "assistant", "content": parts}]) == "<answer>oak</answer>"
+
+
+@pytest.mark.parametrize("verifier", ["exact", "contains", "f1"])
+@pytest.mark.parametrize("truth", ["No", "this", "such a thing", "the <answer> tag </answer>", "1,850"])
+def test_the_cases_of_a_check_are_right_for_any_answer(tmp_path, truth, verifier):
+    shipped = load(tmp_path / "longrlvr_reward.py", verifier)
+    cases = shipped.check_cases(ROW | {"reward_model": {"ground_truth": truth}})
+    found = [shipped.reward(case["response"], case["ref_chunks"], truth)["score"] for case in cases]
+    shipped.check("test", cases, found)
+    assert len(cases) == 6
 
 
 def graded(same: bool) -> str:
@@ -258,6 +275,10 @@ def test_a_failed_judgement_is_never_a_reward_of_zero(tmp_path, monkeypatch):
 
 
 def test_a_judge_that_is_not_named_is_missed_at_once(tmp_path, monkeypatch):
-    monkeypatch.delenv("LONGRLVR_JUDGE_URL", raising=False)
+    monkeypatch.setenv("LONGRLVR_JUDGE_URL", "localhost:8000/v1")
+    monkeypatch.setenv("LONGRLVR_JUDGE_MODEL", "m")
+    with pytest.raises(ValueError, match="export LONGRLVR_JUDGE_URL="):
+        load(tmp_path / "longrlvr_reward.py", "llm")
+    monkeypatch.delenv("LONGRLVR_JUDGE_URL")
     with pytest.raises(ValueError, match="export LONGRLVR_JUDGE_URL="):
         load(tmp_path / "longrlvr_reward.py", "llm")

@@ -9,6 +9,7 @@ from typing import Any
 
 from datagen.export.shipped.baked import VERIFIER
 from datagen.export.shipped.judging import JudgeFailed, judge_settings, judged
+from datagen.grounding.fences import neutralise
 from datagen.grounding.rewards import context_reward
 from datagen.grounding.tags import read_response
 from datagen.grounding.verify import VERIFIERS, verdict
@@ -56,8 +57,9 @@ def reward(
     known = [*VERIFIERS, "llm"]
     if verifier not in known or metric not in METRICS:
         raise ValueError(f"verifier must be one of {', '.join(known)}, and metric of {', '.join(METRICS)}")
-    if not isinstance(ground_truth, str):
-        raise TypeError(f"the reference answer must be a string, got {ground_truth!r}")
+    for name, text in (("response", response), ("reference answer", ground_truth)):
+        if not isinstance(text, str):
+            raise TypeError(f"the {name} must be a string, got {text!r}")
 
     def by_model(expected: str, given: str) -> bool:
         found = verdict(expected, given)
@@ -80,11 +82,12 @@ def reward(
     }
 
 
-def compute_score(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None, **settings: Any):
+def compute_score(data_source: str, solution_str: str, ground_truth: str, extra_info: Any, **settings: Any):
     """verl: a dict with `score`. Raises where the judge failed, which leaves that sample out."""
-    known = {name: settings[name] for name in ("verifier", "metric", "eta", "beta") if name in settings}
-    info = extra_info or {}
-    return reward(solution_str, info["ref_chunks"], ground_truth, question=info.get("question") or "", **known)
+    for name in ("reward_router_address", "reward_model_tokenizer"):  # of a reward model that verl itself would serve
+        settings.pop(name, None)
+    question = extra_info.get("question") or ""
+    return reward(solution_str, extra_info["ref_chunks"], ground_truth, question=question, **settings)
 
 
 def trl_reward(
@@ -95,7 +98,9 @@ def trl_reward(
     def one(case: tuple) -> "float | None":
         completion, truth, info = case
         try:
-            found = reward(text_of(completion), info["ref_chunks"], truth["ground_truth"], question=info["question"])
+            found = reward(
+                text_of(completion), info["ref_chunks"], truth["ground_truth"], question=info.get("question") or ""
+            )
         except JudgeFailed as e:
             print(f"no reward: {e}", flush=True)
             return None
@@ -114,7 +119,8 @@ def text_of(completion: Any) -> str:
     for message in completion:
         thought = message.get("reasoning_content") or message.get("reasoning") or ""
         parts += [f"<think>\n{thought}\n</think>\n"] if thought else []
-        parts.append(message.get("content") or "")
+        said = message.get("content") or ""
+        parts += [said] if isinstance(said, str) else [part.get("text") or "" for part in said]
     return "".join(parts)
 
 
@@ -142,10 +148,13 @@ def response_of(query: str, prompt: str) -> str:
     if query.startswith(prompt):
         return query[len(prompt) :]
     end = prompt[-200:]  # a tokenizer may change white space on the way
-    at = query.rfind(end)
-    if at < 0:
+    ends, at = [], query.find(end)
+    while at >= 0:  # a document or a response may quote it
+        ends.append(at + len(end))
+        at = query.find(end, at + 1)
+    if not ends:
         raise ValueError("the query does not hold the end of its prompt: nothing tells where the response begins")
-    return query[at + len(end) :]
+    return query[min(ends, key=lambda at: abs(at - len(prompt))) :]
 
 
 async def custom_rm(args: Any, sample: Any, **_: Any) -> dict[str, float]:
@@ -180,17 +189,18 @@ def check_cases(row: Mapping[str, Any], file: str = "") -> list[dict[str, Any]]:
 
     def said(ids: list[int], answer: str) -> str:
         cited = " ".join(f"<CHUNK_{i}>" for i in ids)
-        return f"<think>\nBoth say so.\n</think>\n<useful_chunks>{cited}</useful_chunks>\n<answer>{answer}</answer>"
+        tags = f"<useful_chunks>{cited}</useful_chunks>\n<answer>{neutralise(answer)}</answer>"
+        return f"<think>\nBoth say so.\n</think>\n{tags}"
 
     cases = [
         (said(refs, truth), 2.0),
         (said([], truth), 1.0),
         (said([refs[0], max(refs) + 1], truth), 1 + 5 * p * r / (4 * p + r)),
-        (f"The answer is {truth}.", 0.0),
+        (f"The answer is {neutralise(truth)}.", 0.0),
         (said(refs, truth) + "<answer>another</answer>", 0.0),
     ]
     if VERIFIER != "llm":  # a model would be asked
-        cases.append((said(refs, "no such thing as this"), 0.1))
+        cases.append((said(refs, "qzx qzy"), 0.1))
     return [{"response": text, "ref_chunks": refs, "ground_truth": truth, "score": score} for text, score in cases]
 
 

@@ -31,7 +31,7 @@ class JudgeFailed(RuntimeError):
 def judge_settings() -> tuple[str, str, str]:
     """(base URL, model, key). Raises ValueError where the environment names no server or no model."""
     url, model = os.environ.get("LONGRLVR_JUDGE_URL", ""), os.environ.get("LONGRLVR_JUDGE_MODEL", "")
-    if not url or not model:
+    if not url.startswith(("http://", "https://")) or not model:
         raise ValueError(
             "answers are judged by a model: export LONGRLVR_JUDGE_URL=http://…/v1 LONGRLVR_JUDGE_MODEL=NAME, and the "
             "name of the variable with its key as LONGRLVR_JUDGE_KEY_NAME if that is not OPENAI_API_KEY"
@@ -58,21 +58,28 @@ def judged(question: str, expected: str, given: str) -> bool:
         try:
             return _verdict(_posted(f"{url}/chat/completions", body, key))
         except urllib.error.HTTPError as e:
-            said = e.read().decode(errors="replace")
+            said = _body(e)
             problem = f"{e.code} {e.reason}: {said:.200}"
             if e.code in (400, 422) and _without_what_it_lacks(body, said):
                 continue
             if e.code < 500 and e.code not in (408, 409, 425, 429):
                 break
-            wait = e.headers.get("Retry-After", "")
-            time.sleep(min(float(wait) if wait.isdigit() else 2.0**attempt, JUDGE_LONGEST_WAIT))
+            asked_for = e.headers.get("Retry-After", "")
+            wait = float(asked_for) if asked_for.isdigit() else 2.0**attempt
         except ParseError as e:
             problem = str(e)
             if "temperature" in body:
                 body["temperature"] = 0.5 + 0.25 * attempt  # the same again would be as unreadable
-        except (OSError, HTTPException, ValueError) as e:  # no connection, a time-out, half a reply, no JSON
-            problem = f"{type(e).__name__}: {e}"
-            time.sleep(min(2.0**attempt, JUDGE_LONGEST_WAIT))
+            wait = 0.0
+        except (
+            OSError,
+            HTTPException,
+            ValueError,
+            RecursionError,
+        ) as e:  # no connection, a time-out, no reply of a chat
+            problem, wait = f"{type(e).__name__}: {e}", 2.0**attempt
+        if attempt + 1 < JUDGE_ATTEMPTS:
+            time.sleep(min(wait, JUDGE_LONGEST_WAIT))
     raise JudgeFailed(f"{model} at {url} gave no verdict: {problem}")
 
 
@@ -95,10 +102,20 @@ def _posted(url: str, body: dict, key: str) -> dict:
         return json.loads(reply.read())
 
 
+def _body(e: urllib.error.HTTPError) -> str:
+    """What an error says, as far as it came."""
+    try:
+        return e.read().decode(errors="replace")
+    except (OSError, HTTPException):
+        return ""
+
+
 def _verdict(reply: dict) -> bool:
     try:
         choice = reply["choices"][0]
         text = choice["message"].get("content") or ""
+        if not isinstance(text, str):
+            text = "".join(part.get("text") or "" for part in text)
     except (KeyError, IndexError, TypeError, AttributeError) as e:
         raise ValueError(f"no reply of a chat: {reply!s:.200}") from e
     return read_verdict(first_object(text) if choice.get("finish_reason") == "length" else text)

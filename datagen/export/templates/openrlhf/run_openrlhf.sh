@@ -3,9 +3,8 @@
 # Eight GPUs; more options may follow: bash run_openrlhf.sh --vllm.num_engines 4
 set -euo pipefail
 cd "$(dirname "$0")"
-validation={{validation}}
-if [ -n "$validation" ]; then
-  set -- --eval.dataset "$PWD/$validation.parquet" --eval.split train --eval.steps 10 "$@"
+if [ -e validation.parquet ]; then
+  set -- --eval.dataset "$PWD/validation.parquet" --eval.split train --eval.steps 10 "$@"
 fi
 
 python3 -m openrlhf.cli.train_ppo_ray \

@@ -18,13 +18,13 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
-    tokenizer = AutoTokenizer.from_pretrained({{model}})
+    tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     args = SimpleNamespace(
         data=SimpleNamespace(input_key="prompt", label_key="extra_info", apply_chat_template=True, image_key="images")
     )
     strategy = SimpleNamespace(args=args, is_rank_0=lambda: True, print=print)
     rows = blending_datasets(str(HERE / "train.parquet"), None, strategy, dataset_split="train")
-    assert len(rows) == {{rows_train}}, f"{len(rows)} of {{rows_train}} rows"
+    assert len(rows) == {{n_rows}}, f"{len(rows)} of {{n_rows}} rows"
     _, prompt, label, *_ = PromptDataset(rows, tokenizer, strategy)[0]
     assert "<CHUNK_0>" in prompt
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # GRPO with slime {{version}} on this folder's rows, by the published settings of LongRLVR as far as slime has them.
-#   SLIME   slime's checkout, and MODEL_ARGS the file of its scripts/models/ for your model
-#   LOAD    the model's weights as slime converts them (tools/convert_hf_to_torch_dist.py)
+#   SLIME         slime's checkout
+#   MODEL_SCRIPT  the file of its scripts/models/ for your model
+#   LOAD          the model's weights as slime converts them (tools/convert_hf_to_torch_dist.py)
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${SLIME:?a checkout of slime}" "${MODEL_SCRIPT:?such as qwen2.5-7B.sh}" "${LOAD:?the converted weights}"
 source "$SLIME/scripts/models/$MODEL_SCRIPT" # sets MODEL_ARGS
 export PYTHONPATH="$PWD:${PYTHONPATH:-}"     # longrlvr_reward.py
-validation={{validation}}
-if [ -n "$validation" ]; then
-  set -- --eval-interval 10 --eval-prompt-data validation "$PWD/$validation.parquet" --eval-reward-key score "$@"
+if [ -e validation.parquet ]; then
+  set -- --eval-interval 10 --eval-prompt-data validation "$PWD/validation.parquet" --eval-reward-key score "$@"
 fi
 
 python3 "$SLIME/train.py" "${MODEL_ARGS[@]}" \

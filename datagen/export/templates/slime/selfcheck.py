@@ -17,10 +17,10 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
-    tokenizer = AutoTokenizer.from_pretrained({{model}})
+    tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     keys = {"prompt_key": "prompt", "label_key": "reward_model", "metadata_key": "extra_info"}
     rows = Dataset(str(HERE / "train.parquet"), tokenizer, None, {{prompt_tokens}}, apply_chat_template=True, **keys)
-    assert len(rows) == {{rows_train}}, f"slime keeps {len(rows)} of {{rows_train}} rows"
+    assert len(rows) == {{n_rows}}, f"slime keeps {len(rows)} of {{n_rows}} rows"
     sample = rows[0]
     assert "<CHUNK_0>" in sample.prompt
 

@@ -18,8 +18,8 @@ HERE = pathlib.Path(__file__).parent
 
 def main() -> None:
     rows = load_dataset("parquet", data_files={"train": str(HERE / "train.parquet")})["train"]
-    assert len(rows) == {{rows_train}}, f"{len(rows)} of {{rows_train}} rows"
-    tokenizer = AutoTokenizer.from_pretrained({{model}})
+    assert len(rows) == {{n_rows}}, f"{len(rows)} of {{n_rows}} rows"
+    tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     row = rows[0]
     text = maybe_apply_chat_template({"prompt": row["prompt"]}, tokenizer)["prompt"]
     assert "<CHUNK_0>" in text

@@ -12,7 +12,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 HERE = pathlib.Path(__file__).parent
 MODEL = {{model}}
-FILES = {split: str(HERE / f"{split}.parquet") for split in ("train", {{validation}}) if split}
+FILES = {path.stem: str(path) for path in HERE.glob("*.parquet")}  # train, and validation if there is any
 PUBLISHED = {
     "output_dir": str(HERE / "checkpoints"),
     "num_generations": 8,

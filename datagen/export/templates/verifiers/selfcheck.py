@@ -18,7 +18,7 @@ from verifiers.v1.utils.decorators import discover_decorated, invoke
 
 def main() -> None:
     tasks = list(LongRLVRTaskset(LongRLVRConfig()))
-    assert len(tasks) == {{rows_train}}, f"{len(tasks)} of {{rows_train}} rows"
+    assert len(tasks) == {{n_rows}}, f"{len(tasks)} of {{n_rows}} rows"
     task = tasks[0]
     assert "<CHUNK_0>" in task.data.prompt_text
     row = {"reward_model": {"ground_truth": task.data.answer}, "extra_info": {"ref_chunks": task.data.ref_chunks}}

@@ -21,11 +21,11 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
-    tokenizer = AutoTokenizer.from_pretrained({{model}})
+    tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     data = {"prompt_key": "prompt", "max_prompt_length": {{prompt_tokens}}, "truncation": "error"}
     data |= {"filter_overlong_prompts": True, "filter_overlong_prompts_workers": 1, "return_raw_chat": True}
     rows = RLHFDataset([str(HERE / "train.parquet")], tokenizer, OmegaConf.create(data))
-    assert len(rows) == {{rows_train}}, f"verl keeps {len(rows)} of {{rows_train}} rows"
+    assert len(rows) == {{n_rows}}, f"verl keeps {len(rows)} of {{n_rows}} rows"
     row = rows[0]
 
     settings = {"verifier": {{verifier}}, "eta": 0.1, "beta": 2.0}
