@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from datagen.checks.asking import listed, passages, request
@@ -43,9 +44,10 @@ async def run(case: Case, found: Findings) -> None:
         raise Rejected(TOO_LOW, f"{detail}. {found.rating_reason}".strip())
 
 
-def rating_of(row: Dropped) -> float:
-    """What a candidate was rated that left since it was rated too low."""
-    return float(row.detail.removeprefix(RATED).split(",", 1)[0])
+def rating_of(row: Dropped) -> float | None:
+    """What a candidate was rated that left since it was rated too low; None where it left for something else."""
+    found = re.match(rf"{RATED} ([\d.]+), ", row.detail) if row.reason == TOO_LOW else None
+    return float(found[1]) if found else None
 
 
 CHECK = Check(

@@ -27,7 +27,7 @@ def export(
     ],
     output_dir: Annotated[
         str,
-        typer.Option("-o", "--output-dir", metavar="DIR", help="The folder to write. It must not be there yet."),
+        typer.Option("-o", "--output-dir", metavar="DIR", help="The folder to write. It must be new, or empty."),
     ],
     model: Annotated[
         str,
@@ -99,7 +99,7 @@ def _export(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Repor
             print(f"{split}: {write.told(count, limit)}")
     if limit < options.max_prompt_tokens:
         room, most = limit + options.max_response_tokens, options.max_response_tokens
-        print(f"Prompts may have {limit:,} tokens: the model has {room:,} positions, and a response takes {most:,}")
+        print(f"Prompts have at most {limit:,} tokens: the model has {room:,} positions, and a response takes {most:,}")
     if options.verifier == "llm":
         print("Answers are judged by a model: README.md says which variables name it")
     start = targets.TARGETS[options.to].start

@@ -49,7 +49,7 @@ def say_judged(run: str, reporter: Reporter) -> None:
         reporter.say(f"judge: {grading.described(trial)}")
     files = [places.shard("judge", name) for name in places.names("judge")]
     ratings = Counter(rating for file in files for rating in shards.read_table(file, ["rating"])["rating"].to_pylist())
-    left = Counter(quality.rating_of(row) for row in places.dropped("judge") if row.reason == quality.TOO_LOW)
+    left = Counter(found for row in places.dropped("judge") if (found := quality.rating_of(row)) is not None)
     all_ratings = ratings + left
     if all_ratings.total() < ENOUGH_RATINGS:
         return
@@ -64,7 +64,7 @@ def say_judged(run: str, reporter: Reporter) -> None:
             "rating is paid for again"
         )
     else:
-        reporter.say(f"{said}, and what decides are the checks that have the question answered")
+        reporter.say(f"{said}; what decides are the other judge.checks, if there are any")
 
 
 def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 from pathlib import Path
+from pprint import pformat
 
 from datagen import __version__
 from datagen.export.shipped import baked
@@ -52,8 +52,7 @@ def source(verifier: str) -> str:
 
 
 def _constants(verifier: str) -> str:
-    schema = json.dumps(baked.GRADER_SCHEMA, indent=4).replace("true", "True").replace("false", "False")
-    prompt = baked.GRADER_PROMPT
+    prompt, schema = baked.GRADER_PROMPT, pformat(baked.GRADER_SCHEMA, width=100, sort_dicts=False)
     if "\\" in prompt or "'''" in prompt:
         raise AssertionError("the grader's prompt cannot stand between three quotation marks")
     return f"VERIFIER = \"{verifier}\"\nGRADER_PROMPT = '''\\\n{prompt}'''\nGRADER_SCHEMA = {schema}\n"

@@ -18,6 +18,7 @@ from datagen import shards
 from datagen.dataset import read
 from datagen.dataset.encode import encode, neutralised, special_tokens
 from datagen.dataset.schema import ABILITY, SCHEMA
+from datagen.errors import InputError
 from datagen.grounding import tags
 
 # What trainers replace by a picture, or split a prompt at.
@@ -25,6 +26,7 @@ PLACEHOLDERS = ("<image>", "<video>", "<audio>")
 GROUP = 32  # rows held in memory at a time: a row is a whole document
 TOO_LONG, REFUSED = "too long a prompt", "refused by the chat template"
 NO_ROOM = "an answer longer than a response may be"
+MARKED = "an answer with a token that prompts show with a backslash"
 
 
 @dataclass
@@ -57,7 +59,8 @@ def fitting(
         else:
             response = tags.render_response(row.ref_chunks, row.answer)
             fits = len(tokenizer(response, add_special_tokens=False)["input_ids"]) <= room[1]
-            reason = TOO_LONG if n_tokens > room[0] else "" if fits else NO_ROOM
+            marked = any(token in row.answer for token in hidden)  # what a model quotes would count as another answer
+            reason = TOO_LONG if n_tokens > room[0] else MARKED if marked else "" if fits else NO_ROOM
         if reason:
             count.left_out[reason] += 1
             count.ids.append(row.qa_id)
@@ -77,8 +80,11 @@ def fitting(
 
 
 def write_parquet(path: str, rows: Iterator[dict[str, Any]]) -> None:
-    """Write rows as one file, some in memory at a time."""
-    shards.write_groups(path, SCHEMA, _groups(rows))
+    """Write rows as one file, some in memory at a time. Raises InputError for a value of another type."""
+    try:
+        shards.write_groups(path, SCHEMA, _groups(rows))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
+        raise InputError(f"{Path(path).stem}: a column has other values than a dataset's: {e}. {read.FORMAT}") from e
 
 
 def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:

@@ -56,6 +56,6 @@ def _filled(path: Path, values: Mapping[str, str | int]) -> str:
 _QUOTED: dict[str, Callable[[str | int], str]] = {
     ".sh": lambda value: shlex.quote(str(value)),
     ".py": repr,
-    ".toml": json.dumps,
+    ".toml": lambda value: json.dumps(value, ensure_ascii=False),
     ".md": lambda value: f"{value:,}" if isinstance(value, int) else value,
 }

@@ -44,9 +44,11 @@ def export(options: Options) -> tuple[dict[str, Count], int]:
     target = _new(options.output_dir)
     files = read.find(options.dataset)
     limit, tokenizer = room(options), tokenizer_of(options.model)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target.parent)
+    with shards.writing(str(target)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
     building = target.parent / f".longrlvr-export-{os.getpid()}.unfinished"
+    shards.remove(str(building))  # left by another process of this number
     try:
         counts = _rows(options, building, files, tokenizer, limit)
         _others(options, building, counts, limit)
@@ -61,10 +63,10 @@ def export(options: Options) -> tuple[dict[str, Count], int]:
 
 def _new(given: str) -> Path:
     """The folder to make. Raises ConfigError unless there is none, or an empty one."""
-    if "://" in given:
+    if "://" in given or "::" in given:
         raise ConfigError(f"-o {given}: an export is written to a local folder: copy it from there")
-    target = Path(given).expanduser().absolute()
     try:
+        target = Path(given).expanduser().absolute()
         os.lstat(target)  # what no disk takes for a name is refused here
         taken = target.is_symlink() or not target.is_dir() or any(target.iterdir())
         if taken or target.samefile(os.curdir):
@@ -73,8 +75,8 @@ def _new(given: str) -> Path:
                 "first if you do not need it any more, checkpoints and all"
             )
     except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as e:
+        return target
+    except (OSError, RuntimeError, ValueError) as e:
         raise ConfigError(f"-o {given!r}: no such folder can be made: {getattr(e, 'strerror', None) or e}") from e
     return target
 
@@ -101,7 +103,7 @@ def room(options: Options) -> int:
         config: Any = AutoConfig.from_pretrained(options.model, trust_remote_code=False).get_text_config()
     except Exception as e:  # of many kinds: no such name, no network, a damaged file
         raise ConfigError(_unknown(options.model, e)) from e
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = _positions(config)
     if not positions:
         return options.max_prompt_tokens
     limit = min(options.max_prompt_tokens, positions - options.max_response_tokens)
@@ -111,6 +113,16 @@ def room(options: Options) -> int:
             f"{options.max_response_tokens:,} tokens leaves no room for a prompt"
         )
     return limit
+
+
+def _positions(config: Any) -> int:
+    """The positions of a model, as far as its rotary angles are stretched; 0 if it has no number of them."""
+    own = getattr(config, "max_position_embeddings", None) or 0
+    stretched = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    if stretched.get("rope_type") not in ("yarn", "linear"):
+        return own
+    before = stretched.get("original_max_position_embeddings") or own
+    return max(own, int(before * float(stretched.get("factor") or 1)))
 
 
 def tokenizer_of(model: str) -> Any:
@@ -140,13 +152,14 @@ def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenize
         if not files[split]:
             continue
         kept = rows.fitting(files[split], split, tokenizer, (limit, options.max_response_tokens), count)
-        path = folder / targets.TARGETS[options.to].package / f"{split}.parquet"
+        suffix = ".jsonl" if options.to == "jsonl" else ".parquet"
+        path = folder / targets.TARGETS[options.to].package / f"{split}{suffix}"
         if options.to == "jsonl":
-            _write_lines(folder / f"{split}.jsonl", kept)
+            _write_lines(path, kept)
         else:
             rows.write_parquet(str(path), kept)
-            if not count.written:
-                path.unlink()
+        if not count.written:
+            path.unlink()
     if not counts["train"].written:
         raise InputError(f"{options.dataset}: no row is left for {options.to}. {_why(counts['train'], limit)}")
     return counts
@@ -164,7 +177,7 @@ def _why(count: Count, limit: int) -> str:
 
 def _write_lines(path: Path, kept: Iterator[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as f:
+    with shards.writing(str(path)), open(path, "w", encoding="utf-8") as f:
         f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
         f.flush()
         os.fsync(f.fileno())
@@ -188,6 +201,7 @@ def _others(options: Options, folder: Path, counts: dict[str, Count], limit: int
         "batch": min(PROMPTS, n),
         "mini_batch": min(PROMPTS // 4, n),
         "steps": -(-n * EPOCHS // PROMPTS),
+        "warmup_ratio": f"{min(1.0, 20 / max(1, n * 8 // 64 * EPOCHS)):.4g}",  # OpenRLHF's: 20 optimizer steps
     }
     reward = os.path.join(target.package, reward_file.NAME)
     made = {reward: reward_file.source(options.verifier)} | targets.files(options.to, values)

@@ -206,6 +206,34 @@ def test_an_answer_that_no_response_can_hold_is_left_out(dataset: Path, model: P
     assert "left out: train/2" in done.stderr
 
 
+def test_an_answer_that_is_shown_otherwise_is_left_out(dataset: Path, model: Path, tmp_path: Path):
+    """A model that quotes it as it was shown, with a backslash, would be told that it is wrong."""
+    rows = [row("first", SMALL), row("last", SMALL)]
+    rows[1]["reward_model"]["ground_truth"] = "the <image> tag"
+    pq.write_table(pa.Table.from_pylist(rows), dataset / "train.parquet")
+    done = exported(dataset, "trl", model, tmp_path / "out")
+    assert "1 left out: an answer with a token that prompts show with a backslash" in done.stdout
+
+
+def test_a_column_of_another_type_is_a_sentence(dataset: Path, model: Path, tmp_path: Path):
+    odd = row("first", SMALL)
+    odd["extra_info"]["doc_id"] = 7
+    pq.write_table(pa.Table.from_pylist([odd]), dataset / "train.parquet")
+    done = exported(dataset, "trl", model, tmp_path / "out")
+    assert (done.exit_code, "a column has other values" in done.stderr) == (1, True)
+    assert list(tmp_path.glob(".longrlvr*")) == []
+
+
+def test_stretched_positions_count(dataset: Path, model: Path, tmp_path: Path):
+    stretched = shutil.copytree(model, tmp_path / "stretched")
+    config = json.loads((stretched / "config.json").read_text()) | {"max_position_embeddings": 4000}
+    config.pop("rope_parameters", None)
+    config["rope_scaling"] = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4000}
+    (stretched / "config.json").write_text(json.dumps(config))
+    done = call("export", dataset, "--to", "trl", "--model", stretched, "-o", tmp_path / "out", "--json")
+    assert json.loads(done.stdout)["max_prompt_tokens"] == 16_000 - 4096
+
+
 def test_without_validation_rows_verl_validates_nothing(dataset: Path, model: Path, tmp_path: Path):
     exported(dataset, "verl", model, tmp_path / "out")
     script = (tmp_path / "out" / "run_verl.sh").read_text()

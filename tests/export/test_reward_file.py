@@ -282,3 +282,43 @@ def test_a_judge_that_is_not_named_is_missed_at_once(tmp_path, monkeypatch):
     monkeypatch.delenv("LONGRLVR_JUDGE_URL")
     with pytest.raises(ValueError, match="export LONGRLVR_JUDGE_URL="):
         load(tmp_path / "longrlvr_reward.py", "llm")
+
+
+def test_the_key_goes_to_the_server_that_was_named_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-secret\n")  # as a file has it
+    monkeypatch.setenv("LONGRLVR_JUDGE_KEY_NAME", "MY_KEY")
+    with serve(Settings(reply=graded(True))) as elsewhere:
+        moved = Settings(faults=lambda body, nth: "redirect", elsewhere=elsewhere.url)
+        with judging(tmp_path, monkeypatch, moved) as (shipped, server):
+            with pytest.raises(shipped.JudgeFailed) as failed:
+                shipped.reward(said("elm"), [1, 3], "oak")
+            assert list(server.stats.authorizations) == ["Bearer sk-secret"]
+        assert elsewhere.stats.requests == 0
+    assert "secret" not in str(failed.value)
+
+
+def test_a_judge_that_can_never_answer_ends_the_training(tmp_path, monkeypatch):
+    with judging(tmp_path, monkeypatch, Settings(api_key="right")) as (shipped, server):
+        with pytest.raises(shipped.JudgeRefused, match="401"):
+            shipped.trl_reward(["?"], [said("elm")], [ROW["reward_model"]], [ROW["extra_info"]])
+        assert server.stats.requests <= 1
+
+
+@pytest.mark.parametrize("given", [None, " ", "sk-ü"])
+def test_a_key_that_is_none_is_missed_at_once(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("LONGRLVR_JUDGE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("LONGRLVR_JUDGE_MODEL", "m")
+    monkeypatch.setenv("LONGRLVR_JUDGE_KEY_NAME", "MY_KEY")
+    monkeypatch.delenv("MY_KEY", raising=False)
+    if given is not None:
+        monkeypatch.setenv("MY_KEY", given)
+    with pytest.raises(ValueError, match="the variable MY_KEY holds no key"):
+        load(tmp_path / "longrlvr_reward.py", "llm")
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("LONGRLVR_JUDGE_URL", "http://me:secret@127.0.0.1:9/v1")
+    monkeypatch.setenv("LONGRLVR_JUDGE_MODEL", "m")
+    with pytest.raises(ValueError, match="holds a password") as refused:
+        load(tmp_path / "longrlvr_reward.py", "llm")
+    assert "secret" not in str(refused.value)

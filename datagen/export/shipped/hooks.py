@@ -184,7 +184,7 @@ def check_cases(row: Mapping[str, Any], file: str = "") -> list[dict[str, Any]]:
     if file:
         with open(file, encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
-    truth, refs = row["reward_model"]["ground_truth"], [int(i) for i in row["extra_info"]["ref_chunks"]]
+    truth, refs = row["reward_model"]["ground_truth"], sorted({int(i) for i in row["extra_info"]["ref_chunks"]})
     p, r = 1 / 2, 1 / len(refs)
 
     def said(ids: list[int], answer: str) -> str:

@@ -28,15 +28,34 @@ class JudgeFailed(RuntimeError):
     """The model gave no verdict: there is no reward for that response, and above all no reward of 0."""
 
 
+class JudgeRefused(ValueError):
+    """The server knows no such key or model, and never will: training is to stop."""
+
+
+class _Straight(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the key is for the server that was named."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 def judge_settings() -> tuple[str, str, str]:
-    """(base URL, model, key). Raises ValueError where the environment names no server or no model."""
+    """(base URL, model, key). Raises ValueError where the environment names no server, no model, or no key
+    that there is.
+    """
     url, model = os.environ.get("LONGRLVR_JUDGE_URL", ""), os.environ.get("LONGRLVR_JUDGE_MODEL", "")
     if not url.startswith(("http://", "https://")) or not model:
         raise ValueError(
             "answers are judged by a model: export LONGRLVR_JUDGE_URL=http://…/v1 LONGRLVR_JUDGE_MODEL=NAME, and the "
             "name of the variable with its key as LONGRLVR_JUDGE_KEY_NAME if that is not OPENAI_API_KEY"
         )
-    return url.rstrip("/"), model, os.environ.get(os.environ.get("LONGRLVR_JUDGE_KEY_NAME", "OPENAI_API_KEY"), "")
+    if "@" in url:
+        raise ValueError("LONGRLVR_JUDGE_URL holds a password: give it by LONGRLVR_JUDGE_KEY_NAME")
+    named = os.environ.get("LONGRLVR_JUDGE_KEY_NAME", "")
+    key = os.environ.get(named or "OPENAI_API_KEY", "").strip()
+    if (named and not key) or not key.isascii() or not key.isprintable():
+        raise ValueError(f"the variable {named or 'OPENAI_API_KEY'} holds no key: export it, or name another")
+    return url.rstrip("/"), model, key
 
 
 def judge_messages(question: str, expected: str, given: str) -> list[dict[str, str]]:
@@ -48,7 +67,9 @@ def judge_messages(question: str, expected: str, given: str) -> list[dict[str, s
 
 @lru_cache(maxsize=100_000)
 def judged(question: str, expected: str, given: str) -> bool:
-    """Whether the model takes both for the same answer to the question. Raises JudgeFailed after JUDGE_ATTEMPTS."""
+    """Whether the model takes both for the same answer to the question. Raises JudgeFailed after JUDGE_ATTEMPTS,
+    and JudgeRefused where no attempt could do.
+    """
     url, model, key = judge_settings()
     schema = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": GRADER_SCHEMA}}
     body = {"model": model, "messages": judge_messages(question, expected, given), "temperature": 0.0}
@@ -62,6 +83,8 @@ def judged(question: str, expected: str, given: str) -> bool:
             problem = f"{e.code} {e.reason}: {said:.200}"
             if e.code in (400, 422) and _without_what_it_lacks(body, said):
                 continue
+            if e.code in (401, 403, 404):
+                raise JudgeRefused(f"{model} at {url}: {problem}") from None
             if e.code < 500 and e.code not in (408, 409, 425, 429):
                 break
             asked_for = e.headers.get("Retry-After", "")
@@ -98,7 +121,7 @@ def _without_what_it_lacks(body: dict, said: str) -> bool:
 def _posted(url: str, body: dict, key: str) -> dict:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=JUDGE_TIMEOUT) as reply:
+    with urllib.request.build_opener(_Straight).open(request, timeout=JUDGE_TIMEOUT) as reply:
         return json.loads(reply.read())
 
 
@@ -118,4 +141,6 @@ def _verdict(reply: dict) -> bool:
             text = "".join(part.get("text") or "" for part in text)
     except (KeyError, IndexError, TypeError, AttributeError) as e:
         raise ValueError(f"no reply of a chat: {reply!s:.200}") from e
+    if choice.get("finish_reason") == "content_filter":
+        raise ParseError("stopped by a content filter", "the reply was stopped by a content filter")
     return read_verdict(first_object(text) if choice.get("finish_reason") == "length" else text)

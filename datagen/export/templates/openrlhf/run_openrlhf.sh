@@ -3,6 +3,7 @@
 # Eight GPUs; more options may follow: bash run_openrlhf.sh --vllm.num_engines 4
 set -euo pipefail
 cd "$(dirname "$0")"
+case $PWD in *,*) echo "OpenRLHF takes no path with a comma: move this folder" >&2 && exit 2 ;; esac
 if [ -e validation.parquet ]; then
   set -- --eval.dataset "$PWD/validation.parquet" --eval.split train --eval.steps 10 "$@"
 fi
@@ -36,6 +37,7 @@ python3 -m openrlhf.cli.train_ppo_ray \
   --actor.adam.weight_decay 0.1 \
   --actor.adam.betas 0.9 0.999 \
   --actor.lr_scheduler constant_with_warmup \
+  --actor.lr_warmup_ratio {{warmup_ratio}} \
   --actor.gradient_checkpointing_enable \
   --actor.num_gpus_per_node 8 \
   --ref.num_gpus_per_node 8 \

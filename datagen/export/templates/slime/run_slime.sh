@@ -3,9 +3,11 @@
 #   SLIME         slime's checkout
 #   MODEL_SCRIPT  the file of its scripts/models/ for your model
 #   LOAD          the model's weights as slime converts them (tools/convert_hf_to_torch_dist.py)
+# Megatron-LM has to be on PYTHONPATH, as slime wants it.
 set -euo pipefail
-cd "$(dirname "$0")"
 : "${SLIME:?a checkout of slime}" "${MODEL_SCRIPT:?such as qwen2.5-7B.sh}" "${LOAD:?the converted weights}"
+SLIME=$(realpath "$SLIME") LOAD=$(realpath "$LOAD")
+cd "$(dirname "$0")"
 source "$SLIME/scripts/models/$MODEL_SCRIPT" # sets MODEL_ARGS
 export PYTHONPATH="$PWD:${PYTHONPATH:-}"     # longrlvr_reward.py
 if [ -e validation.parquet ]; then

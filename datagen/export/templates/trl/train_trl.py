@@ -38,6 +38,8 @@ PUBLISHED = {
     "max_grad_norm": 1.0,
     "logging_steps": 1,
 }
+if "validation" in FILES:
+    PUBLISHED |= {"eval_strategy": "steps", "eval_steps": 40, "eval_on_start": True}
 
 
 def main() -> None:
