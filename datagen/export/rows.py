@@ -65,7 +65,7 @@ def fitting(
             count.left_out[reason] += 1
             count.ids.append(row.qa_id)
             continue
-        info = {name: (raw.get("extra_info") or {}).get(name) for name in SCHEMA.field("extra_info").type.names}
+        info = {name: raw["extra_info"].get(name) for name in SCHEMA.field("extra_info").type.names}
         info |= {"index": count.written, "split": split, "qa_id": row.qa_id, "n_tokens": n_tokens}
         info |= {"question": row.question, "answer": row.answer, "ref_chunks": list(row.ref_chunks)}
         yield {

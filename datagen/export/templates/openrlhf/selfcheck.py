@@ -18,6 +18,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
+    """Check rows and rewards; raises SystemExit where one is wrong."""
     tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     args = SimpleNamespace(
         data=SimpleNamespace(input_key="prompt", label_key="extra_info", apply_chat_template=True, image_key="images")

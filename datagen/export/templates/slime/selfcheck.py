@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
+    """Check rows and rewards; raises SystemExit where one is wrong."""
     tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     keys = {"prompt_key": "prompt", "label_key": "reward_model", "metadata_key": "extra_info"}
     rows = Dataset(str(HERE / "train.parquet"), tokenizer, None, {{prompt_tokens}}, apply_chat_template=True, **keys)

@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
+    """Check rows and rewards; raises SystemExit where one is wrong."""
     rows = load_dataset("parquet", data_files={"train": str(HERE / "train.parquet")})["train"]
     assert len(rows) == {{n_rows}}, f"{len(rows)} of {{n_rows}} rows"
     tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)

@@ -17,6 +17,7 @@ from verifiers.v1.utils.decorators import discover_decorated, invoke
 
 
 def main() -> None:
+    """Check rows and rewards; raises SystemExit where one is wrong."""
     tasks = list(LongRLVRTaskset(LongRLVRConfig()))
     assert len(tasks) == {{n_rows}}, f"{len(tasks)} of {{n_rows}} rows"
     task = tasks[0]

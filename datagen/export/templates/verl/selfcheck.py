@@ -21,6 +21,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main() -> None:
+    """Check rows and rewards; raises SystemExit where one is wrong."""
     tokenizer = AutoTokenizer.from_pretrained({{model}}, trust_remote_code=False)
     data = {"prompt_key": "prompt", "max_prompt_length": {{prompt_tokens}}, "truncation": "error"}
     data |= {"filter_overlong_prompts": True, "filter_overlong_prompts_workers": 1, "return_raw_chat": True}
