@@ -23,6 +23,7 @@ from datagen import shards
 from datagen.config import model as configs
 from datagen.errors import ConfigError
 from datagen.records import UNIT_COLUMNS, Chunk, Document, Dropped
+from tests import memory
 from tests.commands.calls import call
 
 MOST = 300  # characters of a message, paths aside: what is wrong with a row is said, the row is not printed
@@ -224,37 +225,20 @@ def test_strict_stops_before_anything_is_written():
     assert shards.names("run/chunk") == ["shard-00000"]
 
 
-# A process is charged with what the one it was forked from held, which for a test runner may be a lot: a small one
-# stands between.
-LAUNCHER = """
-import resource, subprocess, sys
-code = subprocess.run(sys.argv[1:]).returncode
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
-
-
-def measured(*args: str) -> tuple[int, str, float]:
-    """(exit code, standard error, peak memory in MB) of a command."""
-    command = [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "datagen", *args]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.returncode, done.stderr, int(done.stdout.split()[-1]) / 1024
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux does")
 def test_30_mb_of_garbage_are_set_aside():
     with open("garbage.jsonl", "wb") as f:
         for line in (b'{"text": "' + b"x" * 30_000_000, b"\xfe" * 30_000_000, b"[1," * 10_000_000, b"1" * 30_000_000):
             f.write(line + b"\n" + GOOD.replace(b"good", line[:1].hex().encode()))
-    code, stderr, peak = measured("chunk", "--input", "garbage.jsonl", "-o", "run", "--workers", "1")
-    lines = said(Done([], code, "", stderr), 3)
+    done = memory.python("-m", "datagen", "chunk", "--input", "garbage.jsonl", "-o", "run", "--workers", "1")
+    lines = said(Done([], done.code, "", done.stderr), 3)
     assert [line.split(": ")[1:3] for line in lines if "set aside" in line] == [
         ["garbage.jsonl:1", "column 10"],
         ["garbage.jsonl:3", "byte 1 of the line (0xfe) is not valid utf-8"],
         ["garbage.jsonl:5", "nested too deeply to be read"],
         ["garbage.jsonl:7", mock.ANY],
     ]
-    assert peak < 600
+    assert done.peak < 600
     assert len(rows("run", Document, "documents")) == 4
 
 
@@ -263,9 +247,9 @@ def test_30_mb_of_garbage_are_set_aside():
 def test_one_line_of_30_mb_is_a_document():
     text = "".join(f"{i} {PROSE}" for i in range(30_000_000 // 81))
     jsonl("long.jsonl", {"id": "long", "text": text})
-    code, stderr, peak = measured("chunk", "--input", "long.jsonl", "-o", "run", "--workers", "1")
-    assert code == 0, stderr
-    assert peak < 1000
+    done = memory.python("-m", "datagen", "chunk", "--input", "long.jsonl", "-o", "run", "--workers", "1")
+    assert done.code == 0, done.stderr
+    assert done.peak < 1000
     chunks = rows("run", Chunk)
     whole = "".join("".join(c.text.split()) for c in chunks) == "".join(text.split())
     assert whole

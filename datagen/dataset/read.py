@@ -7,13 +7,15 @@ That one is a single `train.parquet` with `data_source`, `prompt`, `reward_model
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datagen import seal
 from datagen.dataset.schema import SPLITS
 from datagen.errors import InputError
 from datagen.grounding.rewards import chunk_ids
@@ -24,6 +26,9 @@ ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is
 FORMAT = "docs/dataset.md has the columns"
 _SHOWN = re.compile(r"</CHUNK_([0-9]{1,9})>")
 KINDS = {str: "text", list: "a list of messages", dict: "an object with named fields"}
+TEXTS = "ref_chunks_text"
+ROWS = 8  # held in memory at a time: a row is a whole document
+BUFFER = 1 << 18  # bytes of a column that are read ahead: without one, a column of a whole row group is
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,12 @@ class Row:
     """What both layouts have in common."""
 
     where: str  # the file and the row's number in it, from 1, for a sentence
-    qa_id: str  # of a row without one: its file's name and number
+    qa_id: str  # of a row without one, or with that of an earlier row: its file's name and number
     messages: list[dict[str, str]]
     question: str
     answer: str
     ref_chunks: tuple[int, ...]  # as the prompt numbers them
+    evidence: tuple[str, ...]  # their text; none where the dataset has no such column
 
 
 def find(path: str) -> dict[str, list[Path]]:
@@ -56,7 +62,7 @@ def find(path: str) -> dict[str, list[Path]]:
 
 
 def rows(files: list[Path]) -> Iterator[Row]:
-    """The rows of some files, a row group in memory at a time.
+    """The rows of some files, a few in memory at a time, whatever the row groups are.
 
     Raises InputError, naming file, row and column, for a file that is damaged or lacks a column, and for a row with a
     value of another type than its column's, or without evidence or answer.
@@ -70,20 +76,23 @@ def whole_rows(files: list[Path]) -> Iterator[tuple[Row, dict[str, Any]]]:
 
 
 def _read(files: list[Path], whole: bool) -> Iterator[tuple[Row, dict[str, Any]]]:
+    seen: set[str] = set()
     for file in files:
         try:
-            parquet = pq.ParquetFile(file)
-            columns = _columns(file, parquet)
-            number = 0
-            for group in range(parquet.num_row_groups):
-                for raw in parquet.read_row_group(group, None if whole else columns).to_pylist():
-                    number += 1
-                    yield _row(raw, file, number), raw
+            with pa.OSFile(str(file), "rb") as f:
+                seal.check(f, whole)
+                parquet = pq.ParquetFile(f, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True)
+                columns = _columns(file, parquet)
+                batches = parquet.iter_batches(ROWS, columns=None if whole else columns, use_threads=False)
+                for number, raw in enumerate((raw for batch in batches for raw in batch.to_pylist()), 1):
+                    row = _row(raw, file, number, seen)
+                    seen.add(row.qa_id)
+                    yield row, raw
         except (OSError, ValueError) as e:
             raise InputError(f"{file} cannot be read as parquet: {str(e).splitlines()[0]}") from e
 
 
-def _row(raw: dict[str, Any], file: Path, number: int) -> Row:
+def _row(raw: dict[str, Any], file: Path, number: int, seen: Set[str]) -> Row:
     where = f"{file}, row {number}"
     info = _typed(where, "extra_info", raw["extra_info"], dict)
     question = _typed(where, "extra_info.question", info["question"], str)
@@ -95,9 +104,12 @@ def _row(raw: dict[str, Any], file: Path, number: int) -> Row:
     if not answer.strip():
         raise InputError(f"{where}: {column}, the answer, is empty: every response would be right, or none. {FORMAT}")
     qa_id = info.get("qa_id")
-    name = f"{file.stem}/{number}" if qa_id in (None, "") else str(qa_id)
+    name = "" if qa_id is None else str(qa_id)
+    if not name or name in seen:
+        name = f"{file.stem}/{number}"
     messages = _messages(where, raw["prompt"])
-    return Row(where, name, messages, question, answer, _evidence(where, info["ref_chunks"], messages))
+    refs, texts = _evidence(where, info["ref_chunks"], messages), _texts(where, info.get(TEXTS))
+    return Row(where, name, messages, question, answer, refs, texts)
 
 
 def _evidence(where: str, value: Any, messages: list[dict[str, str]]) -> tuple[int, ...]:
@@ -114,6 +126,14 @@ def _evidence(where: str, value: Any, messages: list[dict[str, str]]) -> tuple[i
         what = f"{min(beyond)} is no chunk that the prompt shows ({min(shown)} to {max(shown)})"
         raise InputError(f"{where}: extra_info.ref_chunks: {what}. {FORMAT}")
     return refs
+
+
+def _texts(where: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise InputError(f"{where}: extra_info.{TEXTS} is not a list of texts, but {value!r:.60}. {FORMAT}")
+    return tuple(value)
 
 
 def _messages(where: str, value: Any) -> list[dict[str, str]]:
@@ -144,4 +164,4 @@ def _columns(file: Path, parquet: pq.ParquetFile) -> list[str]:
     needed = [*NEEDED, answer]
     if missing := [name for name in needed if name not in there]:
         raise InputError(f"{file} has no {', '.join(missing)}: it can't be trained on. {FORMAT}")
-    return [*needed, *({"extra_info.qa_id"} & there)]
+    return [*needed, *(name for name in ("extra_info.qa_id", f"extra_info.{TEXTS}") if name in there)]
