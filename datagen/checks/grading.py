@@ -2,7 +2,8 @@
 
 The two things, and what differs, are named before the verdict (cf. Wei et al. 2022, "Chain-of-Thought Prompting"):
 models that are asked for the verdict alone say yes to nearly everything. A grader is believed once it has graded pairs
-of known truth, in the language of the questions; those are of our own making (prompts/grader-pairs.json).
+of known truth, in the language of the questions; those are of our own making (prompts/grader-pairs.json, and
+grader-pairs-evidence.json for a grader that sees the evidence, as the one of LongRLVR does, arXiv 2603.02146).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from datagen.prompts import Prompt, render
 COUNTS = ("same", "same_right", "different", "different_right")
 GRADER_PROMPT = "judge-grade"
 GRADE, CALIBRATION = "grade", "calibration"
-PAIRS = "grader-pairs.json"
+EVIDENCE = "evidence"  # the variable of a prompt that shows it
+PAIRS, PAIRS_WITH_EVIDENCE = "grader-pairs.json", "grader-pairs-evidence.json"
 LEAST = 0.8  # share of the pairs, of those that say the same and of the others, that a grader must get right
 DIFFERENCES = (
     *(NO_DIFFERENCE, "another person, place or thing", "another number, date or unit", "a part is missing"),
@@ -65,9 +67,20 @@ class Grader:
     sampling: dict[str, Any]
     max_parse_retries: int
 
-    def request(self, question: str, expected: str, given: str, group: str = "", check: str = GRADE) -> Request:
-        """Whether `given` says the same as the expected answer to a question. `check`: what its usage is counted by."""
+    @property
+    def sees_evidence(self) -> bool:
+        """Whether it is shown the text that the expected answer was taken from."""
+        return EVIDENCE in self.prompt.variables
+
+    def request(
+        self, question: str, expected: str, given: str, group: str = "", check: str = GRADE, evidence: str = ""
+    ) -> Request:
+        """Whether `given` says the same as the expected answer to a question. `check`: what its usage is counted by;
+        `evidence`: the text of the labelled chunks, for a grader that sees it.
+        """
         said = {"question": plain(question), "answer": plain(expected), "given": plain(given)}
+        if self.sees_evidence:
+            said[EVIDENCE] = plain(evidence)
         messages = [{"role": "user", "content": render(self.prompt, **said)}]
         return Request(self.model, messages, self.sampling, VERDICT, group=group, check=check)
 
@@ -84,12 +97,13 @@ def grader(config: Config, prompt: Prompt) -> Grader:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers to a question, and whether they say the same."""
+    """Two answers to a question, and whether they say the same: given the evidence, if there is any."""
 
     question: str
     answer: str
     given: str
     same: bool
+    evidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,9 +168,11 @@ def plain(text: str) -> str:
 
 
 @cache
-def pairs(language: str) -> tuple[Pair, ...]:
-    """The pairs of known truth in a language, or in English where there are none."""
-    known = json.loads((resources.folder("prompts") / PAIRS).read_text(encoding="utf-8"))
+def pairs(language: str, file: str = PAIRS) -> tuple[Pair, ...]:
+    """The pairs of known truth in a language, or in English where there are none. Of PAIRS_WITH_EVIDENCE, two have the
+    same answers and other evidence, and only one says the same: whoever does not go by the evidence fails.
+    """
+    known = json.loads((resources.folder("prompts") / file).read_text(encoding="utf-8"))
     return tuple(Pair(**pair) for pair in known.get(language, known["en"]))
 
 
@@ -178,7 +194,7 @@ async def calibrate(llm: LLM, grader: Grader, language: str) -> Calibration:
     """Have the pairs of a language graded. A verdict that can't be read is a wrong one. Raises EngineError where there
     is none.
     """
-    asked = pairs(language)
+    asked = pairs(language, PAIRS_WITH_EVIDENCE if grader.sees_evidence else PAIRS)
     try:
         found = await asyncio.gather(*(_is_right(llm, grader, pair) for pair in asked))
     except NoReply as e:
@@ -196,7 +212,7 @@ async def calibrate(llm: LLM, grader: Grader, language: str) -> Calibration:
 
 async def _is_right(llm: LLM, grader: Grader, pair: Pair) -> bool:
     try:
-        asked = grader.request(pair.question, pair.answer, pair.given, check=CALIBRATION)
+        asked = grader.request(pair.question, pair.answer, pair.given, check=CALIBRATION, evidence=pair.evidence)
         return await grader.verdict(llm, asked) is pair.same
     except NoReply as e:
         if isinstance(e.__cause__, ParseError):

@@ -8,11 +8,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-_PAIRS = Path(__file__).parents[2] / "prompts" / "grader-pairs.json"
-TAGS = {"question": "question", "reference_answer": "answer", "other_answer": "given"}  # and their names in a pair
+_PAIRS = sorted((Path(__file__).parents[2] / "prompts").glob("grader-pairs*.json"))
+TAGS = {  # and their names in a pair
+    "question": "question",
+    "reference_answer": "answer",
+    "other_answer": "given",
+    "evidence": "evidence",  # in some
+}
 PAIRS = {
-    tuple(pair[name] for name in TAGS.values()): pair["same"]
-    for pairs in json.loads(_PAIRS.read_text(encoding="utf-8")).values()
+    tuple(pair.get(name, "") for name in TAGS.values()): pair["same"]
+    for file in _PAIRS
+    for pairs in json.loads(file.read_text(encoding="utf-8")).values()
     for pair in pairs
 }
 OPENING = re.compile(r"<CHUNK_(\d+)>")
@@ -56,8 +62,13 @@ def rating(draw: int) -> dict[str, Any]:
 
 def grade(asked: str) -> bool:
     """Whether two answers say the same: it knows that of the pairs by which graders are tried out, and of no others."""
-    within = (asked.rpartition(f"<{tag}>")[2].partition(f"</{tag}>")[0].strip() for tag in TAGS)
-    return PAIRS.get(tuple(within), False)
+    return PAIRS.get(tuple(_last_within(asked, tag) for tag in TAGS), False)
+
+
+def _last_within(text: str, tag: str) -> str:
+    """What stands between a tag and its end, the last time; nothing where it does not stand there."""
+    _, found, rest = text.rpartition(f"<{tag}>")
+    return rest.partition(f"</{tag}>")[0].strip() if found else ""
 
 
 def question(shown: dict[int, str], draw: int) -> dict[str, Any]:
