@@ -13,6 +13,8 @@ from datagen.grounding import verify
 
 Activations = Literal["keep", "recompute", "offload"]
 KINDS = ("longrlvr", "answer", "context")  # of rewards
+STEPS = 200  # where no length is given
+GRADERS = {"llm": "judge-grade", "llm-evidence": "judge-grade-evidence"}  # verifiers that ask a model, by what prompt
 
 
 class LossConfig(Section):
@@ -93,7 +95,8 @@ class RewardConfig(Section):
     verifier: str = Field(
         default="exact",
         description="How an answer is verified: exact, contains, f1, llm (what strings can't tell is asked of "
-        "`train.engine`), or a function of your own by import path: `my_package.my_module:name`.",
+        "`train.engine`), llm-evidence (the same, shown the text of the labelled chunks), or a function of your own by "
+        "import path: `my_package.my_module:name`.",
     )
     min_f1: Fraction = Field(default=0.8, description="The token F1 from which an answer is right, for `f1`.")
     overlong_buffer: int = Field(
@@ -110,7 +113,7 @@ class RewardConfig(Section):
     @field_validator("verifier")
     @classmethod
     def _known(cls, given: str) -> str:
-        return plugins.known(given, (*verify.VERIFIERS, "llm"))
+        return plugins.known(given, (*verify.VERIFIERS, *GRADERS))
 
 
 class OptimizerConfig(Section):
@@ -151,10 +154,17 @@ class TrainConfig(Section):
         default=None, description="The model to train: a name on the hub, a path, or `tiny`, one made on the spot."
     )
     revision: str | None = Field(default=None, description="The commit of a model from the hub.")
-    steps: int = Field(
-        default=200,
+    steps: int | None = Field(
+        default=None,
         ge=0,
-        description="Number of batches of rollouts. 0: the warm start alone.",
+        description="Number of batches of rollouts. 0: the warm start alone. Default: 200, unless `epochs` is given.",
+        json_schema_extra=RUNTIME,
+    )
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of passes over the training rows, in the place of `steps`. Prompts that replace others "
+        "(`max_redraws`) count, so there are fewer batches the more are replaced.",
         json_schema_extra=RUNTIME,
     )
     batch: int = Field(default=32, ge=1, description="Number of prompts of a batch of rollouts.")
@@ -196,7 +206,9 @@ class TrainConfig(Section):
     eval_every: int = Field(
         default=10, ge=0, description="Number of steps between two evaluations on the validation split. 0: never."
     )
-    eval_prompts: int = Field(default=64, ge=1, description="Most prompts of an evaluation.")
+    eval_prompts: int | None = Field(
+        default=64, ge=1, description="Most prompts of an evaluation. null: the whole validation split."
+    )
     save_every: int = Field(
         default=10, ge=1, description="Number of steps between two checkpoints.", json_schema_extra=RUNTIME
     )
@@ -218,8 +230,20 @@ class TrainConfig(Section):
         json_schema_extra=RUNTIME,
     )
 
+    @classmethod
+    def implied(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The length of a run for which none is given."""
+        return {} if given.get("epochs") is not None else {"steps": STEPS}
+
     @model_validator(mode="after")
     def _fitting(self) -> TrainConfig:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(
+                f"steps ({self.steps}) and epochs ({self.epochs}) are two lengths of one run: take one of them away, "
+                "with --set train.epochs=null or --set train.steps=null"
+            )
+        if self.steps is None and self.epochs is None:
+            raise ValueError("the run has no length: give steps or epochs, such as --set train.epochs=5")
         if self.batch < self.mini_batch:
             raise ValueError("batch must not be below mini_batch")
         if self.reward.overlong_buffer > self.rollout.max_tokens:

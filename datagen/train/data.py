@@ -16,13 +16,19 @@ from datagen.train.types import Example, Split
 
 
 def load(
-    files: list[Path], tokenizer: Any, limit: int, most: int | None = None, vocabulary: int | None = None
+    files: list[Path],
+    tokenizer: Any,
+    limit: int,
+    most: int | None = None,
+    vocabulary: int | None = None,
+    evidence: bool = False,
 ) -> Split:
     """The rows of some files, the first `most` of them. A row that the chat template refuses, or whose prompt or gold
-    output has a token that the model has no embedding of, is set aside.
+    output has a token that the model has no embedding of, is set aside. `evidence`: keep the text of the labelled
+    chunks, too.
 
-    Raises InputError as `dataset.read.rows` does, and where a prompt is longer than `limit` tokens: cutting it would
-    cut away evidence.
+    Raises InputError as `dataset.read.rows` does, where a prompt is longer than `limit` tokens, since cutting it would
+    cut away evidence, and where the text of the evidence is wanted and not there.
     """
     examples: list[Example] = []
     parts: list[np.ndarray] = []
@@ -48,9 +54,19 @@ def load(
                 "model with more positions"
             )
         parts.append(ids)
-        examples.append(Example(row.qa_id, row.question, row.answer, row.ref_chunks, at, at + len(ids)))
+        shown = _evidence(row) if evidence else ""
+        examples.append(Example(row.qa_id, row.question, row.answer, row.ref_chunks, at, at + len(ids), shown))
         at += len(ids)
     return Split(examples, np.concatenate(parts) if parts else np.zeros(0, np.int32), set_aside)
+
+
+def _evidence(row: read.Row) -> str:
+    if not any(text.strip() for text in row.evidence):
+        raise InputError(
+            f"{row.where}: extra_info.ref_chunks_text, the text of the labelled chunks, is not there, and the verifier "
+            "is to be shown it: let it judge without, --set train.reward.verifier=llm"
+        )
+    return "\n\n".join(row.evidence)
 
 
 def check_tokenizer(tokenizer: Any, name: str, vocabulary: int) -> None:

@@ -117,7 +117,7 @@ def _train(plan: Plan, world: World, options: Options) -> int:
     if last:
         run_folder.verify(last, world)
     stored = stored_state.read(last) if last else None
-    done = stored and stored.state.warmed >= s.sft.steps and stored.state.step >= s.steps
+    done = stored and stored.state.warmed >= s.sft.steps and not stored.state.left(s, len(plan.splits["train"]))
     if not done:
         try:
             with _memory_said(world):
@@ -164,7 +164,7 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
             trainer.reference = setup.reference(trainer, plan, fresh)
         if fresh:
             trainer.evaluate()
-        if fresh and (s.sft.steps or not s.steps):
+        if fresh and (s.sft.steps or not trainer.left()):
             trainer.save()
         trainer.train()
 
@@ -174,15 +174,16 @@ def _report(plan: Plan, as_json: bool) -> None:
     rows = log.read(folder / METRICS)
     steps, evaluations = [r for r in rows if "reward" in r], [r for r in rows if "eval/reward" in r]
     learned, sampled = sum(r.get("optimizer_steps", 1) > 0 for r in steps), log.last_samples(folder)
+    done = run_folder.steps(last) if last else 0
     if not as_json:
         series = curve.read(folder / METRICS)
         if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
         few = f", of which {learned} changed it" if learned < len(steps) else ""
-        put(f"{last}: the model after {plan.config.train.steps} steps{few}, as transformers and vLLM load it")
+        put(f"{last}: the model after {done} steps{few}, as transformers and vLLM load it")
         put(f"{folder}/{METRICS}: all steps" + (f"; {sampled}: what the model wrote last" if sampled else ""))
     else:
-        found = {"steps": plan.config.train.steps, "learned_steps": learned, "checkpoint": str(last)}
+        found = {"steps": done, "learned_steps": learned, "checkpoint": str(last)}
         found |= {"metrics": str(folder / METRICS), "samples": str(folder / SAMPLES)}
         print_json(found | {"last_step": _last(steps), "last_evaluation": _last(evaluations)}, indent=None)
     if steps and not learned:

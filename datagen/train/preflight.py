@@ -13,6 +13,7 @@ import torch
 from datagen import plugins, prompts, shards
 from datagen.checks import grading
 from datagen.config.model import Config, engine_of, settings_of
+from datagen.config.train import GRADERS
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
 from datagen.errors import ConfigError, InputError, UserError
@@ -23,7 +24,7 @@ from datagen.train import data, model_folder, models, rollout_vllm, run_folder, 
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.scoring import Scorer
-from datagen.train.types import Split
+from datagen.train.types import Split, State
 
 TINY = "tiny"
 
@@ -59,7 +60,8 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
         raise ConfigError(f"train.rollout.max_tokens: {s.rollout.max_tokens:,}, and {s.model} has {room:,} positions")
     most = {"train": None, "validation": s.eval_prompts}
     vocabulary = model_config.vocab_size
-    splits = {split: data.load(files[split], tokenizer, limit, most[split], vocabulary) for split in SPLITS}
+    shown = s.reward.verifier in GRADERS and grading.EVIDENCE in prompts.load(GRADERS[s.reward.verifier]).variables
+    splits = {split: data.load(files[split], tokenizer, limit, most[split], vocabulary, shown) for split in SPLITS}
     if not splits["train"] and (reasons := splits["train"].set_aside):
         raise InputError(
             f"{reasons[0]}. The same holds for all {len(reasons):,} training rows: choose a model whose template "
@@ -67,6 +69,9 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
         )
     if not splits["train"]:
         raise UserError(f"{files['train'][0].parent}: the training split has no rows")
+    if s.epochs and not State().left(s, n := len(splits["train"])):
+        fewer = f"--set train.batch={n} --set train.mini_batch={min(n, s.mini_batch)}"
+        raise ConfigError(f"train.epochs: {s.epochs} × {n} rows are less than one batch of {s.batch} prompts: {fewer}")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
     return Plan(config, folder, source, dtype, model_config, tokenizer, ends, splits)
 
@@ -101,8 +106,9 @@ def _checked(
         scorer.calibrate(example.question for example in planned.splits["train"].examples)
     fingerprints = {"dataset": _digest(files), **plugins.fingerprints(s.reward.verifier, s.reward.kind)}
     fingerprints["model"] = models.fingerprint(planned.source, planned.model_config)
-    if s.reward.verifier == "llm":
-        fingerprints["grader"] = identity.digest([prompts.load(grading.GRADER_PROMPT).text, grading.VERDICT])
+    if s.reward.verifier in GRADERS:
+        prompt = prompts.load(GRADERS[s.reward.verifier])
+        fingerprints["grader"] = identity.digest([prompt.text, grading.VERDICT])
     now = identity.Identity("train", 1, "", settings_of(config, "train", "seed"), fingerprints, {})
     if resume == "if-possible" and (stored := identity.load(str(folder))):
         noted = {n: found for n, found in fingerprints.items() if n != "model" or n in stored.fingerprints}

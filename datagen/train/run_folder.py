@@ -24,6 +24,12 @@ def latest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def steps(saved: Path) -> int:
+    """After how many batches of rollouts a checkpoint was saved."""
+    name = NAME.fullmatch(saved.name)
+    return int(name[2]) if name and name[1] == "step" else 0
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, the latest last; what else lies there is passed over."""
     found = [(match, path) for path in folder.glob("*-*") if (match := NAME.fullmatch(path.name)) and path.is_dir()]

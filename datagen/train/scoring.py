@@ -15,7 +15,7 @@ from datagen import plugins, prompts
 from datagen.checks import grading
 from datagen.checks.grading import Calibration, Grader
 from datagen.config.llm import EngineConfig
-from datagen.config.train import RewardConfig
+from datagen.config.train import GRADERS, RewardConfig
 from datagen.errors import ConfigError
 from datagen.grounding import rewards, tags, verify
 from datagen.grounding.rewards import Reward
@@ -41,14 +41,14 @@ class Scorer:
         self.settings, self.max_tokens = settings, max_tokens
         self.llm: Backend | None = None
         self.verify, self.kind = _verifier(settings.verifier), _kind(settings.kind)
-        if settings.verifier == "llm":
+        if settings.verifier in GRADERS:
             if engine.kind != "openai":
                 raise ConfigError("train.reward.verifier: a model verifies by a server only (engine.kind: openai)")
             engines.check(engine, (), asks=True)
             self.llm = engines.start(engine, "")
             self.loop = asyncio.Runner()
             sampling = {"temperature": 0.0, "max_tokens": 1024}
-            self.grader = Grader(prompts.load(grading.GRADER_PROMPT), engine.model or "", sampling, 1)
+            self.grader = Grader(prompts.load(GRADERS[settings.verifier]), engine.model or "", sampling, 1)
 
     def __call__(self, responses: Sequence[tuple[Example, Response, str]]) -> list[Scored]:
         """Score each response to an example, given with its text. Raises EngineError where no verifier answers."""
@@ -110,7 +110,10 @@ class Scorer:
     def _asked(self, given: list[tuple[Example, str]]) -> list[bool | None]:
         """The model's verdicts; None where it gave none that can be read."""
         assert self.llm
-        requests = [self.grader.request(example.question, example.answer, answer) for example, answer in given]
+        requests = [
+            self.grader.request(example.question, example.answer, answer, evidence=example.evidence)
+            for example, answer in given
+        ]
         # Samples that gave the same answer to the same question are one request.
         different = {request.key: request for request in requests}.values()
         found = {completion.key: completion for completion in self.loop.run(_completions(self.llm, different))}
@@ -148,5 +151,5 @@ def _kind(name: str) -> Callable[[Reward, str], float]:
 
 def _verifier(name: str) -> Verifier:
     """What can be told without a model. Raises ConfigError where there is no such function."""
-    bundled = {**verify.VERIFIERS, "llm": verify.verdict}
+    bundled: dict[str, Verifier] = verify.VERIFIERS | dict.fromkeys(GRADERS, verify.verdict)
     return bundled[name] if name in bundled else plugins.load(name, {}, FunctionType, "train.reward.verifier")

@@ -39,14 +39,15 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) 
     state = checkpoint.load(stored, model, optimizer) if stored else State()
     log = None
     if world.is_main:
-        log = Log(plan.folder, state if stored else None, s.steps, trackers.asked_for(s, plan.folder))
+        left = state.left(s, len(plan.splits["train"]))
+        log = Log(plan.folder, state if stored else None, state.step + left, trackers.asked_for(s, plan.folder))
         log.say(_first_line(plan, model, world))
         for split in plan.splits.values():
             if split.set_aside:
                 log.say(_set_aside(split))
         if last:
             log.say(f"going on from {last}")
-        if s.steps:
+        if left:
             how_often = f"every {s.samples_every:,} steps" if s.samples_every > 1 else "every step"
             log.say(f"{plan.folder / SAMPLES}: what the model writes, {how_often}")
     scorer = Scorer(s.reward, engine_of(plan.config, "train"), s.rollout.max_tokens)

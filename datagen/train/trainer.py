@@ -77,7 +77,7 @@ class Trainer:
     def train(self) -> None:
         """Steps from the state to the last. Raises Interrupted after saving, and update.Diverged naming the step."""
         s, state = self.settings, self.state
-        while state.step < s.steps:
+        while self.left():
             began = time.monotonic()
             if not state.groups:
                 self._rollouts()
@@ -85,15 +85,20 @@ class Trainer:
             self.collector.sampler.update_weights(self.model)
             state.step, state.taken, state.groups = state.step + 1, 0, []
             if self.log:
+                self.log.steps = state.step + self.left()
                 _log_step(self.log, state, metrics, time.monotonic() - began)
             if s.eval_every and state.step % s.eval_every == 0:
                 self.evaluate()
-            self._checkpoint(state.step % s.save_every == 0 or state.step == s.steps)
+            self._checkpoint(state.step % s.save_every == 0 or not self.left())
+
+    def left(self) -> int:
+        """How many batches are to come, at most."""
+        return self.state.left(self.settings, len(self.splits["train"]))
 
     def evaluate(self) -> None:
         """Log what the likeliest responses to held-out prompts are worth."""
         s, split = self.settings, self.splits["validation"]
-        n = min(len(split), s.eval_prompts)
+        n = len(split)
         if not n or not s.eval_every:
             return
         began = time.monotonic()
@@ -134,7 +139,7 @@ class Trainer:
         lengths = [len(r.tokens) for group in state.groups for r in group.responses]
         state.sampled["tokens_trained"] = sum(map(len, prompts)) + sum(lengths)
         state.tokens += state.sampled["tokens_trained"]
-        due = state.step % s.samples_every == 0 or state.step == s.steps - 1
+        due = state.step % s.samples_every == 0 or self.left() == 1
         if self.log and (due or not state.groups):
             file = self.folder / SAMPLES / f"step-{state.step + 1:06d}.parquet"
             write_samples(file, seen, split)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datagen.config.train import TrainConfig
 from datagen.grounding.rewards import Reward
 
 Seed = tuple[int, ...]  # of one response: what it is (run, number of its prompt in the stream, number of the response)
@@ -28,6 +29,7 @@ class Example:
     ref_chunks: tuple[int, ...]
     start: int
     end: int
+    evidence: str = ""  # the text of the labelled chunks, where the verifier is shown it
 
     @property
     def n_tokens(self) -> int:
@@ -117,6 +119,14 @@ class State:
     sampled: dict[str, float] = field(default_factory=dict)  # what its rollouts were like
     sums: dict[str, float] = field(default_factory=dict)  # of the metrics of the optimizer steps taken
     tokens: int = 0  # of prompts and responses so far
+
+    def left(self, settings: TrainConfig, n_rows: int) -> int:
+        """How many batches are to come, the one in hand among them: by `train.steps`, or as many whole ones as the
+        prompts that `train.epochs` passes over the rows still have, if none of them is replaced.
+        """
+        if settings.epochs is None:
+            return max(0, (settings.steps or 0) - self.step)
+        return bool(self.groups) + max(0, settings.epochs * n_rows - self.drawn) // settings.batch
 
     def name(self, warm_steps: int) -> str:
         """Of its checkpoint."""

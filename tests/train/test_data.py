@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
 
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, InputError
 from datagen.train import data, tiny
 from tests.train.calls import config, train
 from tests.train.train_worlds import dataset, row
@@ -35,6 +35,19 @@ def test_the_published_layout_is_trained_on(tmp_path):
     labels = [[(e.answer, e.ref_chunks, e.start, e.end) for e in split.examples] for split in (found, wanted)]
     assert labels[0] == labels[1]
     assert [e.qa_id for e in found.examples] == ["train/1", "train/2"]
+
+
+def test_the_text_of_the_evidence_is_kept_where_it_is_wanted_and_missed_where_it_is_not_there(tokenizer, tmp_path):
+    with_text = [row(0), row(1)]
+    for r in with_text:
+        r["extra_info"]["ref_chunks_text"] = ["the ash", "the birch"]
+    pq.write_table(pa.Table.from_pylist(with_text), tmp_path / "with.parquet")
+    split = data.load([tmp_path / "with.parquet"], tokenizer, 512, evidence=True)
+    assert [example.evidence for example in split.examples] == ["the ash\n\nthe birch"] * 2
+    assert [example.evidence for example in data.load([tmp_path / "with.parquet"], tokenizer, 512).examples] == ["", ""]
+    told = r"train\.parquet, row 1: extra_info\.ref_chunks_text, .*--set train\.reward\.verifier=llm"
+    with pytest.raises(InputError, match=told):
+        data.load(rows(tmp_path, 1), tokenizer, 512, evidence=True)
 
 
 def test_special_tokens_in_a_document_are_text_to_the_model(tmp_path):

@@ -75,18 +75,19 @@ def graded(same: bool) -> str:
     return json.dumps({"reference": "a", "other": "b", "same": same})
 
 
-def calibrate(settings: Settings) -> None:
+def calibrate(settings: Settings, verifier: str) -> None:
     """Have a verifier tried out that is served like this."""
-    with serve(settings) as server, closing(Scorer(RewardConfig(verifier="llm"), judge(server.url), 9)) as scorer:
+    with serve(settings) as server, closing(Scorer(RewardConfig(verifier=verifier), judge(server.url), 9)) as scorer:
         scorer.calibrate(["When was it lit?"])
 
 
-def test_a_verifier_that_cannot_tell_is_refused():
-    calibrate(Settings(reply=model.reply))
+@pytest.mark.parametrize("verifier", ["llm", "llm-evidence"])
+def test_a_verifier_that_cannot_tell_is_refused(verifier):
+    calibrate(Settings(reply=model.reply), verifier)
     with pytest.raises(UserError, match="judge can't tell whether two answers say the same"):
-        calibrate(Settings(reply=graded(True)))
+        calibrate(Settings(reply=graded(True)), verifier)
     with pytest.raises(EngineError, match="can't be asked"):
-        calibrate(Settings(faults=("500",), fault_rate=1.0))
+        calibrate(Settings(faults=("500",), fault_rate=1.0), verifier)
     with closing(Scorer(RewardConfig(), EngineConfig(), 9)) as scorer:
         assert scorer.calibrate([]) is None
 
@@ -98,6 +99,34 @@ def test_a_model_verifies_what_strings_can_not_tell():
         before = server.stats.requests
         assert scored("the red oak", engine=judge(server.url), verifier="llm").reward.answer == 1
         assert server.stats.requests == before
+
+
+SHOWN = Example("q1", "What trees?", "the red oak", (1, 3), 0, 0, "The red oak is the only tree with crimson leaves.")
+
+
+def test_a_model_that_is_shown_the_evidence_verifies_by_it():
+    with serve(Settings(reply=lambda body: graded("crimson leaves" in evidence_in(body)))) as server:
+        for example, score in ((SHOWN, 1), (TASK, 0)):
+            with closing(Scorer(RewardConfig(verifier="llm-evidence"), judge(server.url), 20)) as scorer:
+                text = tags.render_response([1, 3], "the tree with crimson leaves")
+                [one] = scorer([(example, Response([5], [0.0], True), text)])
+            assert one.reward
+            assert one.reward.answer == score
+
+
+def evidence_in(body: dict) -> str:
+    return body["messages"][0]["content"].rpartition("<evidence>")[2].partition("</evidence>")[0]
+
+
+def test_what_is_not_shown_to_a_model_does_not_matter_to_it():
+    """Without the evidence, the request is what it was, so that a reply may come from a cache."""
+    seen: list[dict] = []
+    with serve(Settings(reply=lambda body: seen.append(body) or graded(False))) as server:
+        for example in (SHOWN, TASK):
+            with closing(Scorer(RewardConfig(verifier="llm"), judge(server.url), 20)) as scorer:
+                scorer([(example, Response([5], [0.0], True), tags.render_response([1], "green elm"))])
+    first, second = seen
+    assert first["messages"] == second["messages"]
 
 
 def test_an_answer_stays_within_its_fence_and_holds_no_verdict():
@@ -116,9 +145,10 @@ def test_an_answer_stays_within_its_fence_and_holds_no_verdict():
     assert "<|im_end|>" not in text
 
 
-def test_a_failed_verifier_masks_the_response():
+@pytest.mark.parametrize("verifier", ["llm", "llm-evidence"])
+def test_a_failed_verifier_masks_the_response(verifier):
     with serve(Settings(reply="I can't tell")) as server:
-        one = scored("green elm", engine=judge(server.url), verifier="llm")
+        one = scored("green elm", engine=judge(server.url), verifier=verifier)
     assert (one.total, one.reward, one.parsed) == (None, None, True)
 
 
