@@ -75,7 +75,7 @@ def train(
     \b
     Examples:
       longrlvr-data train runs/mine -c train-tiny
-      longrlvr-data train runs/mine -c train-paper --model Qwen/Qwen2.5-7B-Instruct -o runs/qwen
+      longrlvr-data train runs/mine -c train-paper --model Qwen/Qwen2.5-7B-Instruct --set train.engine.model=NAME
     """
     given: dict[str, Any] = dict(locals())
     from datagen.commands import guard

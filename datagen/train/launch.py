@@ -180,7 +180,7 @@ def _report(plan: Plan, as_json: bool) -> None:
         if any(len(values) > 1 for values in series.values()):
             print(curve.draw(series))
         few = f", of which {learned} changed it" if learned < len(steps) else ""
-        put(f"{last}: the model after {done} steps{few}, as transformers and vLLM load it")
+        put(f"{last}: the model after {done} {'step' if done == 1 else 'steps'}{few}, as transformers and vLLM load it")
         put(f"{folder}/{METRICS}: all steps" + (f"; {sampled}: what the model wrote last" if sampled else ""))
     else:
         found = {"steps": done, "learned_steps": learned, "checkpoint": str(last)}
