@@ -90,7 +90,16 @@ def test_a_command_runs(page: str, words: list[str], folder: Path, server: str):
     words = at(server, words)
     if words[1] == "train":  # nobody's tests download a model of 7 billion parameters: all but its steps is run
         words[words.index("--model") + 1] = "tiny"
-        words += ["--set", "train.epochs=null", "--steps", "0", "--set", "train.rollout.max_tokens=4", "-o", f"trained/{words[2]}"]
+        words += [
+            "--set",
+            "train.epochs=null",
+            "--steps",
+            "0",
+            "--set",
+            "train.rollout.max_tokens=4",
+            "-o",
+            f"trained/{words[2]}",
+        ]
     run(folder, words)
 
 
