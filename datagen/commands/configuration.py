@@ -16,6 +16,7 @@ from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import ConfigError, InputError
 from datagen.run.run import Run
+from datagen.run.share import WHOLE, Share
 from datagen.run.tables import TABLES
 from datagen.selection import benchmarks
 
@@ -93,7 +94,7 @@ def _made(run: str) -> list[Any]:
     return found
 
 
-def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
+def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WHOLE) -> Config:
     """The input by an absolute path. Standard input is kept in the run directory, so that a run that was stopped can go
     on without it. Raises InputError where it can't be.
     """
@@ -101,6 +102,8 @@ def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
 
     path = config.input.path
     if path == "-":
+        if not share.is_whole:
+            raise InputError("jobs that share a run cannot each read standard input: give --input a file or a folder")
         if sys.stdin is None:
             raise InputError("standard input is closed: give --input a file or a folder")
         if not shards.is_local(run):

@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal, Optional, get_type_hints
 
 import typer
 
+from datagen.errors import ConfigError
+from datagen.run.share import WHOLE, Share
+
 RUN = "runs/default"
 Resume = Literal["if-possible", "always", "never"]
 
@@ -96,6 +99,22 @@ DryRun = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no model: take all replies from the run's journal.")]
 
 
+NumShards = Annotated[
+    Optional[int],
+    typer.Option(
+        "--num-shards",
+        min=1,
+        metavar="N",
+        help="Do one of N parts of the work, as a job of an array that a scheduler runs: every N-th shard of the run, "
+        "from that of --shard-index on. `finish` ends such a run.",
+    ),
+]
+ShardIndex = Annotated[
+    Optional[int],
+    typer.Option("--shard-index", min=0, metavar="I", help="Which part of --num-shards, from 0 on."),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageOptions:
     """What every command that runs stages takes."""
@@ -123,6 +142,25 @@ class SeedOptions:
     """What a command that draws at random takes."""
 
     seed: Seed = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareOptions:
+    """What a command takes of which several jobs can each do a part."""
+
+    num_shards: NumShards = None
+    shard_index: ShardIndex = None
+
+    def share(self) -> Share:
+        """The job's share. Raises ConfigError where the two do not fit together."""
+        if self.num_shards is None and self.shard_index is None:
+            return WHOLE
+        if self.num_shards is None or self.shard_index is None or self.shard_index >= self.num_shards:
+            raise ConfigError(
+                "--num-shards and --shard-index go together, and the index counts from 0: jobs of an array of four are "
+                "given --num-shards 4 and --shard-index 0, 1, 2 and 3"
+            )
+        return Share(self.shard_index, self.num_shards)
 
 
 @dataclass(frozen=True, kw_only=True)
