@@ -21,9 +21,9 @@ PROBED = 2.0  # seconds: jobs that begin together look at each other's locks, wh
 
 @contextmanager
 def locked(folder: str, share: Share = WHOLE) -> Iterator[None]:
-    """Hold a run directory, and clear away what a killed process left half-written; as a job, hold a share of it, beside
-    the other jobs of the same array. Raises RunLocked naming the process that holds it, UserError where no folder can
-    be made.
+    """Hold a run directory, and clear away what a killed process left half-written; as a job, hold a share of it,
+    beside the other jobs of the same array. Raises RunLocked naming the process that holds it, UserError where no
+    folder can be made.
 
     An object store has no locks: there, keeping to one process, or to one array, is up to the person.
     """

@@ -243,7 +243,7 @@ def _process(task: _Task, done: set[str]) -> None:
     pending = (status.pending or 0) + again
     if isinstance(stage.work, Conversations) and stage.work.models(config):
         n = stage.work.per_row(config)
-        for sentence in [] if task.offline else context.said(stage, task.run, config):
+        for sentence in [] if task.offline else context.said(stage, task.run, config, task.share):
             progress.say(sentence)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
         told = progress.advance, progress.heard
