@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datagen import resources, shards
-from datagen.commands.options import InputOptions, ModelOptions, SeedOptions, ShareOptions, StageOptions
+from datagen.commands.options import InputOptions, ModelOptions, Options, SeedOptions, StageOptions
 from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.model import Config
@@ -21,7 +21,7 @@ from datagen.run.tables import TABLES
 from datagen.selection import benchmarks
 
 
-def overrides(*options: StageOptions | InputOptions | SeedOptions | ModelOptions | ShareOptions) -> dict[str, Any]:
+def overrides(*options: Options) -> dict[str, Any]:
     """The settings that the options stand for, by dotted name. `--set` stands over the other options.
 
     Raises ConfigError if --set names a setting that does not exist.

@@ -99,6 +99,24 @@ DryRun = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no model: take all replies from the run's journal.")]
 
 
+ExecutorName = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where shards are processed. local: in worker processes. ray: in tasks of a Ray cluster, whose nodes all "
+        "see the run and the documents under the same paths (extra: ray).",
+    ),
+]
+RayAddress = Annotated[
+    Optional[str],
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="The cluster of --executor ray, 'auto' on one of its nodes. Default: one of this machine's cores, started "
+        "for this command.",
+    ),
+]
 NumShards = Annotated[
     Optional[int],
     typer.Option(
@@ -164,6 +182,14 @@ class ShareOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """What a command takes whose shards may be processed elsewhere."""
+
+    executor: ExecutorName = "local"
+    ray_address: RayAddress = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """What a command that asks a language model takes."""
 
@@ -173,6 +199,9 @@ class ModelOptions:
     max_cost: MaxCost = None
     dry_run: DryRun = False
     offline: Offline = False
+
+
+Options = StageOptions | InputOptions | SeedOptions | ModelOptions | ShareOptions | ExecutorOptions
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from datagen.commands.options import InputOptions, ModelOptions, SeedOptions, ShareOptions, StageOptions, with_options
+from datagen.commands.options import (
+    ExecutorOptions,
+    InputOptions,
+    ModelOptions,
+    SeedOptions,
+    ShareOptions,
+    StageOptions,
+    with_options,
+)
 
 
 @with_options
 def run(
-    options: StageOptions, source: InputOptions, seed: SeedOptions, model: ModelOptions, share: ShareOptions
+    options: StageOptions,
+    source: InputOptions,
+    seed: SeedOptions,
+    model: ModelOptions,
+    share: ShareOptions,
+    executor: ExecutorOptions,
 ) -> None:
     """Run all stages in order, and write RUN/dataset.
 
@@ -20,5 +33,5 @@ def run(
     from datagen.commands import guard, running
 
     raise guard.guarded(
-        lambda said: running.run_stages("run", said, options, source, seed, model, share), options.verbose
+        lambda said: running.run_stages("run", said, options, source, seed, model, share, executor), options.verbose
     )

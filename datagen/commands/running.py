@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from datagen import llm as engines
+from datagen import shards
 from datagen.commands import configuration, messages
 from datagen.commands.advice import Given, advised, command_line
 from datagen.commands.guard import COMPLETE, FAILED_ROWS
-from datagen.commands.options import InputOptions, ModelOptions, Resume, SeedOptions, ShareOptions, StageOptions
+from datagen.commands.options import (
+    ExecutorOptions,
+    ModelOptions,
+    Options,
+    Resume,
+    ShareOptions,
+    StageOptions,
+)
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json
 from datagen.dataset import write as dataset
 from datagen.errors import ConfigError, UserError
 from datagen.executors import local as executors
+from datagen.executors.local import Map
 from datagen.run import ledger as ledgers
 from datagen.run import lock
 from datagen.run.ledger import Ledger
@@ -30,7 +42,7 @@ def run_stages(
     command: str,
     reporter: Reporter,
     options: StageOptions,
-    *more: InputOptions | SeedOptions | ModelOptions | ShareOptions,
+    *more: Options,
 ) -> int:
     """Do what a stage command, or "run" for all of them, asks for. Returns the exit code.
 
@@ -38,10 +50,11 @@ def run_stages(
     """
     model = next((given for given in more if isinstance(given, ModelOptions)), ModelOptions())
     share = next((given.share() for given in more if isinstance(given, ShareOptions)), WHOLE)
+    executor = next((given for given in more if isinstance(given, ExecutorOptions)), ExecutorOptions())
     settings = configuration.overrides(options, *more)
     flags = ("--dry-run",) * model.dry_run + ("--offline",) * model.offline + share.options
     with advised(Given(command, options.output_dir, options.config, settings, flags)):
-        return _run_stages(command, reporter, options, model, settings, share)
+        return _run_stages(command, reporter, options, model, settings, share, executor)
 
 
 def finish(reporter: Reporter, options: StageOptions) -> int:
@@ -63,9 +76,17 @@ def finish(reporter: Reporter, options: StageOptions) -> int:
 
 
 def _run_stages(
-    command: str, reporter: Reporter, options: StageOptions, model: ModelOptions, given: dict[str, Any], share: Share
+    command: str,
+    reporter: Reporter,
+    options: StageOptions,
+    model: ModelOptions,
+    given: dict[str, Any],
+    share: Share,
+    executor: ExecutorOptions,
 ) -> int:
     run = options.output_dir
+    if executor.executor == "ray" and shards.is_local(run):
+        run = os.path.abspath(run.removeprefix("file://"))  # workers are in folders of their own
     chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))
     todo = [s for s in STAGES if s.name in chosen and (share.is_whole or not s.table.whole)]
     if not share.is_whole:
@@ -83,11 +104,12 @@ def _run_stages(
         config = configuration.settle_input(config, run, reporter, share)
         with configuration.kept(run, config, todo[0].name, model.dry_run):
             runner.check_upstream(upstream, run, config, options.resume, share)
-            with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+            with _executor(executor, config, reporter) as (pool, on_device):
                 for s in todo:
                     if model.dry_run and s.models(config):
                         return messages.show_requests(s, run, config, options.json)
-                    total[s.name] = runner.run(s, run, config, resume[s.name], pool, reporter, model.offline, share)
+                    doing = pool, reporter, model.offline, share, on_device
+                    total[s.name] = runner.run(s, run, config, resume[s.name], *doing)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
                     if s.name == "judge" and s.models(config):
@@ -100,6 +122,19 @@ def _run_stages(
         _say_dataset(counts, run, config, reporter)
     asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
     return _report(run, total, counts, reporter, options.json, asks)
+
+
+@contextmanager
+def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> Iterator[tuple[Map, Map | type[map]]]:
+    """Where shards are processed, and where those are whose work owns an accelerator."""
+    if options.executor == "ray":
+        from datagen.executors import ray
+
+        with ray.cluster(options.ray_address, config.workers, reporter.tick) as maps:
+            yield maps
+    else:
+        with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+            yield pool, map
 
 
 def _check_share(command: str, run: str, options: StageOptions) -> None:

@@ -71,6 +71,7 @@ class _Task:
     progress: Progress
     offline: bool
     share: Share
+    on_device: Map | type[map]
 
     def shards(self) -> list[str]:
         """The names of those it is to process, as far as is known."""
@@ -86,15 +87,17 @@ def run(
     progress: Progress,
     offline: bool = False,
     share: Share = WHOLE,
+    on_device: Map | type[map] = map,
 ) -> Ledger:
     """Bring a stage, or a job's share of it, to its end and return its ledger. Does nothing when it is already there.
 
     `offline`: a stage that asks a language model takes all replies from its journal. A job of several may run beside
-    the others; what is the whole stage's alone is left to a run of all of it.
+    the others; what is the whole stage's alone is left to a run of all of it. `on_device` processes the shards of work
+    that owns an accelerator, `pool` all others.
     Raises StaleStage when the folder was written under another identity and `resume` is "if-possible", UnfinishedStage
     when a stage before it is not finished.
     """
-    task = _Task(stage, Run(folder), config, pool, progress, offline, share)
+    task = _Task(stage, Run(folder), config, pool, progress, offline, share, on_device)
     here = task.run.folder(stage.name)
     wanted = _identity(stage, task.run, config)
     if resume == "never":
@@ -232,7 +235,7 @@ def _earlier(identity: Identity) -> dict[str, Any]:
 def _process(task: _Task, done: set[str]) -> None:
     """Process the shards that are not done."""
     stage, table, config, progress = task.stage, task.stage.table, task.config, task.progress
-    mapper = map if stage.main_process_only(config) else task.pool
+    mapper = task.on_device if stage.main_process_only(config) else task.pool
     if isinstance(stage.work, Source):
         _read(task, stage.work, done, mapper)
         return
