@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -42,16 +43,25 @@ def cluster(address: str | None, workers: int | None, on_tick: Callable[[int], N
         os.environ.setdefault(name, value)
     own = {} if address else {"num_cpus": workers or local.cores(), "include_dashboard": False}
     try:
+        _reached(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **own)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as e:
+    except (OSError, RuntimeError, ValueError) as e:
+        why = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise UserError(
-            f"no Ray cluster at {address or 'this machine'}: {str(e).splitlines()[0] if str(e) else type(e).__name__}. "
-            "Start one with `ray start --head`, and give its address: --ray-address HOST:6379"
+            f"no Ray cluster at {address or 'this machine'}: {why}. To start one, whose nodes others join with "
+            "--address=HOST:6379, and use it with --ray-address HOST:6379:\n  ray start --head"
         ) from e
     try:
         yield _on_cpus(ray, workers, on_tick), _on_gpus(ray, on_tick)
     finally:
         ray.shutdown()
+
+
+def _reached(address: str | None) -> None:
+    """Raise OSError or ValueError where nobody listens at an address: Ray would try for minutes."""
+    if address and address != "auto":
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _on_cpus(ray: Any, workers: int | None, on_tick: Callable[[int], None]) -> Map:
