@@ -15,6 +15,7 @@
 # make test-real the pipeline with a real language model (1.1 GB, fetched once; about an hour on two quiet cores), which
 #                llama.cpp serves from an environment of its own. GGUF=FILE takes another model, URL=… a server that runs
 #                already, MODEL=NAME its name; CHAPTERS=DIR other texts. The run stays in runs/real, and goes on from there
+# make test-ray  runs on Ray clusters that lose workers and nodes on their way; six minutes
 # make test-peers exports in the hands of TRL, verl, OpenRLHF and verifiers, on the CPU, in an environment of their own
 #                (some minutes, 3 GB); SLIME=DIR, a checkout of slime, for that too
 # make resolve   which training frameworks resolve together with this package and its extras
@@ -57,7 +58,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real test-peers resolve docs check lint format lock audit fuzz clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real test-ray test-peers resolve docs check lint format lock audit fuzz clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -113,6 +114,9 @@ test-real: $(VENV)/.dev-installed $(if $(URL),,$(REAL_VENV)/.installed $(GGUF))
 
 $(MODELS)/qwen2.5-coder-%-instruct-q4_k_m.gguf: | $(REAL_VENV)/.installed
 	$(REAL_VENV)/bin/python tests/real/fetch_model.py $(MODELS) --size $*
+
+test-ray: $(VENV)/.dev-installed
+	$(BIN)/python -m pytest -m "ray or slow" tests/executors
 
 test-peers: $(VENV)/.dev-installed $(PEERS_VENV)/.installed
 	PEERS_PYTHON=$(abspath $(PEERS_VENV))/bin/python SLIME=$(abspath $(SLIME)) $(BIN)/python -m pytest -m peers -rs tests/peers

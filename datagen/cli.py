@@ -11,6 +11,7 @@ from datagen.commands.chunk import chunk
 from datagen.commands.cluster import cluster
 from datagen.commands.doctor import doctor
 from datagen.commands.export import export
+from datagen.commands.finish import finish
 from datagen.commands.generate import generate
 from datagen.commands.init import init
 from datagen.commands.judge import judge
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (run, chunk, cluster, generate, judge, select, status, doctor, train, export, init, show)
+COMMANDS = (run, chunk, cluster, generate, judge, select, finish, status, doctor, train, export, init, show)
 for command in (*COMMANDS, quickstart_corpus, quickstart_world):
     app.command(command.__name__.replace("_", "-"))(command)
 

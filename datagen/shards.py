@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -356,7 +357,8 @@ def _published(path: Path) -> Iterator[BinaryIO]:
 
 
 def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}{UNFINISHED}"
+    """A name that no other process has, on whichever machine: jobs on several may write the same file of one run."""
+    return path.parent / f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}"
 
 
 def _delete(path: Path) -> None:

@@ -7,6 +7,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -141,3 +142,44 @@ def same_as_the_reference(base: Path, run: Path) -> None:
     assert found.keys() == wanted.keys()
     assert [name for name in found if found[name] != wanted[name]] == []
     assert any(name.startswith("dataset/data/train") for name in found)
+
+
+def test_jobs_of_an_array_at_once(base: Path, tmp_path: Path):
+    """Two jobs on one run directory, one of them killed twice on its way: no question is asked twice that was answered
+    and stored, and what they made is as if one process had made it.
+    """
+    run = tmp_path / "run"
+    jobs = [("--num-shards", "2", "--shard-index", str(index)) for index in range(2)]
+    with serve(Settings(latency=0.2, spread=0.4, faults=faults)) as server:
+        processes = [launch(base, run, "run", server, *job) for job in jobs]
+        for _ in range(2):
+            before = journalled(run)
+            while journalled(run) < before + 5:
+                assert processes[1].poll() is None, said(run)
+                time.sleep(0.02)
+            os.killpg(processes[1].pid, signal.SIGKILL)
+            processes[1].wait()
+            processes[1] = launch(base, run, "run", server, *jobs[1])
+        assert launch(base, run, "run", server).wait(60) == 1  # a whole run, beside them
+        assert re.search(r"run is in use by process \d+ on \S+, as job [01] of 2", said(run))
+        assert launch(base, run, "run", server, "--num-shards", "3", "--shard-index", "0").wait(60) == 1
+        assert [process.wait(300) for process in processes] == [0, 0], said(run)
+        assert "when all 2 are, `longrlvr-data finish" in said(run)
+        lost = server.stats.answered.total() - journalled(run)
+        assert 0 <= lost <= 2 * CONCURRENCY
+    finishing = [sys.executable, "-m", "datagen", "finish", str(run)]
+    assert subprocess.run(finishing, stdout=subprocess.DEVNULL, timeout=120).returncode == 0
+    same_as_the_reference(base, run)
+
+
+def test_a_job_that_never_ran_is_missed(base: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    with serve(Settings(faults=faults)) as server:
+        assert launch(base, run, "run", server, "--num-shards", "2", "--shard-index", "1").wait(300) == 0, said(run)
+    ended = subprocess.run([sys.executable, "-m", "datagen", "finish", str(run)], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert (
+        "chunk lacks 3 of its 5 shards, such as shard-00000. Start the jobs that have not ended again" in ended.stderr
+    )
+    assert f"longrlvr-data run -o {run}" in ended.stderr
+    assert not (run / "dataset").exists()

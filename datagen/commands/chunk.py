@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datagen.commands.options import InputOptions, StageOptions, with_options
+from datagen.commands.options import ExecutorOptions, InputOptions, ShareOptions, StageOptions, with_options
 
 
 @with_options
-def chunk(options: StageOptions, source: InputOptions) -> None:
+def chunk(options: StageOptions, source: InputOptions, share: ShareOptions, executor: ExecutorOptions) -> None:
     """Cut the documents into chunks with exact offsets.
 
     \b
@@ -15,4 +15,6 @@ def chunk(options: StageOptions, source: InputOptions) -> None:
     """
     from datagen.commands import guard, running
 
-    raise guard.guarded(lambda said: running.run_stages("chunk", said, options, source), options.verbose)
+    raise guard.guarded(
+        lambda said: running.run_stages("chunk", said, options, source, share, executor), options.verbose
+    )

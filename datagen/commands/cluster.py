@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from datagen.commands.options import SeedOptions, StageOptions, with_options
+from datagen.commands.options import ExecutorOptions, SeedOptions, ShareOptions, StageOptions, with_options
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -23,7 +23,9 @@ Inspect = Annotated[
 
 
 @with_options
-def cluster(options: StageOptions, seed: SeedOptions, inspect: Inspect = None) -> None:
+def cluster(
+    options: StageOptions, seed: SeedOptions, share: ShareOptions, executor: ExecutorOptions, inspect: Inspect = None
+) -> None:
     """Embed the chunks, and cluster them by theme.
 
     \b
@@ -36,7 +38,7 @@ def cluster(options: StageOptions, seed: SeedOptions, inspect: Inspect = None) -
     def work(said: Reporter) -> int:
         if inspect is not None:
             return _inspect(inspect, options, seed, said)
-        return running.run_stages("cluster", said, options, seed)
+        return running.run_stages("cluster", said, options, seed, share, executor)
 
     raise guard.guarded(work, options.verbose)
 

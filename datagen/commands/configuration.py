@@ -9,18 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from datagen import resources, shards
-from datagen.commands.options import InputOptions, ModelOptions, SeedOptions, StageOptions
+from datagen.commands.options import InputOptions, ModelOptions, Options, SeedOptions, StageOptions
 from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import ConfigError, InputError
 from datagen.run.run import Run
+from datagen.run.share import WHOLE, Share
 from datagen.run.tables import TABLES
 from datagen.selection import benchmarks
 
 
-def overrides(*options: StageOptions | InputOptions | SeedOptions | ModelOptions) -> dict[str, Any]:
+def overrides(*options: Options) -> dict[str, Any]:
     """The settings that the options stand for, by dotted name. `--set` stands over the other options.
 
     Raises ConfigError if --set names a setting that does not exist.
@@ -93,7 +94,7 @@ def _made(run: str) -> list[Any]:
     return found
 
 
-def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
+def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WHOLE) -> Config:
     """The input by an absolute path. Standard input is kept in the run directory, so that a run that was stopped can go
     on without it. Raises InputError where it can't be.
     """
@@ -101,6 +102,8 @@ def settle_input(config: Config, run: str, reporter: Reporter) -> Config:
 
     path = config.input.path
     if path == "-":
+        if not share.is_whole:
+            raise InputError("jobs that share a run cannot each read standard input: give --input a file or a folder")
         if sys.stdin is None:
             raise InputError("standard input is closed: give --input a file or a folder")
         if not shards.is_local(run):

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from datagen.commands.options import ModelOptions, SeedOptions, StageOptions, with_options
+from datagen.commands.options import (
+    ExecutorOptions,
+    ModelOptions,
+    SeedOptions,
+    ShareOptions,
+    StageOptions,
+    with_options,
+)
 
 
 @with_options
-def generate(options: StageOptions, seed: SeedOptions, model: ModelOptions) -> None:
+def generate(
+    options: StageOptions, seed: SeedOptions, model: ModelOptions, share: ShareOptions, executor: ExecutorOptions
+) -> None:
     """Make question candidates for every cluster.
 
     \b
@@ -16,4 +25,6 @@ def generate(options: StageOptions, seed: SeedOptions, model: ModelOptions) -> N
     """
     from datagen.commands import guard, running
 
-    raise guard.guarded(lambda said: running.run_stages("generate", said, options, seed, model), options.verbose)
+    raise guard.guarded(
+        lambda said: running.run_stages("generate", said, options, seed, model, share, executor), options.verbose
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datagen.commands.options import ModelOptions, StageOptions, with_options
+from datagen.commands.options import ExecutorOptions, ModelOptions, ShareOptions, StageOptions, with_options
 
 
 @with_options
-def judge(options: StageOptions, model: ModelOptions) -> None:
+def judge(options: StageOptions, model: ModelOptions, share: ShareOptions, executor: ExecutorOptions) -> None:
     """Check the candidates' labels, and rate them.
 
     \b
@@ -16,4 +16,6 @@ def judge(options: StageOptions, model: ModelOptions) -> None:
     """
     from datagen.commands import guard, running
 
-    raise guard.guarded(lambda said: running.run_stages("judge", said, options, model), options.verbose)
+    raise guard.guarded(
+        lambda said: running.run_stages("judge", said, options, model, share, executor), options.verbose
+    )

@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal, Optional, get_type_hints
 
 import typer
 
+from datagen.errors import ConfigError
+from datagen.run.share import WHOLE, Share
+
 RUN = "runs/default"
 Resume = Literal["if-possible", "always", "never"]
 
@@ -96,6 +99,40 @@ DryRun = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no model: take all replies from the run's journal.")]
 
 
+ExecutorName = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where shards are processed. local: in worker processes. ray: in tasks of a Ray cluster, whose nodes all "
+        "see the run and the documents under the same paths (extra: ray).",
+    ),
+]
+RayAddress = Annotated[
+    Optional[str],
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="The cluster of --executor ray, 'auto' on one of its nodes. Default: one of this machine's cores, started "
+        "for this command.",
+    ),
+]
+NumShards = Annotated[
+    Optional[int],
+    typer.Option(
+        "--num-shards",
+        min=1,
+        metavar="N",
+        help="Do one of N parts of the work, as a job of an array that a scheduler runs: every N-th shard of the run, "
+        "from that of --shard-index on. `finish` ends such a run.",
+    ),
+]
+ShardIndex = Annotated[
+    Optional[int],
+    typer.Option("--shard-index", min=0, metavar="I", help="Which part of --num-shards, from 0 on."),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageOptions:
     """What every command that runs stages takes."""
@@ -126,6 +163,33 @@ class SeedOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShareOptions:
+    """What a command takes of which several jobs can each do a part."""
+
+    num_shards: NumShards = None
+    shard_index: ShardIndex = None
+
+    def share(self) -> Share:
+        """The job's share. Raises ConfigError where the two do not fit together."""
+        if self.num_shards is None and self.shard_index is None:
+            return WHOLE
+        if self.num_shards is None or self.shard_index is None or self.shard_index >= self.num_shards:
+            raise ConfigError(
+                "--num-shards and --shard-index go together, and the index counts from 0: jobs of an array of four are "
+                "given --num-shards 4 and --shard-index 0, 1, 2 and 3"
+            )
+        return Share(self.shard_index, self.num_shards)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """What a command takes whose shards may be processed elsewhere."""
+
+    executor: ExecutorName = "local"
+    ray_address: RayAddress = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """What a command that asks a language model takes."""
 
@@ -135,6 +199,9 @@ class ModelOptions:
     max_cost: MaxCost = None
     dry_run: DryRun = False
     offline: Offline = False
+
+
+Options = StageOptions | InputOptions | SeedOptions | ModelOptions | ShareOptions | ExecutorOptions
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

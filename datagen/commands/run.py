@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from datagen.commands.options import InputOptions, ModelOptions, SeedOptions, StageOptions, with_options
+from datagen.commands.options import (
+    ExecutorOptions,
+    InputOptions,
+    ModelOptions,
+    SeedOptions,
+    ShareOptions,
+    StageOptions,
+    with_options,
+)
 
 
 @with_options
-def run(options: StageOptions, source: InputOptions, seed: SeedOptions, model: ModelOptions) -> None:
+def run(
+    options: StageOptions,
+    source: InputOptions,
+    seed: SeedOptions,
+    model: ModelOptions,
+    share: ShareOptions,
+    executor: ExecutorOptions,
+) -> None:
     """Run all stages in order, and write RUN/dataset.
 
     \b
@@ -17,4 +32,6 @@ def run(options: StageOptions, source: InputOptions, seed: SeedOptions, model: M
     """
     from datagen.commands import guard, running
 
-    raise guard.guarded(lambda said: running.run_stages("run", said, options, source, seed, model), options.verbose)
+    raise guard.guarded(
+        lambda said: running.run_stages("run", said, options, source, seed, model, share, executor), options.verbose
+    )

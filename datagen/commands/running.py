@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from datagen import llm as engines
+from datagen import shards
 from datagen.commands import configuration, messages
 from datagen.commands.advice import Given, advised, command_line
 from datagen.commands.guard import COMPLETE, FAILED_ROWS
-from datagen.commands.options import InputOptions, ModelOptions, Resume, SeedOptions, StageOptions
+from datagen.commands.options import (
+    ExecutorOptions,
+    ModelOptions,
+    Options,
+    Resume,
+    ShareOptions,
+    StageOptions,
+)
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json
 from datagen.dataset import write as dataset
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, UserError
 from datagen.executors import local as executors
+from datagen.executors.local import Map
 from datagen.run import ledger as ledgers
 from datagen.run import lock
 from datagen.run.ledger import Ledger
 from datagen.run.run import Run
+from datagen.run.share import WHOLE, Share
+from datagen.run.tables import TABLES
 from datagen.selection import split
 from datagen.stages import COMMANDS, STAGES, runner, spending
 from datagen.stages.stage import Source, Stage
@@ -28,25 +42,55 @@ def run_stages(
     command: str,
     reporter: Reporter,
     options: StageOptions,
-    *more: InputOptions | SeedOptions | ModelOptions,
+    *more: Options,
 ) -> int:
     """Do what a stage command, or "run" for all of them, asks for. Returns the exit code.
 
     Raises UserError for what the person can put right; nothing was removed then that was there before.
     """
     model = next((given for given in more if isinstance(given, ModelOptions)), ModelOptions())
+    share = next((given.share() for given in more if isinstance(given, ShareOptions)), WHOLE)
+    executor = next((given for given in more if isinstance(given, ExecutorOptions)), ExecutorOptions())
     settings = configuration.overrides(options, *more)
-    flags = ("--dry-run",) * model.dry_run + ("--offline",) * model.offline
+    flags = ("--dry-run",) * model.dry_run + ("--offline",) * model.offline + share.options
     with advised(Given(command, options.output_dir, options.config, settings, flags)):
-        return _run_stages(command, reporter, options, model, settings)
+        return _run_stages(command, reporter, options, model, settings, share, executor)
+
+
+def finish(reporter: Reporter, options: StageOptions) -> int:
+    """End a run whose shards were made by several jobs: what they made is checked, and all that is the whole run's is
+    made of it. Returns the exit code. Raises UserError where shards are missing.
+    """
+    run = Run(options.output_dir)
+    run.check()
+    for s in STAGES:
+        missing = sorted(set(run.layout or []) - set(run.names(s.name)))
+        if not s.table.whole and (missing or run.layout is None):
+            lacks = f"{len(missing):,} of its {len(run.layout):,} shards, such as {missing[0]}" if run.layout else "all"
+            here = command_line("run", run.path, None, {})
+            raise UserError(
+                f"{run.path}: {s.name} lacks {lacks}. Start the jobs that have not ended again: each makes what is "
+                f"missing of its own. Or make it all here:\n  {here}"
+            )
+    return run_stages("run", reporter, options, ModelOptions(offline=True))
 
 
 def _run_stages(
-    command: str, reporter: Reporter, options: StageOptions, model: ModelOptions, given: dict[str, Any]
+    command: str,
+    reporter: Reporter,
+    options: StageOptions,
+    model: ModelOptions,
+    given: dict[str, Any],
+    share: Share,
+    executor: ExecutorOptions,
 ) -> int:
     run = options.output_dir
+    if executor.executor == "ray" and shards.is_local(run):
+        run = os.path.abspath(run.removeprefix("file://"))  # workers are in folders of their own
     chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))
-    todo = [s for s in STAGES if s.name in chosen]
+    todo = [s for s in STAGES if s.name in chosen and (share.is_whole or not s.table.whole)]
+    if not share.is_whole:
+        _check_share(command, run, options)
     upstream = STAGES[: STAGES.index(todo[0])]
     config = configuration.settled(run, options.config, given, needs_input=not upstream)
     if model.dry_run and not any(s.models(config) for s in todo):
@@ -56,24 +100,50 @@ def _run_stages(
     resume: dict[str, Resume] = {s.name: _resume(s, run, config, command, options.resume) for s in todo}
     _check(todo, run, config, resume, model)
     total: dict[str, Ledger] = {}
-    with lock.locked(run):
-        config = configuration.settle_input(config, run, reporter)
+    with lock.locked(run, share):
+        config = configuration.settle_input(config, run, reporter, share)
         with configuration.kept(run, config, todo[0].name, model.dry_run):
-            runner.check_upstream(upstream, run, config, options.resume)
-            with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+            runner.check_upstream(upstream, run, config, options.resume, share)
+            with _executor(executor, config, reporter) as (pool, on_device):
                 for s in todo:
                     if model.dry_run and s.models(config):
                         return messages.show_requests(s, run, config, options.json)
-                    total[s.name] = runner.run(s, run, config, resume[s.name], pool, reporter, model.offline)
+                    doing = pool, reporter, model.offline, share, on_device
+                    total[s.name] = runner.run(s, run, config, resume[s.name], *doing)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
                     if s.name == "judge" and s.models(config):
                         messages.say_judged(run, reporter)
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
+    if command == "run" and not share.is_whole:
+        others = f"when all {share.count} are, `longrlvr-data finish {shlex.quote(run)}` makes the dataset"
+        reporter.say(f"job {share.index} of {share.count} (counted from 0) is done; {others}")
     if counts:
         _say_dataset(counts, run, config, reporter)
     asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
     return _report(run, total, counts, reporter, options.json, asks)
+
+
+@contextmanager
+def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> Iterator[tuple[Map, Map | type[map]]]:
+    """Where shards are processed, and where those are whose work owns an accelerator."""
+    if options.executor == "ray":
+        from datagen.executors import ray
+
+        with ray.cluster(options.ray_address, config.workers, reporter.tick) as maps:
+            yield maps
+    else:
+        with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
+            yield pool, map
+
+
+def _check_share(command: str, run: str, options: StageOptions) -> None:
+    """Raise ConfigError for what a job can't do beside the others."""
+    if options.resume == "never":
+        folders = " ".join(Run(run).folder(stage) for stage in COMMANDS.get(command, TABLES))
+        raise ConfigError(
+            f"--resume never would remove what other jobs make. Remove it once, before they start:\n  rm -r {folders}"
+        )
 
 
 def _say_dataset(counts: dict[str, int], run: str, config: Config, reporter: Reporter) -> None:

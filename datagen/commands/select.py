@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datagen.commands.explain import Explain
-from datagen.commands.options import SeedOptions, StageOptions, with_options
+from datagen.commands.options import ExecutorOptions, SeedOptions, StageOptions, with_options
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
 
 
 @with_options
-def select(options: StageOptions, seed: SeedOptions, explain: Explain = None) -> None:
+def select(options: StageOptions, seed: SeedOptions, executor: ExecutorOptions, explain: Explain = None) -> None:
     """Choose the best candidates, and write RUN/dataset.
 
     \b
@@ -26,6 +26,6 @@ def select(options: StageOptions, seed: SeedOptions, explain: Explain = None) ->
     def work(said: Reporter) -> int:
         if explain is not None:
             return explain_id(options.output_dir, explain, options.json)
-        return running.run_stages("select", said, options, seed)
+        return running.run_stages("select", said, options, seed, executor)
 
     raise guard.guarded(work, options.verbose)

@@ -40,11 +40,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _unheard(n: int) -> None:
-    pass
+def unheard(n: int) -> None:
+    """Where ticks go that nobody asked for."""
 
 
-_report: Callable[[int], None] = _unheard  # where this process's ticks go: the one thing a worker can't be handed
+_report: Callable[[int], None] = unheard  # where this process's ticks go: the one thing a worker can't be handed
 
 
 def tick(n: int) -> None:
@@ -53,10 +53,10 @@ def tick(n: int) -> None:
 
 
 @contextmanager
-def pool(workers: int, on_tick: Callable[[int], None] = _unheard) -> Iterator[Map]:
+def pool(workers: int, on_tick: Callable[[int], None] = unheard) -> Iterator[Map]:
     """Gives `map(work, items)`, which yields results as they finish and keeps only a few items in flight."""
     pin_threads()
-    _report_to(on_tick)
+    report_to(on_tick)
     if workers == 1:
         yield lambda work, items: (work(item) for item in items)
         return
@@ -114,7 +114,7 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
         for item in items:
             # This may start a worker, which Ctrl-C can't reach then before it is ready to ignore it.
             with shards.signals_held(), _blocked({signal.SIGINT}):
-                running.add(executor.submit(_portable, work, item))
+                running.add(executor.submit(portable, work, item))
             if len(running) >= limit:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
@@ -140,7 +140,7 @@ def _blocked(signals: set[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _portable(work: Callable[[T], R], item: T) -> R:
+def portable(work: Callable[[T], R], item: T) -> R:
     """work(item). An exception that does not survive the way to the parent would be taken for a killed worker."""
     try:
         return work(item)
@@ -162,7 +162,8 @@ def _stop(executor: ProcessPoolExecutor) -> None:
         manager.join(JOINED)  # else it may close its pipe just as Python, at exit, writes to it to wake it up
 
 
-def _report_to(report: Callable[[int], None]) -> None:
+def report_to(report: Callable[[int], None]) -> None:
+    """Have this process's ticks go there from now on."""
     global _report
     _report = report
 
@@ -175,7 +176,7 @@ def _listen(ticks: Connection, on_tick: Callable[[int], None]) -> None:
 
 
 def _start_worker(report: Callable[[int], None]) -> None:
-    _report_to(report)
+    report_to(report)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

@@ -9,13 +9,14 @@ from datagen import figures
 from datagen.config.llm import EngineConfig, PriceConfig
 from datagen.llm import cost, journal
 from datagen.run.paths import RunPaths
+from datagen.run.share import WHOLE, Share
 
 
-def usage(run: RunPaths, stage: str, engines: Mapping[str, EngineConfig]) -> dict[str, Any]:
+def usage(run: RunPaths, stage: str, engines: Mapping[str, EngineConfig], share: Share = WHOLE) -> dict[str, Any]:
     """Requests, attempts, tokens, mean seconds, requests by endpoint, and US dollars (None without prices); by check,
     too, where a stage has several. `engines` by the check that asks them, the main one under "".
     """
-    found = journal.usage(run.journal_files(stage))
+    found = journal.usage(run.journal_files(stage, share))
     for check, part in found.get("checks", {}).items():
         part["dollars"] = _dollars(engines.get(check, engines[""]).price, part)
     parts = [part["dollars"] for part in found.get("checks", {}).values()] or [_dollars(engines[""].price, found)]

@@ -11,8 +11,10 @@ from typing import Any
 
 from datagen import shards
 from datagen.errors import ConfigError, DamagedFile, UserError
+from datagen.run.share import WHOLE, Share
 
 JOURNAL = ".jsonl"  # ends the names of journals
+TRIAL = "trial"  # the name of the journal of what models were tried out with, among those of the shards
 DATASET = "dataset"  # the folder of a run's dataset
 DATA, CARD, PROVENANCE = "data", "README.md", "provenance.json"  # what is in a dataset's folder
 
@@ -53,9 +55,18 @@ class RunPaths:
         """The file of what a stage's models showed before they were believed."""
         return shards.join(self.folder(stage), "trial.json")
 
-    def journal_files(self, stage: str) -> list[Path]:
-        """A stage's journals, in order. Raises ConfigError as `journals` does."""
-        return sorted(self.journals(stage).glob(f"*{JOURNAL}"))
+    def trial_journal(self, stage: str, share: Share = WHOLE) -> Path:
+        """The journal of what a stage's models were tried out with, one for each of several jobs: no two processes
+        write into one file. Raises ConfigError as `journals` does.
+        """
+        return self.journal(stage, "-".join(filter(None, (TRIAL, share.name if share.index else ""))))
+
+    def journal_files(self, stage: str, share: Share = WHOLE) -> list[Path]:
+        """A stage's journals, or those of a job's share of it, in order. Raises ConfigError as `journals` does."""
+        if share.is_whole:
+            return sorted(self.journals(stage).glob(f"*{JOURNAL}"))
+        own = [self.trial_journal(stage, share), *(self.journal(stage, name) for name in share.of(self.layout or []))]
+        return [path for path in own if path.exists()]
 
     @property
     def local(self) -> Path:
@@ -121,10 +132,10 @@ class RunPaths:
             raise DamagedFile(self.layout_file, f"it does not name {others[0]}, which is there")
         return names
 
-    def is_complete(self, stage: str) -> bool:
-        """Whether every shard of a stage is there."""
+    def is_complete(self, stage: str, share: Share = WHOLE) -> bool:
+        """Whether every shard of a stage, or of a job's share of it, is there."""
         layout = self.layout
-        return layout is not None and set(self.names(stage)) >= set(layout)
+        return layout is not None and set(self.names(stage)) >= set(share.of(layout))
 
     def check(self) -> None:
         """Raise UserError if there is no run here."""

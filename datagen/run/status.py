@@ -10,6 +10,7 @@ from datagen.run import identity
 from datagen.run import ledger as ledgers
 from datagen.run.ledger import Ledger
 from datagen.run.paths import RunPaths
+from datagen.run.share import WHOLE, Share
 from datagen.run.tables import TABLES, Table
 
 
@@ -40,23 +41,27 @@ def statuses(run: RunPaths) -> list[StageStatus]:
     return [*found, _dataset_status(run, found)]
 
 
-def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> StageStatus:
-    """Read a stage's state from the footers of its shards. `stale` are stages before it that are known to be so."""
+def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None, share: Share = WHOLE) -> StageStatus:
+    """Read a stage's state, or that of a job's share of it, from the footers of its shards. `stale` are stages before
+    it that are known to be so.
+    """
     folder, primary = run.folder(table.name), table.reads[0] if table.reads else None
-    done, rows, ledger = run.names(table.name), 0, Ledger()
+    layout = run.layout
+    # Before the layout is known, no job can tell which shards are its own; then there are no later stages either.
+    counted = None if layout is None or share.is_whole else set(share.of(layout))
+    done, rows, ledger = _among(run.names(table.name), counted), 0, Ledger()
     stored = identity.load(folder)
     for shard in done:
         footer = shards.read_footer(run.shard(table.name, shard))
         if wrong := identity.problem(stored, footer.origin, f"{table.name}/{shard}"):
             raise DamagedFile(run.shard(table.name, shard), wrong)
         rows, ledger = rows + footer.n_rows, ledgers.add([ledger, footer.ledger])
-    layout = run.layout
-    total = None if layout is None else len(layout)
+    total = None if layout is None else len(share.of(layout))
     pending: int | None = None
     if primary is None:
         pending = 0 if layout is not None and total == len(done) else None
     elif shards.exists(folder) or shards.exists(run.folder(primary)):
-        todo = sorted(set(run.names(primary)) - set(done))
+        todo = sorted(set(_among(run.names(primary), counted)) - set(done))
         pending = sum(shards.read_footer(run.shard(primary, s)).ledger[table.input_unit]["kept"] for s in todo)
     return StageStatus(
         name=table.name,
@@ -70,6 +75,11 @@ def stage_status(run: RunPaths, table: Table, stale: set[str] | None = None) -> 
         stale=_made_again(run, stored.upstream, stale or set()) if stored and done else [],
         begun=bool(stored or done),
     )
+
+
+def _among(names: list[str], counted: set[str] | None) -> list[str]:
+    """Those that count, where not all do."""
+    return names if counted is None else [name for name in names if name in counted]
 
 
 def seconds_spent(run: RunPaths, stage: str) -> float | None:

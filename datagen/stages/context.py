@@ -8,6 +8,7 @@ from datagen.config.model import Config
 from datagen.llm import need, window
 from datagen.run.run import Run
 from datagen.run.shard import Shard
+from datagen.run.share import WHOLE, Share
 from datagen.stages.stage import Conversations, Stage
 
 LOWER = {  # settings that make a stage's prompts shorter
@@ -16,12 +17,12 @@ LOWER = {  # settings that make a stage's prompts shorter
 }
 
 
-def said(stage: Stage, run: Run, config: Config) -> Iterator[str]:
+def said(stage: Stage, run: Run, config: Config, share: Share = WHOLE) -> Iterator[str]:
     """A sentence for each model that the stage asks, and one for each of its servers whose window is too small."""
     if not isinstance(stage.work, Conversations):
         return
     kinds, engines = stage.work.asks(config), stage.models(config)
-    shards = (Shard(run.path, name, config) for name in run.layout or [])
+    shards = (Shard(run.path, name, config) for name in share.of(run.layout or []))
     found = need.longest(kinds, (size for shard in shards for size in need.sizes(shard, stage.name)), config)
     unknown = [asks.what or config.generate.method for asks in kinds if not asks.shows]
     for name, most in found.items():

@@ -16,12 +16,12 @@ from datagen.llm.base import LLM, Completion, Conversation, Request, Stream
 from datagen.llm.drive import ShardJob
 from datagen.llm.traffic import Traffic
 from datagen.run.identity import digest
+from datagen.run.paths import TRIAL
 from datagen.run.run import Run
 from datagen.run.shard import Shard
+from datagen.run.share import WHOLE, Share
 from datagen.stages import spending
 from datagen.stages.stage import Conversations, Stage
-
-TRIAL = "trial"  # the name of its journal, among those of the shards
 
 
 def results(
@@ -34,6 +34,7 @@ def results(
     advance: Callable[[int], None],
     heard: Callable[[Traffic], None],
     offline: bool,
+    share: Share = WHOLE,
 ) -> Generator[tuple[Shard, list[Any]], None, None]:
     """The shards with the results of their conversations, in the order in which those end.
 
@@ -49,18 +50,20 @@ def results(
             begin = partial(_begin, work, shard, engines)
             yield ShardJob(shard.name, run.journal(stage.name, shard.name), begin)
 
-    trial = ShardJob(TRIAL, run.journal(stage.name, TRIAL), partial(_try, work, run, config)) if work.trial else None
+    place = run.trial_journal(stage.name, share)
+    trial = ShardJob(TRIAL, place, partial(_try, work, run, config)) if work.trial else None
     if offline:
         if trial and trial.journal.exists():  # an earlier version tried nothing out
             _keep(stage, run, drive.replay(trial))
         done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
-        backend = llm.start(main, str(run.journals(stage.name)), others)
-        budget, traffic = spending.budget(run, stage, config), Traffic(heard)
+        backend = llm.start(main, shards.join(*filter(None, (str(run.journals(stage.name)), share.name))), others)
+        budget, traffic = spending.budget(run, stage, config, share), Traffic(heard)
         if trial:
             (tried,) = drive.drive(iter([trial]), backend, budget, 1, traffic=traffic)
-            _keep(stage, run, tried)
+            if not share.index:
+                _keep(stage, run, tried)
         done = drive.drive(jobs(), backend, budget, expected, advance, traffic)
     with closing(done):
         for job in done:

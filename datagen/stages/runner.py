@@ -30,6 +30,7 @@ from datagen.run.paths import RunPaths
 from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
+from datagen.run.share import WHOLE, Share
 from datagen.run.status import seconds_spent, stage_status
 from datagen.stages import context, conversing, spending
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
@@ -69,18 +70,34 @@ class _Task:
     pool: Map
     progress: Progress
     offline: bool
+    share: Share
+    on_device: Map | type[map]
+
+    def shards(self) -> list[str]:
+        """The names of those it is to process, as far as is known."""
+        return self.share.of(self.run.layout or [])
 
 
 def run(
-    stage: Stage, folder: str, config: Config, resume: Resume, pool: Map, progress: Progress, offline: bool = False
+    stage: Stage,
+    folder: str,
+    config: Config,
+    resume: Resume,
+    pool: Map,
+    progress: Progress,
+    offline: bool = False,
+    share: Share = WHOLE,
+    on_device: Map | type[map] = map,
 ) -> Ledger:
-    """Bring a stage to its end and return its ledger. Does nothing when it is already there.
+    """Bring a stage, or a job's share of it, to its end and return its ledger. Does nothing when it is already there.
 
-    `offline`: a stage that asks a language model takes all replies from its journal.
+    `offline`: a stage that asks a language model takes all replies from its journal. A job of several may run beside
+    the others; what is the whole stage's alone is left to a run of all of it. `on_device` processes the shards of work
+    that owns an accelerator, `pool` all others.
     Raises StaleStage when the folder was written under another identity and `resume` is "if-possible", UnfinishedStage
     when a stage before it is not finished.
     """
-    task = _Task(stage, Run(folder), config, pool, progress, offline)
+    task = _Task(stage, Run(folder), config, pool, progress, offline, share, on_device)
     here = task.run.folder(stage.name)
     wanted = _identity(stage, task.run, config)
     if resume == "never":
@@ -90,12 +107,12 @@ def run(
     stored = ids.load(here)
     done = _done(stage, task.run) if stored else _fitting(stage, task.run, wanted)
     found: list[ids.Change] = []
-    if stored and done:  # without a finished shard there is nothing to keep
+    if stored and (done or not share.is_whole):  # without a finished shard, or jobs beside this, nothing is to be kept
         found = resuming.check(here, stored, wanted, resume)
         wanted = replace(wanted, mixed=[*stored.mixed, _earlier(stored)]) if found else stored
     layout = task.run.layout
-    again = set() if offline or resume == "never" else _failed(task, done)
-    complete = layout is not None and done >= set(layout)
+    again = set() if offline or resume == "never" else _failed(task, done & set(task.shards()))
+    complete = layout is not None and done >= set(task.shards())
     if found:
         progress.say(f"{stage.name}: kept as it is, although " + "; ".join(map(str, found)))
         unsplittable = sorted({c.name for c in found} & _layout(stage))
@@ -107,7 +124,7 @@ def run(
             ids.save(here, wanted)
         return _summary(task, None)
     for name in stage.table.reads:
-        if not task.run.is_complete(name):
+        if not _is_readable(stage, task.run, name, share):
             raise UnfinishedStage(f"{stage.name} needs the output of {name}, which is not finished in {folder}", name)
     if wanted is not stored:  # it may have been saved under names that are others by now, and its hash is of those
         ids.save(here, wanted)
@@ -135,10 +152,12 @@ def fits(stage: Stage, folder: str, config: Config) -> bool:
     return stored is not None and not ids.changes(stored, _identity(stage, Run(folder), config))
 
 
-def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume) -> None:
+def check_upstream(
+    stages: tuple[Stage, ...], folder: str, config: Config, resume: Resume, share: Share = WHOLE
+) -> None:
     """Refuse to build on upstream folders that are unfinished, or written under other settings (unless `resume` is
-    "always"), or hold shards of another run. Content is not hashed again. Raises UnfinishedStage, StaleStage or
-    DamagedFile.
+    "always"), or hold shards of another run. Content is not hashed again; of a job's share, only its own shards have to
+    be there. Raises UnfinishedStage, StaleStage or DamagedFile.
     """
     run = Run(folder)
     for stage in stages:
@@ -148,9 +167,14 @@ def check_upstream(stages: tuple[Stage, ...], folder: str, config: Config, resum
             raise UnfinishedStage(f"{here} is not there yet", stage.name)
         wanted = replace(stage.identity(config), fingerprints=stored.fingerprints, upstream=stored.upstream)
         resuming.check(here, stored, wanted, resume)
-        if not run.is_complete(stage.name):
+        if not run.is_complete(stage.name, share):
             raise UnfinishedStage(f"{here} is not finished", stage.name)
-        stage_status(run, stage.table)  # reads all footers
+        stage_status(run, stage.table, share=share)  # reads its footers
+
+
+def _is_readable(stage: Stage, run: Run, upstream: str, share: Share) -> bool:
+    """Whether what a stage reads of one before it is there."""
+    return run.is_complete(upstream, WHOLE if stage.table.whole else share)
 
 
 def _done(stage: Stage, run: Run) -> set[str]:
@@ -162,7 +186,7 @@ def _ask_again(task: _Task, failed: set[str]) -> None:
     """Ask for the rows that failed in these shards. If that goes nowhere, they stay as they are: all else is done."""
     task.progress.say(f"{task.stage.name}: rows that failed in {len(failed):,} shards are asked for again")
     try:
-        _process(task, set(task.run.layout or ()) - failed)
+        _process(task, set(task.shards()) - failed)
     except (EngineError, OverBudget) as e:
         task.progress.say(f"{task.stage.name}: rows that failed stay so: {e}")
 
@@ -211,22 +235,23 @@ def _earlier(identity: Identity) -> dict[str, Any]:
 def _process(task: _Task, done: set[str]) -> None:
     """Process the shards that are not done."""
     stage, table, config, progress = task.stage, task.stage.table, task.config, task.progress
-    mapper = map if stage.main_process_only(config) else task.pool
+    mapper = task.on_device if stage.main_process_only(config) else task.pool
     if isinstance(stage.work, Source):
         _read(task, stage.work, done, mapper)
         return
-    todo = [Shard(task.run.path, name, config) for name in task.run.layout or [] if name not in done]
-    status = stage_status(task.run, table)
+    todo = [Shard(task.run.path, name, config) for name in task.shards() if name not in done]
+    status = stage_status(task.run, table, share=task.share)
     again = sum(_rows_in(task, shard.name) for shard in todo)
     before = status.ledger.get(table.input_unit, {"in": 0})["in"] - again
     pending = (status.pending or 0) + again
     if isinstance(stage.work, Conversations) and stage.work.models(config):
         n = stage.work.per_row(config)
-        for sentence in [] if task.offline else context.said(stage, task.run, config):
+        for sentence in [] if task.offline else context.said(stage, task.run, config, task.share):
             progress.say(sentence)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
         told = progress.advance, progress.heard
-        results = conversing.results(stage, stage.work, task.run, config, iter(todo), pending * n, *told, task.offline)
+        told_of = iter(todo), pending * n, *told, task.offline, task.share
+        results = conversing.results(stage, stage.work, task.run, config, *told_of)
         with closing(results):  # else they would go on asking as long as anyone holds the traceback of an error
             for _ in mapper(_process_shard, ((stage, shard, given) for shard, given in results)):
                 pass
@@ -245,8 +270,10 @@ def _read(task: _Task, work: Source, done: set[str], mapper: Map | type[map]) ->
     seen: list[str] = []
 
     def todo() -> Iterator[Job]:
-        for name, rows in work.read(task.config):
+        for place, (name, rows) in enumerate(work.read(task.config)):
             seen.append(name)
+            if not task.share.has(place):
+                continue
             if name not in done:
                 yield stage, Shard(run.path, name, task.config), rows
             else:
@@ -256,7 +283,7 @@ def _read(task: _Task, work: Source, done: set[str], mapper: Map | type[map]) ->
     for n in mapper(_process_shard, todo()):
         progress.advance(n)
     ledger = stage_status(run, stage.table).ledger
-    if ledger.get(stage.table.input_unit, {"kept": 0})["kept"] == 0:
+    if task.share.is_whole and ledger.get(stage.table.input_unit, {"kept": 0})["kept"] == 0:
         reasons = _reasons(run, stage, ledger)
         shards.remove(run.folder(stage.name))
         raise InputError(f"{task.config.input.path}: no document could be used: {reasons or 'it holds none'}")
@@ -323,17 +350,29 @@ def _output(stage: Stage, shard: Shard, given: Any) -> Output:
 
 
 def _summary(task: _Task, seconds: float | None) -> Ledger:
-    """Check the stage's ledger against its upstream's, store it beside the shards and return it."""
+    """Check the stage's ledger against its upstream's, store it beside the shards and return it; a job's share of it is
+    only returned.
+    """
     stage, place = task.stage, task.run.summary(task.stage.name)
-    total = stage_status(task.run, stage.table).ledger
+    total = stage_status(task.run, stage.table, share=task.share).ledger
+    if not task.share.is_whole:
+        if seconds is not None:
+            task.progress.finish(total, seconds)
+        return total
     stored = shards.read_object(place)
     if seconds is not None or stored is None:
-        spent = (seconds_spent(task.run, stage.name) or 0) + (seconds or 0)
+        spent = _sum_known(seconds_spent(task.run, stage.name), seconds)
         usage = spending.usage(task.run, stage, task.config) if stage.models(task.config) else None
-        summary = {"units": total, "seconds": round(spent, 3)} | ({"usage": usage} if usage else {})
+        summary = {"units": total, "seconds": spent} | ({"usage": usage} if usage else {})
         shards.write_json(place, summary)
         if seconds is not None:
             task.progress.finish(total, seconds)
             if usage:
                 task.progress.say(f"{'':9}in all {usages.sentence(usage)}")
     return total
+
+
+def _sum_known(*seconds: float | None) -> float | None:
+    """The sum of the times that are known; None where none is."""
+    known = [each for each in seconds if each is not None]
+    return round(sum(known), 3) if known else None
