@@ -93,7 +93,8 @@ def _config(options: Options) -> Config:
         "train.engine.endpoints": [{"base_url": url} for url in options.base_url or []] or None,
     }
     files = [configs.layer(resources.path("configs", options.config))] if options.config else []
-    return layers.combined(Config, files, layers.given(named, options.set or (), Config))
+    instead = {"train.epochs": None} if options.steps is not None else {}  # the length that a file gives
+    return layers.combined(Config, files, instead | layers.given(named, options.set or (), Config))
 
 
 def _device(name: str) -> str:

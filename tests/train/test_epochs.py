@@ -72,10 +72,10 @@ def test_what_is_left_of_the_steps():
 
 
 def test_a_run_has_one_length(data, tmp_path):
-    told = go(data, tmp_path / "out", 2, "--steps", 3, code=2)
+    told = go(data, tmp_path / "out", 2, "--set", "train.steps=3", code=2)
     assert "steps (3) and epochs (2) are two lengths of one run" in told
     assert "--set train.epochs=null" in told
-    assert "the model after 1 step," in go(data, tmp_path / "out", 2, "--steps", 1, "--set", "train.epochs=null")
+    assert "the model after 1 step," in go(data, tmp_path / "out", 2, "--steps", 1)  # instead of the file's
     assert "the run has no length" in go(
         data, tmp_path / "out", 2, "--set", "train.epochs=null", "--set", "train.steps=null", code=2
     )
