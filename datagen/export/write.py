@@ -22,7 +22,7 @@ EPOCHS, PROMPTS = 5, 32  # as published: how often each row is seen, and how man
 
 @dataclass(frozen=True)
 class Options:
-    """What is exported to whom, for which model."""
+    """What is exported to whom, for which model; the Hub needs none."""
 
     dataset: str
     to: str
