@@ -13,7 +13,11 @@ def push(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="What `export --to hf` wrote.")],
     repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The dataset's name on the Hub.")],
     private: Annotated[
-        bool, typer.Option("--private/--public", help="Who may see a repository that is made: its owner, or anybody.")
+        bool,
+        typer.Option(
+            "--private/--public",
+            help="Who may see a repository that is made: its owner (the default), or all.",
+        ),
     ] = True,
     yes: Annotated[bool, typer.Option("--yes", help="Upload. Without it, what would be uploaded is shown.")] = False,
     revision: Annotated[str, typer.Option(metavar="BRANCH", help="The branch, which is made if need be.")] = "main",

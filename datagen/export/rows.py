@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import TemplateError
 
 from datagen import shards
 from datagen.dataset import read
@@ -82,6 +81,8 @@ def _counted(
     row: read.Row, messages: list[dict[str, str]], tokenizer: Any, hidden: set[str], room: tuple[int, int], count: Count
 ) -> int | None:
     """The tokens of the row's prompt; None where the row is left out. `count` takes down which."""
+    from jinja2 import TemplateError  # needed by nobody who counts nothing
+
     n_tokens, reason = 0, ""
     try:
         n_tokens = len(encode(tokenizer, messages))

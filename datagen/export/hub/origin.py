@@ -21,6 +21,7 @@ _LINK = "dataset.license_link"  # the one address that is meant to be read
 _CARD = re.compile(r"---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
 _PLACE = re.compile(r"(?:[A-Za-z][\w+.-]*://|[A-Za-z]:[\\/]|[~/\\]|\.{1,2}[/\\])")
 _PLACE_WITHIN = re.compile(rf"(?<![\w.]){_PLACE.pattern}[^\s\"']*")
+_PREFIX = re.compile(r"[A-Za-z]\w+:")
 _FOLDERS = re.compile(r"\S+?[/\\]\S+?[/\\]\S*")  # a model of the hub has one slash in its name
 
 
@@ -55,13 +56,18 @@ def shareable(value: Any) -> Any:
         return [shareable(each) for each in value]
     if not isinstance(value, str):
         return value
-    if _PLACE.match(value) or _FOLDERS.fullmatch(value):
+    if _PLACE.match(value):
         return _last(value)
-    return _PLACE_WITHIN.sub(lambda found: _last(found[0]), value)
+    if (prefixed := _PREFIX.match(value)) and _PLACE.match(value, prefixed.end()):  # as in hf:/home/…
+        return prefixed[0] + _last(value[prefixed.end() :])
+    shown = _PLACE_WITHIN.sub(lambda found: _last(found[0]), value)
+    return _last(shown) if _FOLDERS.fullmatch(shown) else shown
 
 
 def _last(place: str) -> str:
-    return next((part for part in reversed(re.split(r"[/\\]", re.sub(r"[?#].*", "", place))) if part.strip("~.")), "…")
+    """The last part that has a name; of an address, never its server."""
+    path = re.sub(r"^[A-Za-z][\w+.-]*://[^/]*|[?#].*", "", place)
+    return next((part for part in reversed(re.split(r"[/\\]", path)) if part.strip("~.")), "…")
 
 
 def header_of(card: Path) -> dict[str, Any]:

@@ -196,7 +196,8 @@ def _said(what: Push, api: HfApi) -> Iterator[None]:
     """What the Hub refuses, and what keeps it from being reached, as sentences."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    failures = (*HfHubHTTPError.__mro__[1:2], OSError)  # of the HTTP library that huggingface_hub uses, and of sockets
+    # Of sockets, and of the HTTP library that huggingface_hub uses: another in each of its major versions.
+    failures = (OSError, *[base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)])
     try:
         yield
     except OfflineModeIsEnabled as e:
@@ -205,11 +206,14 @@ def _said(what: Push, api: HfApi) -> Iterator[None]:
         raise UserError(_refusal(what, e)) from e
     except failures as e:
         raise UserError(_unreachable(api, e)) from e
-    except (RuntimeError, ValueError) as e:  # of one file's upload, with what made it fail; of a reply that is none
-        if isinstance(e.__cause__, HfHubHTTPError):
-            raise UserError(_refusal(what, e.__cause__)) from e
-        if isinstance(e.__cause__, failures):
-            raise UserError(_unreachable(api, e.__cause__)) from e
+    except ValueError as e:  # such as a card that the Hub would not show
+        raise UserError(f"{what.repository}: the upload failed: {' '.join(str(e).split())}") from e
+    except RuntimeError as e:  # of one file's upload, with what made it fail
+        cause = e.__cause__
+        if isinstance(cause, HfHubHTTPError):
+            raise UserError(_refusal(what, cause)) from e
+        if cause and isinstance(cause, failures):
+            raise UserError(_unreachable(api, cause)) from e
         raise UserError(f"the upload failed: {_first_line(e)}. Run the same command again") from e
 
 
@@ -236,9 +240,8 @@ def _refusal(what: Push, e: HfHubHTTPError) -> str:
         429: f"the Hub asks to wait: {words}. Push again later",
     }
     status = e.response.status_code
-    return (
-        known.get(status, f"the Hub refused: {words} (status {status}). Push again later") + "; nothing was committed"
-    )
+    said = known.get(status, f"the Hub refused: {words} (status {status}). Push again later")
+    return f"{said}; nothing was committed"
 
 
 def _first_line(e: BaseException) -> str:
