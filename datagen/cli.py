@@ -15,6 +15,7 @@ from datagen.commands.finish import finish
 from datagen.commands.generate import generate
 from datagen.commands.init import init
 from datagen.commands.judge import judge
+from datagen.commands.push import push
 from datagen.commands.quickstart_corpus import quickstart_corpus
 from datagen.commands.quickstart_world import quickstart_world
 from datagen.commands.run import run
@@ -44,7 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (run, chunk, cluster, generate, judge, select, finish, status, doctor, train, export, init, show)
+STAGES = (run, chunk, cluster, generate, judge, select, finish)
+COMMANDS = (*STAGES, status, doctor, train, export, push, init, show)
 for command in (*COMMANDS, quickstart_corpus, quickstart_world):
     app.command(command.__name__.replace("_", "-"))(command)
 

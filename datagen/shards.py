@@ -211,23 +211,27 @@ def write_table(path: str, table: pa.Table, footer: dict[str, str] | None = None
     write_bytes(path, sink.getvalue())
 
 
-def write_groups(path: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
-    """Write tables as the row groups of one file, atomically and durably, holding one of them at a time."""
+def write_groups(path: str, schema: pa.Schema, groups: Iterable[pa.Table], **options: Any) -> None:
+    """Write tables as the row groups of one file, atomically and durably, holding one of them at a time. `options` are
+    further ones of `pyarrow.parquet.ParquetWriter`.
+    """
     fs, name = _open(path)
     with writing(path):
         if isinstance(fs, LocalFileSystem):
             with _published(Path(name)) as f:
-                _write_groups(f, schema, groups, {})
+                _write_groups(f, schema, groups, {}, **options)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 whole = Path(folder) / "groups"
                 with open(whole, "w+b") as f:
-                    _write_groups(f, schema, groups, {})
+                    _write_groups(f, schema, groups, {}, **options)
                 fs.put_file(str(whole), name)
 
 
-def _write_groups(f: BinaryIO, schema: pa.Schema, groups: Iterable[pa.Table], footer: dict[str, str]) -> None:
-    with pq.ParquetWriter(f, schema, **encoding(schema)) as writer:
+def _write_groups(
+    f: BinaryIO, schema: pa.Schema, groups: Iterable[pa.Table], footer: dict[str, str], **options: Any
+) -> None:
+    with pq.ParquetWriter(f, schema, **encoding(schema), **options) as writer:
         for table in groups:
             writer.write_table(table, row_group_size=table.num_rows)
         writer.add_key_value_metadata(footer | seal.UNSEALED)

@@ -56,7 +56,7 @@ def cli() -> str:
 
 
 def _flags(parameter: Any) -> list[str]:
-    return [name for name in parameter.opts if name.startswith("-")]
+    return [name for name in [*parameter.opts, *parameter.secondary_opts] if name.startswith("-")]
 
 
 def _prose(help: str) -> str:

@@ -1,8 +1,9 @@
-"""`export`: a dataset, its reward and a launch for another trainer."""
+"""`export`: a dataset, its reward and a launch for another trainer, or a dataset for the Hub."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
@@ -11,7 +12,8 @@ from datagen.commands.options import Json, Verbose
 if TYPE_CHECKING:
     from datagen.console import Reporter
 
-To = Literal["verl", "trl", "openrlhf", "slime", "verifiers", "jsonl"]
+To = Literal["verl", "trl", "openrlhf", "slime", "verifiers", "jsonl", "hf"]
+MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS = 65_536, 4096
 
 
 def export(
@@ -23,20 +25,25 @@ def export(
     ],
     to: Annotated[
         To,
-        typer.Option("--to", metavar="TRAINER", help="verl, trl, openrlhf, slime, verifiers, or jsonl for any other."),
+        typer.Option(
+            "--to",
+            metavar="TRAINER",
+            help="verl, trl, openrlhf, slime, verifiers, or jsonl for any other; hf for the Hugging Face Hub.",
+        ),
     ],
     output_dir: Annotated[
         str,
         typer.Option("-o", "--output-dir", metavar="DIR", help="The folder to write. It must be new, or empty."),
     ],
     model: Annotated[
-        str,
+        Optional[str],
         typer.Option(
             "--model",
             metavar="NAME",
-            help="The model to be trained, on the hub or in a folder: its tokenizer and chat template count the rows.",
+            help="The model to be trained, on the hub or in a folder: its tokenizer and chat template count the rows. "
+            "For hf it may be left out: then every row is written.",
         ),
-    ],
+    ] = None,
     verifier: Annotated[
         Literal["exact", "contains", "f1", "llm"],
         typer.Option(
@@ -48,19 +55,20 @@ def export(
         typer.Option(
             "--max-prompt-tokens", min=1, metavar="N", help="Rows with longer prompts are left out. Nothing is cut."
         ),
-    ] = 65_536,
+    ] = MAX_PROMPT_TOKENS,
     max_response_tokens: Annotated[
         int, typer.Option("--max-response-tokens", min=1, metavar="N", help="Tokens that a response may have.")
-    ] = 4096,
+    ] = MAX_RESPONSE_TOKENS,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a dataset, its reward and a launch for another trainer.
+    """Write a dataset, its reward and a launch for another trainer, or a dataset for the Hugging Face Hub.
 
     \b
     Examples:
       longrlvr-data export runs/mine --to verl --model Qwen/Qwen2.5-7B-Instruct -o exports/verl
       longrlvr-data export runs/mine --to trl --model ./my-model --verifier contains -o exports/trl
+      longrlvr-data export runs/mine --to hf -o exports/hf
     """
     given: dict[str, Any] = dict(locals())
     from datagen.commands import guard
@@ -70,27 +78,63 @@ def export(
 
 
 def _export(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Reporter) -> int:
-    import shlex
-
     from datagen import extras
     from datagen.commands import guard
-    from datagen.console import print_json
-    from datagen.errors import UserError
-
-    extras.require("export", "export", "jinja2", "transformers")
-    from datagen.export import targets, write
+    from datagen.errors import ConfigError, UserError
 
     class Interrupted(UserError):
         exit_code = guard.INTERRUPTED
 
-    options = write.Options(**given)
+    if given["model"]:
+        extras.require("export", "export", "jinja2", "transformers")
+    elif given["to"] != "hf":
+        raise ConfigError(f"--to {given['to']} needs the model that is to be trained, to count by: add --model NAME")
+    elif (given["max_prompt_tokens"], given["max_response_tokens"]) != (MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS):
+        raise ConfigError("--max-prompt-tokens and --max-response-tokens are counted by a model: add --model NAME")
     try:
-        counts, limit = write.export(options)
+        return (_to_hub if given["to"] == "hf" else _to_trainer)(given, as_json, verbose, reporter)
     except KeyboardInterrupt as e:
         raise Interrupted("interrupted: nothing was written") from e
-    if verbose:
-        for qa_id in (qa_id for count in counts.values() for qa_id in count.ids):
-            reporter.say(f"left out: {qa_id}")
+
+
+def _to_hub(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Reporter) -> int:
+    import shlex
+
+    from datagen.commands import guard
+    from datagen.console import print_json
+    from datagen.export.hub import write
+    from datagen.export.write import Options
+
+    options = Options(**given)
+    found = write.export(options)
+    _name(reporter, verbose, (qa_id for split in found["splits"].values() for qa_id in split["left_out_ids"]))
+    if as_json:
+        print_json({"output_dir": options.output_dir, **found})
+        return guard.COMPLETE
+    for name, split in found["splits"].items():
+        reasons = "".join(f"; {n:,} left out: {reason}" for reason, n in split["left_out"].items())
+        if split["rows"] or reasons:
+            print(f"{name}: {split['rows']:,} rows{reasons}")
+    print(f"documents: {found['documents']:,}")
+    if write.licence(options.output_dir) in (None, "unknown"):
+        print("The card names no licence: set dataset.license, and dataset.language, and select and export again")
+    print(
+        f"{options.output_dir}: `longrlvr-data push {shlex.quote(options.output_dir)} OWNER/NAME` shows what would be "
+        "uploaded; README.md says more"
+    )
+    return guard.COMPLETE
+
+
+def _to_trainer(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Reporter) -> int:
+    import shlex
+
+    from datagen.commands import guard
+    from datagen.console import print_json
+    from datagen.export import targets, write
+
+    options = write.Options(**given)
+    counts, limit = write.export(options)
+    _name(reporter, verbose, (qa_id for count in counts.values() for qa_id in count.ids))
     if as_json:
         print_json({"output_dir": options.output_dir, **write.record(options, counts, limit)})
         return guard.COMPLETE
@@ -106,3 +150,9 @@ def _export(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Repor
     do = f"`cd {shlex.quote(options.output_dir)} && {start}`; " if start else ""
     print(f"{options.output_dir}: {do}README.md says more")
     return guard.COMPLETE
+
+
+def _name(reporter: Reporter, verbose: bool, left_out: Iterable[str]) -> None:
+    if verbose:
+        for qa_id in left_out:
+            reporter.say(f"left out: {qa_id}")

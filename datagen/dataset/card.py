@@ -20,7 +20,7 @@ def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provena
     header = {
         **_licence(config.dataset),
         "pretty_name": config.dataset.name,
-        "size_categories": [_size(sum(counts.values()))],
+        "size_categories": [size_category(sum(counts.values()))],
         "task_categories": ["question-answering"],
         "tags": ["long-context", "grounding", "rlvr"],
         "configs": [
@@ -38,19 +38,29 @@ def card(config: Config, counts: dict[str, int], lengths: Sequence[int], provena
         f"# {config.dataset.name}\n",
         _INTRODUCTION,
         "## Rows\n",
-        _table(["split", "rows"], [[split, f"{counts[split]:,}"] for split in present]),
+        table(["split", "rows"], [[split, f"{counts[split]:,}"] for split in present]),
         f"A prompt has {min(lengths):,} to {max(lengths):,} tokens (median {round(median(lengths)):,}), counted by the "
         f"`{config.chunk.tokenizer}` tokenizer.\n",
+        *origin(provenance),
+    ]
+    return "\n".join(sections)
+
+
+def origin(provenance: dict[str, Any]) -> list[str]:
+    """The sections of a card that say how the rows came about: the funnel, what the labels were held against, the
+    settings.
+    """
+    stages = provenance["stages"]
+    return [
         "## How the rows came about\n",
-        _table(["stage", "of", "came in", "kept", "left, and why"], _funnel(provenance["stages"])),
-        *([_MIXED] if any(stage["mixed"] for stage in provenance["stages"].values()) else []),
-        *_tried(provenance["stages"].get("judge", {}).get("trial")),
-        *_compared(provenance["stages"]["select"]),
+        table(["stage", "of", "came in", "kept", "left, and why"], _funnel(stages)),
+        *([_MIXED] if any(stage["mixed"] for stage in stages.values()) else []),
+        *_tried(stages.get("judge", {}).get("trial")),
+        *_compared(stages["select"]),
         "## Settings\n",
         "```yaml\n" + yaml.safe_dump(_settings(provenance), sort_keys=True) + "```\n",
         f"Made by {provenance['made_by']}; `provenance.json` has every identity and count.\n",
     ]
-    return "\n".join(sections)
 
 
 def _licence(settings: DatasetConfig) -> dict[str, Any]:
@@ -64,7 +74,7 @@ def _licence(settings: DatasetConfig) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value}
 
 
-def _size(rows: int) -> str:
+def size_category(rows: int) -> str:
     """The hub's size category of a number of rows."""
     bounds = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
     return next((name for bound, name in bounds if rows < bound), "n>10M")
@@ -124,6 +134,7 @@ def _settings(provenance: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if v is not None}
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

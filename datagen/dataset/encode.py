@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jinja2 import TemplateError
-
 from datagen.grounding import fences
 
 
@@ -26,6 +24,8 @@ def encode(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
 
     Raises jinja2.TemplateError where the chat template refuses the messages, or fails.
     """
+    from jinja2 import TemplateError
+
     said = neutralised(messages, special_tokens(tokenizer))
     try:
         text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)

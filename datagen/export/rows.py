@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import TemplateError
 
 from datagen import shards
 from datagen.dataset import read
@@ -34,7 +33,7 @@ class Count:
     """What became of a split's rows."""
 
     written: int = 0
-    longest: int = 0  # tokens of the longest prompt that was written
+    longest: int = 0  # tokens of the longest prompt that was written, where they were counted
     left_out: Counter[str] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)  # of the rows that were left out
     refusal: str = ""  # what the chat template said first of one that it refused
@@ -51,32 +50,70 @@ def fitting(
     hidden = {*special_tokens(tokenizer), *PLACEHOLDERS}
     for row, raw in read.whole_rows(files):
         messages = neutralised(row.messages, hidden)
-        try:
-            n_tokens = len(encode(tokenizer, messages))
-        except TemplateError as e:
-            n_tokens, reason = 0, REFUSED
-            count.refusal = count.refusal or str(e)
-        else:
-            response = tags.render_response(row.ref_chunks, row.answer)
-            fits = len(tokenizer(response, add_special_tokens=False)["input_ids"]) <= room[1]
-            marked = any(token in row.answer for token in hidden)  # what a model quotes would count as another answer
-            reason = TOO_LONG if n_tokens > room[0] else MARKED if marked else "" if fits else NO_ROOM
-        if reason:
-            count.left_out[reason] += 1
-            count.ids.append(row.qa_id)
+        n_tokens = _counted(row, messages, tokenizer, hidden, room, count)
+        if n_tokens is not None:
+            info = {"index": count.written - 1, "split": split, "qa_id": row.qa_id, "n_tokens": n_tokens}
+            info |= {"question": row.question, "answer": row.answer, "ref_chunks": list(row.ref_chunks)}
+            yield _columns(row, raw, messages, info)
+
+
+def unchanged(
+    files: list[Path], split: str, tokenizer: Any | None, room: tuple[int, int], count: Count
+) -> Iterator[dict[str, Any]]:
+    """The rows as a dataset has them; what its layout lacks and can be known is filled in. With a tokenizer, those that
+    `fitting` has.
+
+    Raises InputError as `read.rows` does.
+    """
+    hidden = {*special_tokens(tokenizer), *PLACEHOLDERS} if tokenizer else set[str]()
+    for number, (row, raw) in enumerate(read.whole_rows(files)):
+        if tokenizer is None:
+            count.written += 1
+        elif _counted(row, neutralised(row.messages, hidden), tokenizer, hidden, room, count) is None:
             continue
-        info = {name: raw["extra_info"].get(name) for name in SCHEMA.field("extra_info").type.names}
-        info |= {"index": count.written, "split": split, "qa_id": row.qa_id, "n_tokens": n_tokens}
-        info |= {"question": row.question, "answer": row.answer, "ref_chunks": list(row.ref_chunks)}
-        yield {
-            "data_source": raw.get("data_source") or "longrlvr",
-            "prompt": messages,
-            "ability": raw.get("ability") or ABILITY,
-            "reward_model": {"style": "rule", "ground_truth": row.answer},
-            "extra_info": info,
-        }
-        count.written += 1
-        count.longest = max(count.longest, n_tokens)
+        known = {"index": number, "split": split, "qa_id": row.qa_id, "question": row.question, "answer": row.answer}
+        known["ref_chunks"] = list(row.ref_chunks)
+        given = {name: value for name, value in raw["extra_info"].items() if value is not None}
+        yield _columns(row, raw, row.messages, known | given)
+
+
+def _counted(
+    row: read.Row, messages: list[dict[str, str]], tokenizer: Any, hidden: set[str], room: tuple[int, int], count: Count
+) -> int | None:
+    """The tokens of the row's prompt; None where the row is left out. `count` takes down which."""
+    from jinja2 import TemplateError  # needed by nobody who counts nothing
+
+    n_tokens, reason = 0, ""
+    try:
+        n_tokens = len(encode(tokenizer, messages))
+    except TemplateError as e:
+        reason, count.refusal = REFUSED, count.refusal or str(e)
+    else:
+        response = tags.render_response(row.ref_chunks, row.answer)
+        fits = len(tokenizer(response, add_special_tokens=False)["input_ids"]) <= room[1]
+        marked = any(token in row.answer for token in hidden)  # what a model quotes would count as another answer
+        reason = TOO_LONG if n_tokens > room[0] else MARKED if marked else "" if fits else NO_ROOM
+    if reason:
+        count.left_out[reason] += 1
+        count.ids.append(row.qa_id)
+        return None
+    count.written += 1
+    count.longest = max(count.longest, n_tokens)
+    return n_tokens
+
+
+def _columns(
+    row: read.Row, raw: dict[str, Any], messages: list[dict[str, str]], info: dict[str, Any]
+) -> dict[str, Any]:
+    """A row of `SCHEMA`; `info` goes before what the row has in `extra_info`."""
+    known = raw["extra_info"] | info
+    return {
+        "data_source": raw.get("data_source") or "longrlvr",
+        "prompt": messages,
+        "ability": raw.get("ability") or ABILITY,
+        "reward_model": {"style": "rule", "ground_truth": row.answer},
+        "extra_info": {name: known.get(name) for name in SCHEMA.field("extra_info").type.names},
+    }
 
 
 def write_parquet(path: str, rows: Iterator[dict[str, Any]]) -> None:

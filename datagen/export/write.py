@@ -1,10 +1,9 @@
-"""The folder of an export, written beside its place and renamed into it when whole."""
+"""What goes into the folder of an export: the rows, the reward, a launch, and a record of what it was made of."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,17 @@ from typing import Any
 from datagen import __version__, shards
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
-from datagen.errors import ConfigError, InputError, UserError
-from datagen.export import reward_file, rows, targets
+from datagen.errors import ConfigError, InputError
+from datagen.export import folder, reward_file, rows, targets
 from datagen.export.rows import Count
 
 RECORD = "export.json"  # what the folder was made of
 EPOCHS, PROMPTS = 5, 32  # as published: how often each row is seen, and how many of them make a batch
-_UNFINISHED = re.compile(r"\.longrlvr-export-([0-9]+)\.unfinished")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is exported to whom, for which model."""
+    """What is exported to whom, for which model; the Hub needs none."""
 
     dataset: str
     to: str
@@ -41,56 +39,13 @@ def export(options: Options) -> tuple[dict[str, Count], int]:
     Nothing that is there is touched. Raises InputError where no dataset is there or no row fits, ConfigError where the
     model's tokenizer can't be had or has no room, and where the folder is there already.
     """
-    target = _new(options.output_dir)
+    target = folder.new(options.output_dir)
     files = read.find(options.dataset)
     limit, tokenizer = room(options), tokenizer_of(options.model)
-    with shards.writing(str(target)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
-    building = target.parent / f".longrlvr-export-{os.getpid()}.unfinished"
-    shards.remove(str(building))  # left by another process of this number
-    try:
-        counts = _rows(options, building, files, tokenizer, limit)
-        _others(options, building, counts, limit)
-        try:
-            os.rename(building, target)
-        except OSError as e:
-            raise UserError(f"{target} cannot be made: {e.strerror}. Give another folder with -o") from e
-    finally:
-        shards.remove(str(building))
+    with folder.building(target) as unfinished:
+        counts = _rows(options, unfinished, files, tokenizer, limit)
+        _others(options, unfinished, counts, limit)
     return counts, limit
-
-
-def _new(given: str) -> Path:
-    """The folder to make. Raises ConfigError unless there is none, or an empty one."""
-    if "://" in given or "::" in given:
-        raise ConfigError(f"-o {given}: an export is written to a local folder: copy it from there")
-    try:
-        target = Path(given).expanduser().absolute()
-        os.lstat(target)  # what no disk takes for a name is refused here
-        taken = target.is_symlink() or not target.is_dir() or any(target.iterdir())
-        if taken or target.samefile(os.curdir):
-            raise ConfigError(
-                f"-o {given}: it is there already, and nothing there is overwritten: give another folder, or remove it "
-                "first if you do not need it any more, checkpoints and all"
-            )
-    except FileNotFoundError:
-        return target
-    except (OSError, RuntimeError, ValueError) as e:
-        raise ConfigError(f"-o {given!r}: no such folder can be made: {getattr(e, 'strerror', None) or e}") from e
-    return target
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what exports left that were killed while they wrote."""
-    for path in folder.iterdir():
-        if found := _UNFINISHED.fullmatch(path.name):
-            try:
-                os.kill(int(found[1]), 0)
-            except ProcessLookupError:
-                shards.remove(str(path))
-            except PermissionError:
-                pass
 
 
 def room(options: Options) -> int:
@@ -145,7 +100,7 @@ def _unknown(model: str, e: Exception) -> str:
     return f"--model {model}: it cannot be loaded: {why}. Give a folder that holds the model, or its name on the hub"
 
 
-def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenizer: Any, limit: int) -> dict[str, Count]:
+def _rows(options: Options, place: Path, files: dict[str, list[Path]], tokenizer: Any, limit: int) -> dict[str, Count]:
     """Write the rows of each split that has any."""
     counts = {split: Count() for split in SPLITS}
     for split, count in counts.items():
@@ -153,7 +108,7 @@ def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenize
             continue
         kept = rows.fitting(files[split], split, tokenizer, (limit, options.max_response_tokens), count)
         suffix = ".jsonl" if options.to == "jsonl" else ".parquet"
-        path = folder / targets.TARGETS[options.to].package / f"{split}{suffix}"
+        path = place / targets.TARGETS[options.to].package / f"{split}{suffix}"
         if options.to == "jsonl":
             _write_lines(path, kept)
         else:
@@ -161,11 +116,11 @@ def _rows(options: Options, folder: Path, files: dict[str, list[Path]], tokenize
         if not count.written:
             path.unlink()
     if not counts["train"].written:
-        raise InputError(f"{options.dataset}: no row is left for {options.to}. {_why(counts['train'], limit)}")
+        raise InputError(f"{options.dataset}: no row is left for {options.to}. {why_none(counts['train'], limit)}")
     return counts
 
 
-def _why(count: Count, limit: int) -> str:
+def why_none(count: Count, limit: int) -> str:
     """Why no row is left, and what to do."""
     if not count.left_out:
         return "It has none"
@@ -183,7 +138,7 @@ def _write_lines(path: Path, kept: Iterator[dict[str, Any]]) -> None:
         os.fsync(f.fileno())
 
 
-def _others(options: Options, folder: Path, counts: dict[str, Count], limit: int) -> None:
+def _others(options: Options, place: Path, counts: dict[str, Count], limit: int) -> None:
     """Write the reward, the launch, and what all of it was made of."""
     target, n = targets.TARGETS[options.to], counts["train"].written
     is_folder = Path(options.model).is_dir()
@@ -207,13 +162,14 @@ def _others(options: Options, folder: Path, counts: dict[str, Count], limit: int
     made = {reward: reward_file.source(options.verifier)} | targets.files(options.to, values)
     made[RECORD] = json.dumps(record(options, counts, limit), indent=1, ensure_ascii=False) + "\n"
     for name, text in made.items():
-        shards.write_bytes(str(folder / name), text.encode())
+        shards.write_bytes(str(place / name), text.encode())
 
 
 def told(count: Count, limit: int) -> str:
     """What became of a split's rows, in words."""
     n = count.written
-    said = f"{n:,} {'row' if n == 1 else 'rows'}" + (f", the longest prompt of {count.longest:,} tokens" if n else "")
+    longest = f", the longest prompt of {count.longest:,} tokens" if count.longest else ""
+    said = f"{n:,} {'row' if n == 1 else 'rows'}{longest}"
     for reason, left_out in sorted(count.left_out.items()):
         why = f"{reason}, {limit:,} tokens at most" if reason == rows.TOO_LONG else reason
         said += f"; {left_out:,} left out: {why}"

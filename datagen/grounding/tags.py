@@ -50,15 +50,33 @@ def render_context(chunks: Sequence[str]) -> Fenced:
     return Fenced(_SEPARATOR.join(f"<CHUNK_{i}>{neutralise(text)}</CHUNK_{i}>" for i, text in enumerate(chunks)))
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the chunks stand in a text, from the first opening tag to the end of the last closing one."""
+
+    start: int
+    end: int
+    chunks: list[str]  # as they stand there, neutralised
+
+
 def read_context(text: str) -> list[str]:
     """The chunks that `render_context` wrote, from its output or from a whole prompt with one such output in it.
+
+    Raises ValueError as `find_context` does; of an empty text, there is none.
+    """
+    return [restore(chunk) for chunk in find_context(text).chunks] if text else []
+
+
+def find_context(text: str) -> Context:
+    """Where the chunks that `render_context` wrote stand in a text: the text is what stands before them, the chunks in
+    their tags one separator apart, and what stands after them, to the character.
 
     A lone opening tag outside the document is an example in the instructions and is passed over. Raises ValueError if
     there is no chunk, or if the blocks are not numbered 0, 1, 2 … one separator apart: the text was cut or edited.
     """
     chunks: list[str] = []
     tags = list(_CHUNK_TAG.finditer(text))
-    end = 0
+    start = end = 0
     for before, tag in zip([None, *tags], tags, strict=False):
         if not tag[1]:
             continue
@@ -68,13 +86,14 @@ def read_context(text: str) -> list[str]:
             raise ValueError(f"{before[0]} at character {before.start()} stands where chunk {len(chunks)} belongs")
         if chunks and text[end : before.start()] != _SEPARATOR:
             raise ValueError(f"there is text between chunk {len(chunks) - 1} and {before[0]}, at character {end}")
-        chunks.append(restore(text[before.end() : tag.start()]))
+        start = start if chunks else before.start()
+        chunks.append(text[before.end() : tag.start()])
         end = tag.end()
-    if text and not chunks:
+    if not chunks:
         raise ValueError("there is no chunk in this text")
     if chunks and text.startswith(f"{_SEPARATOR}<CHUNK_{len(chunks)}", end):
         raise ValueError(f"chunk {len(chunks)} is not closed: the text was cut")
-    return chunks
+    return Context(start, end, chunks)
 
 
 def render_response(useful_chunks: Iterable[int], answer: str, reasoning: str = "") -> str:

@@ -47,7 +47,8 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     ],
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
-ELSEWHERE = {"train", "export"}  # tests/train/test_launch.py and tests/export hold what they print against the page
+# tests/train/test_launch.py and tests/export hold what these print against the page.
+ELSEWHERE = {"train", "export", "push"}
 
 
 def sections() -> dict[str, str]:
