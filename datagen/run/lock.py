@@ -13,17 +13,17 @@ from filelock import FileLock, Timeout
 
 from datagen import shards
 from datagen.errors import RunLocked, UserError
+from datagen.run import lease
 
 
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
     """Hold a run directory, and clear away what a killed process left half-written. Raises RunLocked naming the process
     that holds it, UserError where no folder can be made.
-
-    An object store has no locks: there, keeping to one process is up to the person.
     """
     if not shards.is_local(folder):
-        yield
+        with lease.held(folder):
+            yield
         return
     root = Path(folder.removeprefix("file://"))
     lock, owner = FileLock(root / ".lock", timeout=0), root / ".lock-owner"

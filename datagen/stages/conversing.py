@@ -51,12 +51,12 @@ def results(
 
     trial = ShardJob(TRIAL, run.journal(stage.name, TRIAL), partial(_try, work, run, config)) if work.trial else None
     if offline:
-        if trial and trial.journal.exists():  # an earlier version tried nothing out
+        if trial and trial.journal in run.journal_files(stage.name):  # an earlier version tried nothing out
             _keep(stage, run, drive.replay(trial))
         done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
-        backend = llm.start(main, str(run.journals(stage.name)), others)
+        backend = llm.start(main, run.journals(stage.name), others)
         budget, traffic = spending.budget(run, stage, config), Traffic(heard)
         if trial:
             (tried,) = drive.drive(iter([trial]), backend, budget, 1, traffic=traffic)

@@ -131,7 +131,7 @@ def answers(run: Path) -> list[tuple[str, str]]:
         (str(path.relative_to(run)), each.key)
         for path in sorted((run / "journal").rglob(f"*{JOURNAL}"))
         if path.is_file()
-        for _, each in journal._lines(path)
+        for _, each in journal._lines(str(path))
         if each and not each.error
     ]
 
