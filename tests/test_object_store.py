@@ -1,0 +1,155 @@
+"""A whole run in an object store, S3's protocol over HTTP on this machine: killed at any instant, it goes on to the bytes
+of a local run that nothing happened to, and asks nothing again that was stored.
+"""
+
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from datagen import shards, stores
+from datagen.llm import journal
+from datagen.run.run import Run
+from tests.campaign.runs import STAGES, Reference, call, content, made, reply, settings
+from tests.killed import gone
+from tests.servers.openai_server import Server, serve
+from tests.servers.settings import Settings
+
+pytest.importorskip("s3fs")
+moto = pytest.importorskip("moto.server")
+
+SEED = int(os.environ.get("CRASH_SEED", "1"))
+ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "anyone",
+    "AWS_SECRET_ACCESS_KEY": "anything",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@contextmanager
+def store(port: int = 0) -> Iterator[moto.ThreadedMotoServer]:
+    server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The address of a bucket."""
+    with store() as server, pytest.MonkeyPatch.context() as patch:
+        host, port = server.get_host_and_port()
+        for name, value in (ACCOUNT | {"AWS_ENDPOINT_URL": f"http://{host}:{port}"}).items():
+            patch.setenv(name, value)
+        stores.find("s3://runs")[0].mkdir("runs")
+        yield "s3://runs"
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """A local run that nothing happened to."""
+    pytest.importorskip("pydoc_data.topics")
+    with made(tmp_path_factory.mktemp("reference")) as reference:
+        yield reference
+
+
+def uploaded(reference: Reference, run: str, *stages: str) -> str:
+    """A run in the store, in which these stages are done."""
+    fs, name = stores.find(run)
+    fs.put_file(str(reference.run / "config.yaml"), f"{name}/config.yaml")
+    for stage in stages:
+        fs.put(str(reference.run / stage), f"{name}/{stage}", recursive=True)
+    return run
+
+
+def downloaded(run: str, to: Path) -> Path:
+    fs, name = stores.find(run)
+    fs.get(name, str(to), recursive=True)
+    return to
+
+
+def stored(run: str) -> Counter[tuple[str, str]]:
+    """How often each reply is in the journals: once, if nothing was asked twice that was there."""
+    paths = [path for stage in STAGES for path in Run(run).journal_files(stage)]
+    return Counter((path, each.key) for path in paths for each in journal.read(path) if not each.error)
+
+
+def launch(command: str, run: str, file: Path, err: Path, *options: str) -> subprocess.Popen:
+    whole = [sys.executable, "-m", "datagen", command, "-c", str(file), "-o", run, "--workers", "1", *options]
+    with open(err, "ab") as f:
+        return subprocess.Popen(whole, stdout=f, stderr=f, start_new_session=True)
+
+
+def killed(process: subprocess.Popen, server: Server, answers: int, moment: float) -> bool:
+    """Kill a process so many seconds after the server has given so many answers in all. False: it had ended."""
+    end = time.monotonic() + 60
+    while server.stats.answered.total() < answers and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    time.sleep(moment)
+    if process.poll() is not None:
+        return False
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert gone(process.pid)
+    time.sleep(0.1)  # what was sent to the store before arrives
+    return True
+
+
+def test_a_whole_run_is_the_same_in_a_store(bucket, reference, tmp_path):
+    run = f"{bucket}/whole"
+    said = call("run", "-c", reference.root / "settings.yaml", "--input", reference.root / "documents", "-o", run)
+    assert said.code == 0, said.all
+    assert content(downloaded(run, tmp_path / "run")) == content(reference.run)
+    assert not [path for path in (tmp_path / "run" / "journal").rglob("*.parts*")]
+    assert set(stored(run).values()) == {1}
+    assert call("doctor", run).code == 0
+    for command in ("status", "doctor"):
+        here, there = (json.loads(call(command, path, "--json").out) for path in (run, str(reference.run)))
+        if command == "doctor":
+            assert here["checked"] == there["checked"]
+            continue
+        for stage in ("generate", "judge"):
+            usage, same = (
+                {s["name"]: s["usage"] for s in told["stages"]}[stage] for told in (here, there)
+            )
+            assert usage["requests"] == same["requests"] > 0
+            assert usage["prompt_tokens"] == same["prompt_tokens"]
+
+
+@pytest.mark.parametrize("stage", ["generate", "judge"])
+def test_killed_at_any_instant(stage, bucket, reference, tmp_path):
+    draw, kills, lost = random.Random(f"{SEED} {stage}"), 0, 0
+    run = uploaded(reference, f"{bucket}/killed-{stage}", *STAGES[: STAGES.index(stage)])
+    with serve(Settings(reply=reply, latency=0.05, spread=1.0)) as server:
+        file = settings(tmp_path / "settings.yaml", server.url, encoder=reference.encoder.url)
+        while kills < 3:
+            before, known = server.stats.answered.total(), stored(run)
+            process = launch(stage, run, file, tmp_path / "err")
+            if not killed(process, server, before + draw.randint(1, 6), draw.uniform(0, 0.1)):
+                break
+            kills += 1
+            now = stored(run)
+            assert known.items() <= now.items()
+            lost += server.stats.answered.total() - before - (len(now) - len(known))
+            print(f"{len(now)} stored, {len(now) - len(known)} of them new; {lost} were not yet")
+        assert kills, (tmp_path / "err").read_text()
+        assert launch("run", run, file, tmp_path / "err").wait(120) == 0, (tmp_path / "err").read_text()
+        found = stored(run)
+        assert set(found.values()) == {1}  # what was stored was not asked for again
+        assert server.stats.answered.total() == len(found) + lost
+    assert content(downloaded(run, tmp_path / "run")) == content(reference.run)
