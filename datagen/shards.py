@@ -132,7 +132,11 @@ def read_bytes(path: str) -> bytes:
 def read_json(path: str) -> Any | None:
     """The JSON in a file, or None if there is no such file. Raises DamagedFile where there is none in it."""
     try:
-        return json.loads(read_bytes(path)) if exists(path) else None
+        return json.loads(read_bytes(path))
+    except FileNotFoundError as e:
+        if is_local(path) and exists(path):
+            raise _unreadable(path, e) from e
+        return None
     except (ValueError, RecursionError) as e:
         raise DamagedFile(path, str(e)) from e
     except OSError as e:
@@ -307,7 +311,7 @@ def _opened(path: str) -> Iterator[Any]:
     fs, name = stores.find(path)
     try:
         # Arrow's own kind of file, where there is one: it calls no Python to read, and small ones take half the time.
-        with pa.OSFile(name, "rb") if isinstance(fs, LocalFileSystem) else fs.open(name, "rb") as f:
+        with pa.OSFile(name, "rb") if isinstance(fs, LocalFileSystem) else stores.opened(fs, name) as f:
             yield f
     except FileNotFoundError as e:
         if exists(path):

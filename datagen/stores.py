@@ -7,6 +7,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -14,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from datagen.errors import UserError
 
 CLIENTS = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}  # packages with errors that are no OSError
+BLOCK = 4 << 20  # bytes
 EXTRAS = {"s3": "s3", "s3a": "s3"}  # our extra that brings what a protocol needs
 
 
@@ -65,6 +68,18 @@ def ls(folder: str) -> list[str]:
             return [found for found in fs.ls(name, detail=False) if found.rstrip("/") != name.rstrip("/")]
         except FileNotFoundError:
             return []
+
+
+def opened(fs: fsspec.AbstractFileSystem, name: str) -> Any:
+    """An object to be read here and there: by blocks, and a small one, as shards are, at once."""
+    return fs.open(name, "rb", block_size=BLOCK, cache_type="blockcache")
+
+
+def fetch(path: str, to: Path) -> None:
+    """Copy an object to this machine's disk. Raises UserError for what the store refuses."""
+    fs, name = find(path)
+    with reached(path):
+        fs.get_file(name, str(to))
 
 
 def read_all(paths: list[str]) -> list[bytes]:

@@ -1,5 +1,5 @@
-"""A whole run in an object store, S3's protocol over HTTP on this machine: killed at any instant, it goes on to the bytes
-of a local run that nothing happened to, and asks nothing again that was stored.
+"""A whole run in an object store, S3's protocol over HTTP on this machine: killed at any instant, it goes on to the
+bytes of a local run that nothing happened to, and asks nothing again that was stored.
 """
 
 import json
@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from datagen import shards, stores
+from datagen import stores
+from datagen.dataset import read
+from datagen.errors import InputError
 from datagen.llm import journal
 from datagen.run.run import Run
 from tests.campaign.runs import STAGES, Reference, call, content, made, reply, settings
@@ -39,6 +41,7 @@ ACCOUNT = {
 
 @contextmanager
 def store(port: int = 0) -> Iterator[moto.ThreadedMotoServer]:
+    """A server of what all servers in this process have stored."""
     server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server.start()
@@ -115,7 +118,7 @@ def test_a_whole_run_is_the_same_in_a_store(bucket, reference, tmp_path):
     said = call("run", "-c", reference.root / "settings.yaml", "--input", reference.root / "documents", "-o", run)
     assert said.code == 0, said.all
     assert content(downloaded(run, tmp_path / "run")) == content(reference.run)
-    assert not [path for path in (tmp_path / "run" / "journal").rglob("*.parts*")]
+    assert not list((tmp_path / "run" / "journal").rglob("*.parts*"))
     assert set(stored(run).values()) == {1}
     assert call("doctor", run).code == 0
     for command in ("status", "doctor"):
@@ -124,13 +127,12 @@ def test_a_whole_run_is_the_same_in_a_store(bucket, reference, tmp_path):
             assert here["checked"] == there["checked"]
             continue
         for stage in ("generate", "judge"):
-            usage, same = (
-                {s["name"]: s["usage"] for s in told["stages"]}[stage] for told in (here, there)
-            )
+            usage, same = ({s["name"]: s["usage"] for s in told["stages"]}[stage] for told in (here, there))
             assert usage["requests"] == same["requests"] > 0
             assert usage["prompt_tokens"] == same["prompt_tokens"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["generate", "judge"])
 def test_killed_at_any_instant(stage, bucket, reference, tmp_path):
     draw, kills, lost = random.Random(f"{SEED} {stage}"), 0, 0
@@ -153,3 +155,73 @@ def test_killed_at_any_instant(stage, bucket, reference, tmp_path):
         assert set(found.values()) == {1}  # what was stored was not asked for again
         assert server.stats.answered.total() == len(found) + lost
     assert content(downloaded(run, tmp_path / "run")) == content(reference.run)
+
+
+def test_a_dataset_in_a_store_is_read_as_one_on_disk(bucket, reference):
+    run = uploaded(reference, f"{bucket}/dataset", "dataset")
+    here, there = (read.find(path) for path in (str(reference.run), run))
+    names = {split: [file.name for file in files] for split, files in here.items()}
+    assert names == {split: [file.name for file in files] for split, files in there.items()}
+    for split in names:
+        assert [row for _, row in read.whole_rows(here[split])] == [row for _, row in read.whole_rows(there[split])]
+    (train,) = here["train"]
+    assert read.find(f"{run}/dataset/data/{train.name}")["train"][0].read_bytes() == train.read_bytes()
+    with pytest.raises(InputError, match="s3://runs/nothing: no dataset is there: give a finished run"):
+        read.find(f"{bucket}/nothing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["generate", "judge"])
+def test_a_store_that_fails_is_a_sentence_and_the_run_goes_on(stage, bucket, reference, tmp_path, monkeypatch):
+    """The server is gone from one moment to the next, and comes back with what it had stored."""
+    with store() as first, serve(Settings(reply=reply, latency=0.05)) as server:
+        host, port = first.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        run = uploaded(reference, f"{bucket}/gone-{stage}", *STAGES[: STAGES.index(stage)])
+        file = settings(tmp_path / "settings.yaml", server.url, encoder=reference.encoder.url)
+        process = launch(stage, run, file, tmp_path / "err")
+        while server.stats.answered.total() < 3 and process.poll() is None:
+            time.sleep(0.002)
+        first.stop()
+        assert process.wait(120) == 1
+        said = (tmp_path / "err").read_text()
+        assert "Traceback" not in said
+        assert f"error: {run}/" in said
+        assert "the store does not do as asked: Could not connect to the endpoint URL" in said
+        assert "run the same command again: what is finished is kept" in said
+        with store(port):
+            before = stored(run)
+            lost = server.stats.answered.total() - len(before)
+            assert launch("run", run, file, tmp_path / "err").wait(120) == 0, (tmp_path / "err").read_text()
+            found = stored(run)
+            assert before.items() <= found.items()
+            assert set(found.values()) == {1}
+            assert server.stats.answered.total() == len(found) + lost
+            assert content(downloaded(run, tmp_path / "run")) == content(reference.run)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {},
+            "cannot be written: The specified bucket does not exist. Check the name, or make s3://absent: aws s3 mb ",
+        ),
+        (
+            {"AWS_ACCESS_KEY_ID": None},
+            "no credentials for the store (Unable to locate credentials). Set them, such as\n",
+        ),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "the store does not do as asked: Could not connect to the "),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_a_sentence(change, said, bucket, reference, monkeypatch, tmp_path):
+    for name, value in ({"AWS_MAX_ATTEMPTS": "1", "HOME": str(tmp_path)} | change).items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    whole = ("chunk", "-c", reference.root / "settings.yaml", "--input", reference.root / "documents", "-o")
+    words = [sys.executable, "-m", "datagen", *map(str, whole), "s3://absent/run"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: s3://absent/run")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
