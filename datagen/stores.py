@@ -115,10 +115,10 @@ def refused(path: str, e: Exception) -> UserError:
     bucket = "/".join(path.split("/")[:3])
     again = "run the same command again: what is finished is kept"
     if "Credential" in type(e).__name__:
-        return UserError(
-            f"{path}: no credentials for the store ({_first(e)}). Set them, such as\n"
-            f"  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…\nor AWS_PROFILE, and {again}"
+        how = ", such as\n  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…\nor AWS_PROFILE" * bucket.startswith(
+            "s3"
         )
+        return UserError(f"{path}: no credentials for the store ({_first(e)}). Set them{how}, and {again}")
     if isinstance(e, FileNotFoundError):
         made = f": aws s3 mb {shlex.quote(bucket)}" if bucket.startswith("s3") else ""
         return UserError(f"{path}: cannot be written: {_first(e)}. Check the name, or make {bucket}{made}")

@@ -6,14 +6,18 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +44,7 @@ ACCOUNT = {
 
 
 @contextmanager
-def store(port: int = 0) -> Iterator[moto.ThreadedMotoServer]:
+def store(port: int = 0) -> Iterator[Any]:
     """A server of what all servers in this process have stored."""
     server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -221,6 +225,44 @@ def test_a_store_that_fails_is_a_sentence_and_the_run_goes_on(stage, bucket, ref
             assert set(found.values()) == {1}
             assert server.stats.answered.total() == len(found) + lost
             assert content(downloaded(run, tmp_path / "run")) == content(reference.run)
+
+
+def test_training_writes_to_a_disk(reference):
+    pytest.importorskip("torch")
+    said = call("train", reference.run, "--model", "tiny", "-o", "s3://runs/trained", "--device", "cpu")
+    assert said.code == 2
+    assert "-o s3://runs/trained: checkpoints are written to a local folder: name one" in said.err
+
+
+class Denying(BaseHTTPRequestHandler):
+    """A store that lets nobody in."""
+
+    def refuse(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = refuse  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_store_that_denies_access_is_a_sentence(bucket, reference, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Denying) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        words = [sys.executable, "-m", "datagen", "status", f"{bucket}/closed"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+        read = "from datagen import shards; shards.read_table('s3://runs/closed/chunk/shard-00000.parquet')"
+        table = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, timeout=120, check=False)
+        server.shutdown()
+    assert done.returncode == 1
+    assert re.match(
+        rf"error: {bucket}/closed\S*: the store denies access: .+\. Give these credentials the right to", done.stderr
+    )
+    assert "UserError: s3://runs/closed/chunk/shard-00000.parquet: the store denies access" in table.stderr  # no damage
 
 
 @pytest.mark.parametrize(

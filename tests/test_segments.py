@@ -131,7 +131,8 @@ def test_every_flipped_bit_is_noticed(path):
 def test_two_that_write_to_one_journal_overwrite_nothing(path):
     """As where one was taken for dead and is not."""
     one, other = Journal(path), Journal(path)
-    one.open(), other.open()
+    one.open()
+    other.open()
     one.append(replies(1))
     with pytest.raises(RunLocked, match="is written by another process, too: wait for it, or end it"):
         other.append(replies(2))
