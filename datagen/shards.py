@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from datagen import records, seal
+from datagen import records, seal, stores
 from datagen.errors import DamagedFile, UserError
+from datagen.stores import is_local as is_local
 
 SUFFIX = ".parquet"
 UNFINISHED = ".longrlvr-tmp"  # ends the names of what is being written; `sweep` removes it after a kill
@@ -50,15 +50,13 @@ def join(*parts: str) -> str:
     return "/".join(part.rstrip("/") if i == 0 and part != "/" else part.strip("/") for i, part in enumerate(parts))
 
 
-def is_local(path: str) -> bool:
-    """Whether an address is on this machine's disk."""
-    return isinstance(_open(path)[0], LocalFileSystem)
-
-
 def exists(path: str) -> bool:
     """Whether a file or folder is there; a link that leads nowhere is, and can't be read."""
-    fs, name = _open(path)
-    return os.path.lexists(name) if isinstance(fs, LocalFileSystem) else fs.exists(name)
+    fs, name = stores.find(path)
+    if isinstance(fs, LocalFileSystem):
+        return os.path.lexists(name)
+    with stores.reached(path):
+        return fs.exists(name)
 
 
 def names(folder: str) -> list[str]:
@@ -68,10 +66,12 @@ def names(folder: str) -> list[str]:
 
 def listing(folder: str) -> list[str]:
     """The names of the finished files right in a folder, sorted."""
-    fs, name = _open(folder)
-    fs.invalidate_cache(name)
-    found = [p.rsplit("/", 1)[-1] for p in fs.ls(name, detail=False)] if fs.isdir(name) else []
-    return sorted(n for n in found if not n.startswith("."))
+    fs, name = stores.find(folder)
+    if isinstance(fs, LocalFileSystem):
+        found = [str(path) for path in fs.ls(name, detail=False)] if fs.isdir(name) else []
+    else:
+        found = stores.ls(folder)
+    return sorted(n for n in (p.rstrip("/").rsplit("/", 1)[-1] for p in found) if not n.startswith("."))
 
 
 def remove(path: str) -> None:
@@ -79,11 +79,12 @@ def remove(path: str) -> None:
 
     Raises UserError where it may not be removed.
     """
-    fs, name = _open(path)
+    fs, name = stores.find(path)
     if not exists(path):
         return
     if not isinstance(fs, LocalFileSystem):
-        fs.rm(name, recursive=True)
+        with stores.reached(path):
+            fs.rm(name, recursive=True)
         return
     doomed = _beside(Path(name))
     try:
@@ -101,37 +102,42 @@ def replace_folder(source: str, target: str) -> None:
     Raises UserError where the disk refuses.
     """
     remove(target)
-    fs, name = _open(source)
-    if isinstance(fs, LocalFileSystem):
-        with writing(target):
-            os.replace(name, _open(target)[1])
-    else:
-        fs.mv(name, _open(target)[1], recursive=True)
+    fs, name = stores.find(source)
+    with writing(target):
+        if isinstance(fs, LocalFileSystem):
+            os.replace(name, stores.find(target)[1])
+        else:
+            stores.move(source, target)
 
 
 def copy(source: str, target: str) -> None:
     """Copy a file or folder. Raises UserError where the disk refuses."""
-    fs, name = _open(source)
+    fs, name = stores.find(source)
     with writing(target):
         if not isinstance(fs, LocalFileSystem):
-            fs.copy(name, _open(target)[1], recursive=fs.isdir(name))
+            fs.copy(name, stores.find(target)[1], recursive=fs.isdir(name))
         elif fs.isdir(name):
-            shutil.copytree(name, _open(target)[1], symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(name, stores.find(target)[1], symlinks=True, dirs_exist_ok=True)
         else:
-            shutil.copy2(name, _open(target)[1], follow_symlinks=False)
+            shutil.copy2(name, stores.find(target)[1], follow_symlinks=False)
 
 
 def read_bytes(path: str) -> bytes:
     """A file's content. Raises FileNotFoundError where there is none."""
-    fs, name = _open(path)
-    data: Any = fs.cat_file(name)
+    fs, name = stores.find(path)
+    with stores.reached(path):
+        data: Any = fs.cat_file(name)
     return data
 
 
 def read_json(path: str) -> Any | None:
     """The JSON in a file, or None if there is no such file. Raises DamagedFile where there is none in it."""
     try:
-        return json.loads(read_bytes(path)) if exists(path) else None
+        return json.loads(read_bytes(path))
+    except FileNotFoundError as e:
+        if is_local(path) and exists(path):
+            raise _unreadable(path, e) from e
+        return None
     except (ValueError, RecursionError) as e:
         raise DamagedFile(path, str(e)) from e
     except OSError as e:
@@ -148,7 +154,7 @@ def read_object(path: str) -> dict[str, Any] | None:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Write a file atomically and durably. Raises UserError when the disk is full or the place not writable."""
-    fs, name = _open(path)
+    fs, name = stores.find(path)
     with writing(path, len(data)), signals_held():
         if isinstance(fs, LocalFileSystem):
             with _published(Path(name)) as f:
@@ -162,12 +168,18 @@ def writing(path: str, size: int | None = None) -> Iterator[None]:
     """Turn what stops a write into a sentence: UserError when the disk is full or the place not writable."""
     try:
         yield
-    except OSError as e:
-        raise refused(path, e, size) from e
+    except Exception as e:
+        if isinstance(e, OSError):
+            raise refused(path, e, size) from e
+        if stores.refuses(e):
+            raise stores.refused(path, e) from e
+        raise
 
 
 def refused(path: str, e: OSError, size: int | None = None, what: str = "written") -> UserError:
     """What the file system refused, as a sentence with the way on."""
+    if not is_local(path):
+        return stores.refused(path, e)
     if e.errno not in (errno.ENOSPC, errno.EDQUOT):
         why, do = f"cannot be {what}: {e.strerror or e}", "Put that right"
     elif _without_inodes(path):
@@ -179,7 +191,7 @@ def refused(path: str, e: OSError, size: int | None = None, what: str = "written
 
 def _without_inodes(path: str) -> bool:
     """Whether a local disk can hold no more files, however small."""
-    fs, name = _open(path)
+    fs, name = stores.find(path)
     if not isinstance(fs, LocalFileSystem) or not hasattr(os, "statvfs"):
         return False
     there = os.statvfs(next(folder for folder in Path(name).absolute().parents if folder.exists()))
@@ -215,7 +227,7 @@ def write_groups(path: str, schema: pa.Schema, groups: Iterable[pa.Table], **opt
     """Write tables as the row groups of one file, atomically and durably, holding one of them at a time. `options` are
     further ones of `pyarrow.parquet.ParquetWriter`.
     """
-    fs, name = _open(path)
+    fs, name = stores.find(path)
     with writing(path):
         if isinstance(fs, LocalFileSystem):
             with _published(Path(name)) as f:
@@ -290,7 +302,7 @@ def verify(path: str) -> None:
 
 def sweep(folder: str) -> None:
     """Remove what writes that were killed left behind. Raises UserError where it may not be removed."""
-    fs, name = _open(folder)
+    fs, name = stores.find(folder)
     if isinstance(fs, LocalFileSystem) and fs.isdir(name):
         for leftover in list(Path(name).rglob(f".*{UNFINISHED}")):
             try:
@@ -301,18 +313,22 @@ def sweep(folder: str) -> None:
 
 @contextmanager
 def _opened(path: str) -> Iterator[Any]:
-    fs, name = _open(path)
+    fs, name = stores.find(path)
     try:
         # Arrow's own kind of file, where there is one: it calls no Python to read, and small ones take half the time.
-        with pa.OSFile(name, "rb") if isinstance(fs, LocalFileSystem) else fs.open(name, "rb") as f:
+        with pa.OSFile(name, "rb") if isinstance(fs, LocalFileSystem) else stores.opened(fs, name) as f:
             yield f
     except FileNotFoundError as e:
         if exists(path):
             raise _unreadable(path, e) from e
         raise UserError(f"{path} is missing: run its stage again") from e
-    except (pa.ArrowException, OSError, ValueError, KeyError) as e:
-        if isinstance(e, OSError) and e.errno:  # the system's: the file may be as it was
+    except Exception as e:
+        if isinstance(e, OSError) and stores.refuses(e):  # the file may be as it was
             raise _unreadable(path, e) from e
+        if stores.refuses(e):
+            raise stores.refused(path, e) from e
+        if not isinstance(e, (pa.ArrowException, OSError, ValueError, KeyError)):
+            raise
         raise DamagedFile(path, (str(e) or type(e).__name__).splitlines()[0][:120]) from e
 
 
@@ -320,23 +336,13 @@ def _unreadable(path: str, e: OSError) -> UserError:
     """What the file system refuses says nothing against the file, but for a link that leads nowhere, or a folder in its
     place.
     """
-    fs, name = _open(path)
-    if isinstance(fs, LocalFileSystem) and (os.path.isdir(name) or (os.path.islink(name) and not os.path.exists(name))):
+    fs, name = stores.find(path)
+    if not isinstance(fs, LocalFileSystem):
+        return stores.refused(path, e)
+    if os.path.isdir(name) or (os.path.islink(name) and not os.path.exists(name)):
         return DamagedFile(path, "it is a folder" if os.path.isdir(name) else "it is a link that leads nowhere")
     why = e.strerror or os.strerror(e.errno) if e.errno else e
     return UserError(f"{path} cannot be read: {why}. Put that right, and run the same command again")
-
-
-def _open(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Raises UserError for what is no address."""
-    try:
-        path.encode()
-        if "::" in path:
-            raise ValueError("'::' would chain file systems")
-        return fsspec.core.url_to_fs(path)
-    except (ValueError, ImportError) as e:  # UnicodeEncodeError among them: a name that is not UTF-8
-        why = "its name is not UTF-8" if isinstance(e, UnicodeEncodeError) else e
-        raise UserError(f"{path}: not an address that can be used: {why}. Choose another --output-dir") from e
 
 
 @contextmanager

@@ -89,9 +89,7 @@ def _made(run: str) -> list[Any]:
     """The shards that are there, and how long the journals are."""
     paths = Run(run)
     found: list[Any] = [paths.names(stage) for stage in TABLES]
-    if shards.is_local(run):
-        found += [(file, file.stat().st_size) for stage in TABLES for file in paths.journal_files(stage)]
-    return found
+    return found + [paths.journal_sizes(stage) for stage in TABLES]
 
 
 def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WHOLE) -> Config:

@@ -86,7 +86,7 @@ def _usage(run: str, reporter: Reporter) -> dict[str, dict[str, Any]]:
     from datagen.run.run import Run
     from datagen.stages import STAGES, spending
 
-    if not shards.exists(Run(run).settings) or not shards.is_local(run):
+    if not shards.exists(Run(run).settings):
         return {}
     config, found = configuration.settled(run, None, {}), {}
     for s in STAGES:

@@ -6,7 +6,10 @@ That one is a single `train.parquet` with `data_source`, `prompt`, `reward_model
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen import seal
+from datagen import seal, shards, stores
 from datagen.dataset.schema import SPLITS
 from datagen.errors import InputError
 from datagen.grounding.rewards import chunk_ids
@@ -25,6 +28,7 @@ NEEDED = ("prompt", "extra_info.question", "extra_info.ref_chunks")
 ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is there
 FORMAT = "docs/dataset.md has the columns"
 _SHOWN = re.compile(r"</CHUNK_([0-9]{1,9})>")
+_NONE = "no dataset is there: give a finished run, or a folder with train.parquet or data/train-*.parquet"
 KINDS = {str: "text", list: "a list of messages", dict: "an object with named fields"}
 TEXTS = "ref_chunks_text"
 ROWS = 8  # held in memory at a time: a row is a whole document
@@ -45,8 +49,10 @@ class Row:
 
 
 def find(path: str) -> dict[str, list[Path]]:
-    """The files of each split, in a run directory, a dataset's folder or one file. Raises InputError without any."""
-    root = Path(path)
+    """The files of each split, in a run directory, a dataset's folder or one file; what is in a store is brought here
+    first. Raises InputError without any, UserError for what a store refuses.
+    """
+    root = _brought(path) if "://" in path and not shards.is_local(path) else Path(path)
     if root.is_file():
         return {"train": [root], "validation": []}
     for folder in (root / DATASET / DATA, root / DATA, root):
@@ -56,9 +62,23 @@ def find(path: str) -> dict[str, list[Path]]:
         }
         if files["train"]:
             return files
-    raise InputError(
-        f"{path}: no dataset is there: give a finished run, or a folder with train.parquet or data/train-*.parquet"
-    )
+    raise InputError(f"{path}: {_NONE}")
+
+
+def _brought(address: str) -> Path:
+    """A copy, while this process lives, of the first folder at an address that has train files, or of one file."""
+    into = Path(tempfile.mkdtemp(prefix="longrlvr-data-"))
+    atexit.register(shutil.rmtree, into, ignore_errors=True)
+    if address.endswith(shards.SUFFIX) and shards.exists(address):
+        stores.fetch(address, into / "train.parquet")
+        return into / "train.parquet"
+    for folder in (shards.join(address, DATASET, DATA), shards.join(address, DATA), address):
+        found = [name + shards.SUFFIX for name in shards.names(folder) if name.startswith(SPLITS)]
+        if any(name.startswith(SPLITS[0]) for name in found):
+            for name in found:
+                stores.fetch(shards.join(folder, name), into / name)
+            return into
+    raise InputError(f"{address}: {_NONE}")
 
 
 def rows(files: list[Path]) -> Iterator[Row]:

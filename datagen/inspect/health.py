@@ -20,7 +20,6 @@ from datagen.records import Dropped
 from datagen.run import hashes, identity
 from datagen.run import ledger as ledgers
 from datagen.run.identity import Identity
-from datagen.run.paths import JOURNAL
 from datagen.run.run import Run
 from datagen.run.tables import TABLES, Table
 
@@ -48,9 +47,8 @@ def examine(run: Run) -> Iterator[Checked]:
     for table in TABLES.values():
         if shards.exists(run.folder(table.name)):
             yield from _stage(run, table, unsound)
-    if shards.is_local(run.path):
-        for path in sorted((run.local / "journal").glob(f"*/*{JOURNAL}")):
-            yield _checked("journal", str(path), lambda path=path: _read(path))
+    for path in sorted(path for name in TABLES for path in run.journal_files(name)):
+        yield _checked("journal", path, lambda path=path: _read(path))
     if shards.exists(run.dataset_folder):
         yield from _dataset(run)
     if shards.is_local(run.path) and is_training(run.local / "train"):
@@ -88,13 +86,13 @@ def repair(checked: Iterable[Checked]) -> set[str]:
     found = {c.path: c for c in checked if c.problem and c.removable}
     for path, c in sorted(found.items()):
         if c.part == "journal":
-            journal.mend(Path(path))
+            journal.mend(path)
         else:
             shards.remove(path)
     return set(found)
 
 
-def _read(path: Path) -> None:
+def _read(path: str) -> None:
     for _ in journal.read(path):
         pass
 

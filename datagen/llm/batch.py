@@ -43,7 +43,7 @@ NOBODYS_FAULT = {"model_not_found", "insufficient_quota", "billing_hard_limit_re
 
 
 class BatchBackend(Backend):
-    """Raises ConfigError at once for a missing key or more than one endpoint. `folder` is on a local disk.
+    """Raises ConfigError at once for a missing key or more than one endpoint.
 
     The other arguments are limits and seconds, as the constants say.
     """

@@ -35,7 +35,7 @@ class ShardJob:
     """The conversations about one shard, begun by `begin` in a worker thread. `results` is aligned with them."""
 
     name: str
-    journal: Path
+    journal: str | Path
     begin: Callable[[LLM], list[Conversation[Any]]]
     results: list[Any] = field(default_factory=list)
 
@@ -353,7 +353,7 @@ class _Run:
             self.expected = max(0, self.expected - shard.left)
             self.backend.expect(self.expected)
             if not shard.left:
-                self._finish(shard)
+                await self._finish(shard)
             for at, conversation in enumerate(shard.conversations):
                 group.create_task(self._converse(shard, at, conversation))
             await asyncio.sleep(0)  # they ask, or end
@@ -382,14 +382,14 @@ class _Run:
         shard.left -= 1
         self.on_end(1)
         if not shard.left:
-            self._finish(shard)
+            await self._finish(shard)
         if self.live < self.backend.room and not self.opened_all:
             self.opening = True
             self.has_room.set()
         self._look()
 
-    def _finish(self, shard: _Open) -> None:
-        shard.journal.close()
+    async def _finish(self, shard: _Open) -> None:
+        await asyncio.to_thread(shard.journal.finish)
         shard.journal.answers.clear()
         del self.shards[shard.job.name]
         self.untaken += 1

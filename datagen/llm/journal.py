@@ -1,13 +1,17 @@
-"""The journal of a shard's paid work: every reply, on disk before it is used, under its request's key.
+"""The journal of a shard's paid work: every reply, durable before it is used, under its request's key.
 
 A line is a completion as JSON, and ends with a checksum of itself. A last line that a kill cut short is dropped: it was
 not acknowledged. Requests that got no reply are noted too, but only a rebuild without any engine reads those: for all
 else they were never answered. So is a reply that an error of the same key follows: it led to nothing.
+
+On a disk it is a file that is appended to and fsynced; in a store, which can't append, it is what `segments` makes of
+objects, one for each group of replies.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -15,12 +19,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from datagen import shards
+from datagen import segments, shards
 from datagen.errors import DamagedFile, UserError
 from datagen.llm.base import Completion
 
@@ -37,35 +41,47 @@ _SEALED = re.compile(rb', "crc32": "[0-9a-f]{8}"}\n')
 
 
 class Journal:
-    """`answers`, `disowned` ones and `errors` by request key. Opened for one process at a time (the run is locked)."""
+    """`answers`, `disowned` ones and `errors` by request key. Opened for one process at a time (the run is locked).
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `path` is on a local disk, or any address.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self.is_local = shards.is_local(self.path)
         self.answers: dict[str, Completion] = {}
         self.disowned: dict[str, Completion] = {}
         self.errors: dict[str, Completion] = {}
         self._file: Any = None
-        for completion in read(path):
+        self._end: int | None = None  # in a store, where it goes on; None while that is not known
+        for completion in read(self.path):
             self._note(completion)
 
     def append(self, completions: list[Completion]) -> None:
-        """Write and fsync; they are answers from here on. Raises UserError when the disk is full."""
-        with shards.writing(str(self.path)):
-            file = self._opened()
-            try:
-                file.write(b"".join(map(_line, completions)))
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                self.close()  # else it would be written some time later, into what another journal wrote meanwhile
-                raise
+        """Write durably; they are answers from here on. Raises UserError when the disk is full, or a store refuses."""
+        data = b"".join(map(_line, completions))
+        if self.is_local:
+            self._append_to_file(data)
+        else:
+            at, self._end = self._opened_end(), None
+            segments.append(self.path, at, data)
+            self._end = at + len(data)
         for completion in completions:
             self._note(completion)
 
     def open(self) -> None:
-        """Open the file for appending, so that nothing is paid for that cannot be written. Raises as `append` does."""
-        with shards.writing(str(self.path)):
-            self._opened()
+        """Open it for appending, so that nothing is paid for that cannot be written. Raises as `append` does."""
+        if self.is_local:
+            with shards.writing(self.path):
+                self._opened()
+        else:
+            self._opened_end()
+
+    def finish(self) -> None:
+        """Close it, and make one object of it in a store. `append` would open it again. Raises as `append` does."""
+        self.close()
+        if not self.is_local:
+            self._end = segments.fold(self.path)
 
     def recorded(self) -> dict[str, Completion]:
         """What came of each request, in the end: what a rebuild without any engine goes by."""
@@ -78,12 +94,36 @@ class Journal:
             with suppress(OSError):  # of what could not be written, as `append` said
                 file.close()
 
+    def _append_to_file(self, data: bytes) -> None:
+        with shards.writing(self.path):
+            file = self._opened()
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                self.close()  # else it would be written some time later, into what another journal wrote meanwhile
+                raise
+
     def _opened(self) -> Any:
         if self._file is None:
-            if self.path.exists() and not _sealed(self.path):
-                shards.write_bytes(str(self.path), b"".join(map(_line, read(self.path))))
-            self._file = _appendable(self.path)
+            self._seal()
+            self._file = _appendable(Path(self.path))
         return self._file
+
+    def _opened_end(self) -> int:
+        if self._end is None:
+            if self.answers or self.errors:
+                self._seal()
+            self._end = segments.fold(self.path)
+        return self._end
+
+    def _seal(self) -> None:
+        """Give the lines of an earlier version checksums."""
+        with _reading(self.path) as f:
+            unsealed = f is not None and not _sealed(f)
+        if unsealed:
+            shards.write_bytes(self.path, b"".join(map(_line, read(self.path))))
 
     def _note(self, completion: Completion) -> None:
         if not completion.error:
@@ -153,42 +193,62 @@ class GroupCommit:
         self._writer = None
 
 
-def read(path: Path) -> Iterator[Completion]:
+def read(path: str | Path) -> Iterator[Completion]:
     """The completions in a journal that may not be there. Raises DamagedFile, which names the damaged lines."""
-    for number, completion in _lines(path):
+    for number, completion in _lines(str(path)):
         if completion is None:
-            lines = [number for number, completion in _lines(path) if completion is None]
+            lines = [number for number, completion in _lines(str(path)) if completion is None]
             shown = ", ".join(map(str, lines[:10])) + (", …" if len(lines) > 10 else "")
             what = f"line{'s' * (len(lines) > 1)} {shown}: not what was written"
-            raise DamagedFile(str(path), what, str(path.parents[2]))
+            raise DamagedFile(str(path), what, str(path).rsplit("/", 3)[0])
         yield completion
 
 
-def mend(path: Path) -> None:
+def mend(path: str | Path) -> None:
     """Take the damaged lines out of a journal: what was asked there is asked for again. The file as it was is kept
     beside it, with ".damaged" at its end. Raises UserError when it can't be written.
     """
-    with shards.writing(str(path)):
+    path = str(path)
+    with shards.writing(path):
         sound = b"".join(_line(completion) for _, completion in _lines(path) if completion)
-        whole = path.read_bytes()
+        if shards.is_local(path):
+            whole = shards.read_bytes(path)
+        else:
+            whole = segments.read(path)
+            segments.fold(path)
         shards.write_bytes(f"{path}.damaged", whole)
-        shards.write_bytes(str(path), sound)
+        shards.write_bytes(path, sound)
 
 
-def _sealed(path: Path) -> bool:
-    """Whether lines have checksums: all have them, or none where an earlier version wrote the journal."""
-    with open(path, "rb") as f:
-        return any(_SEALED.fullmatch(line[-_SEAL_LENGTH:]) for line in f)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, Completion | None]]:
-    """The lines, numbered from 1; None for one that is damaged."""
-    if not path.exists():
-        return
-    if not path.is_file():
+@contextmanager
+def _reading(path: str) -> Iterator[BinaryIO | None]:
+    """A journal to be read; None where there is none."""
+    if not shards.is_local(path):
+        data = segments.read(path)
+        yield io.BytesIO(data) if data else None
+    elif not os.path.exists(path):
+        yield None
+    elif not os.path.isfile(path):
         raise UserError(f"{path} is no file, as a journal must be: put it back from a copy, or remove it")
-    sealed = _sealed(path)
-    with open(path, "rb") as f:
+    else:
+        with open(path, "rb") as f:
+            yield f
+
+
+def _sealed(f: BinaryIO) -> bool:
+    """Whether lines have checksums: all have them, or none where an earlier version wrote the journal."""
+    f.seek(0)
+    found = any(_SEALED.fullmatch(line[-_SEAL_LENGTH:]) for line in f)
+    f.seek(0)
+    return found
+
+
+def _lines(path: str) -> Iterator[tuple[int, Completion | None]]:
+    """The lines, numbered from 1; None for one that is damaged."""
+    with _reading(path) as f:
+        if f is None:
+            return
+        sealed = _sealed(f)
         for number, line in enumerate(f, 1):
             if not line.endswith(b"\n"):
                 return
@@ -198,7 +258,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Completion | None]]:
                 yield number, None
 
 
-def usage(journals: Iterable[Path]) -> dict[str, Any]:
+def usage(journals: Iterable[str | Path]) -> dict[str, Any]:
     """What all replies took: requests, tokens, seconds, the requests each endpoint answered; the same by check.
 
     Lost tokens are those of attempts that brought no reply, too.

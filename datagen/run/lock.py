@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from datagen import shards
 from datagen.errors import RunLocked, UserError
+from datagen.run import lease
 from datagen.run.share import WHOLE, Share
 
 LOCK = ".lock"
@@ -24,11 +25,10 @@ def locked(folder: str, share: Share = WHOLE) -> Iterator[None]:
     """Hold a run directory, and clear away what a killed process left half-written; as a job, hold a share of it,
     beside the other jobs of the same array. Raises RunLocked naming the process that holds it, UserError where no
     folder can be made.
-
-    An object store has no locks: there, keeping to one process, or to one array, is up to the person.
     """
     if not shards.is_local(folder):
-        yield
+        with lease.held(folder, share):
+            yield
         return
     root = Path(folder.removeprefix("file://"))
     own = root / "-".join(filter(None, (LOCK, share.name)))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen import shards
-from datagen.errors import ConfigError, DamagedFile, UserError
+from datagen import segments, shards
+from datagen.errors import DamagedFile, UserError
 from datagen.run.share import WHOLE, Share
 
 JOURNAL = ".jsonl"  # ends the names of journals
@@ -37,36 +37,40 @@ class RunPaths:
         """The names of the shards that are finished, in order."""
         return shards.names(self.folder(stage, table))
 
-    def journals(self, stage: str) -> Path:
-        """The folder of a stage's journals, which stay when its shards are made anew. Raises ConfigError for a run that
-        is not local.
-        """
-        if not shards.is_local(self.path):
-            raise ConfigError(
-                f"{self.path}: a stage that asks a language model keeps a journal, which needs a local run directory"
-            )
-        return self.local / "journal" / stage
+    def journals(self, stage: str) -> str:
+        """The folder of a stage's journals, which stay when its shards are made anew."""
+        here = str(self.local) if shards.is_local(self.path) else self.path
+        return shards.join(here, "journal", stage)
 
-    def journal(self, stage: str, shard: str) -> Path:
-        """The journal of one shard. Raises ConfigError as `journals` does."""
-        return self.journals(stage) / (shard + JOURNAL)
+    def journal(self, stage: str, shard: str) -> str:
+        """The journal of one shard."""
+        return shards.join(self.journals(stage), shard + JOURNAL)
 
     def trial(self, stage: str) -> str:
         """The file of what a stage's models showed before they were believed."""
         return shards.join(self.folder(stage), "trial.json")
 
-    def trial_journal(self, stage: str, share: Share = WHOLE) -> Path:
+    def trial_journal(self, stage: str, share: Share = WHOLE) -> str:
         """The journal of what a stage's models were tried out with, one for each of several jobs: no two processes
-        write into one file. Raises ConfigError as `journals` does.
+        write into one file.
         """
         return self.journal(stage, "-".join(filter(None, (TRIAL, share.name if share.index else ""))))
 
-    def journal_files(self, stage: str, share: Share = WHOLE) -> list[Path]:
-        """A stage's journals, or those of a job's share of it, in order. Raises ConfigError as `journals` does."""
+    def journal_sizes(self, stage: str) -> dict[str, int]:
+        """A stage's journals, in order, each with its length in bytes."""
+        folder = self.journals(stage)
+        if shards.is_local(folder):
+            return {str(file): file.stat().st_size for file in sorted(Path(folder).glob(f"*{JOURNAL}"))}
+        found = segments.sizes(folder)
+        return {shards.join(folder, name): size for name, size in found.items() if name.endswith(JOURNAL)}
+
+    def journal_files(self, stage: str, share: Share = WHOLE) -> list[str]:
+        """A stage's journals, or those of a job's share of it, in order."""
+        found = list(self.journal_sizes(stage))
         if share.is_whole:
-            return sorted(self.journals(stage).glob(f"*{JOURNAL}"))
-        own = [self.trial_journal(stage, share), *(self.journal(stage, name) for name in share.of(self.layout or []))]
-        return [path for path in own if path.exists()]
+            return found
+        own = {self.trial_journal(stage, share), *(self.journal(stage, name) for name in share.of(self.layout or []))}
+        return [path for path in found if path in own]
 
     @property
     def local(self) -> Path:

@@ -53,12 +53,12 @@ def results(
     place = run.trial_journal(stage.name, share)
     trial = ShardJob(TRIAL, place, partial(_try, work, run, config)) if work.trial else None
     if offline:
-        if trial and trial.journal.exists():  # an earlier version tried nothing out
+        if trial and trial.journal in run.journal_files(stage.name):  # an earlier version tried nothing out
             _keep(stage, run, drive.replay(trial))
         done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
-        backend = llm.start(main, shards.join(*filter(None, (str(run.journals(stage.name)), share.name))), others)
+        backend = llm.start(main, shards.join(*filter(None, (run.journals(stage.name), share.name))), others)
         budget, traffic = spending.budget(run, stage, config, share), Traffic(heard)
         if trial:
             (tried,) = drive.drive(iter([trial]), backend, budget, 1, traffic=traffic)

@@ -62,7 +62,10 @@ def main(options: Options) -> int:
             ("--model", "NAME"),
         )
     device = _device(options.device)
-    folder = Path(options.output_dir or _folder(options.dataset))
+    where = options.output_dir or _folder(options.dataset)
+    if "://" in where:
+        raise ConfigError(f"-o {where}: checkpoints are written to a local folder: name one", ("-o", "runs/trained"))
+    folder = Path(where)
     files = read.find(options.dataset)
     gpus = torch.cuda.device_count() if device == "cuda" else 0
     processes = options.processes or gpus or 1

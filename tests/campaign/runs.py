@@ -65,7 +65,7 @@ class Reference:
 
 def call(*args: object, traces: bool = False) -> Said:
     """A command, in this process. A traceback of any kind fails the test, unless it was asked for, by -v."""
-    workers = () if args[0] in ("status", "doctor", "show") else ("--workers", "1")
+    workers = () if args[0] in ("status", "doctor", "show", "train") else ("--workers", "1")
     done = CliRunner().invoke(app, [str(arg) for arg in (*args, *workers)])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -131,7 +131,7 @@ def answers(run: Path) -> list[tuple[str, str]]:
         (str(path.relative_to(run)), each.key)
         for path in sorted((run / "journal").rglob(f"*{JOURNAL}"))
         if path.is_file()
-        for _, each in journal._lines(path)
+        for _, each in journal._lines(str(path))
         if each and not each.error
     ]
 

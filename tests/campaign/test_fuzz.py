@@ -6,6 +6,7 @@ A few examples here, thousands in `make campaign`: CAMPAIGN says how many, CAMPA
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_journal_is_as_it_was_written_or_damaged(tmp_path_factory, data):
     whole.close()
     path = folder / "journal" / "generate" / "shard.jsonl"
     path.parent.mkdir(parents=True)
-    hold.journalled(path, data.draw(made.mutated(whole.path.read_bytes())), WRITTEN)
+    hold.journalled(path, data.draw(made.mutated(Path(whole.path).read_bytes())), WRITTEN)
 
 
 LEDGER = {"cluster": {"in": 6, "kept": 6, "rejected": {}, "failed": {}}}

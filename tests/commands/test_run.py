@@ -288,7 +288,7 @@ def test_the_published_rule_on_a_run_brings_its_own_similarity(run):
 def test_settings_by_which_something_was_paid_for_are_kept_though_the_work_stopped(run):
     """So that the same command can be given again, without all that was given with it."""
     given = {"max_cost": 3.0, "engine.price.prompt": 1.0}
-    journal = Run(str(run)).journal("generate", "shard-00000")
+    journal = Path(Run(str(run)).journal("generate", "shard-00000"))
     journal.parent.mkdir(parents=True)
     for reply, kept in (("a reply\n", 3.0), ("", 3.0), ("another\n", 4.0)):
         config = configs.merge(Run(str(run)).config, given)

@@ -23,7 +23,6 @@ def run(tmp_path: Path) -> RunPaths:
         ("b", [reply("3", "policy")]),
     ):
         journal = Journal(paths.journal("judge", shard))
-        journal.path.parent.mkdir(parents=True, exist_ok=True)
         journal.append(completions)
         journal.close()
     return paths
