@@ -128,7 +128,7 @@ def answer(
                 cached += completion.cached_tokens
                 if completion.error:
                     errors[completion.error] += 1
-            job.journal.unlink()
+            Path(job.journal).unlink()
     seconds = time.perf_counter() - start
     cpu = time.process_time() - cpu
     return {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from datagen import shards, stores
+from datagen import shards, signals, stores
 from datagen.errors import RunLocked
 
 PARTS = ".parts"  # ends the name of the folder
@@ -24,7 +24,7 @@ def create(path: str, data: bytes) -> None:
     """
     fs, name = stores.find(path)
     try:
-        with shards.signals_held():
+        with signals.held():
             try:
                 fs.pipe_file(name, data, mode="create")
             except (NotImplementedError, TypeError):  # it knows no such way to write

@@ -12,9 +12,7 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from datagen import records, seal, stores
+from datagen import records, seal, signals, stores
 from datagen.errors import DamagedFile, UserError
 from datagen.stores import is_local as is_local
 
@@ -155,7 +153,7 @@ def read_object(path: str) -> dict[str, Any] | None:
 def write_bytes(path: str, data: bytes) -> None:
     """Write a file atomically and durably. Raises UserError when the disk is full or the place not writable."""
     fs, name = stores.find(path)
-    with writing(path, len(data)), signals_held():
+    with writing(path, len(data)), signals.held():
         if isinstance(fs, LocalFileSystem):
             with _published(Path(name)) as f:
                 f.write(data)
@@ -376,28 +374,3 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def polite_signals() -> list[int]:
-    """The signals that ask this process to end: Ctrl-C, a polite kill, a terminal that closes. Not those that it is to
-    ignore, as nohup has it, or a shell that starts it in the background.
-    """
-    known = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
-    return [number for number in known if number and signal.getsignal(number) != signal.SIG_IGN]
-
-
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """What politely asks to end waits until what is in hand (a write, the start of a process) is finished."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: waiting.append(n)) for number in polite_signals()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in waiting:
-            signal.raise_signal(number)

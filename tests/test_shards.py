@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datagen import shards
+from datagen import shards, signals
 from datagen.errors import DamagedFile, UserError
 from datagen.records import Cluster, Embedding, to_table
 
@@ -332,7 +332,7 @@ def remount(disk: Path, option: str) -> None:
 
 def test_a_signal_that_waits_for_a_write_is_not_lost_with_an_error():
     def fail() -> None:
-        with shards.signals_held():
+        with signals.held():
             signal.raise_signal(signal.SIGINT)
             raise OSError("the disk is full")
 

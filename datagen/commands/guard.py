@@ -18,7 +18,7 @@ from typing import Any
 
 import typer
 
-from datagen import shards
+from datagen import signals
 from datagen.config.renamed import RenamedSetting
 from datagen.console import Reporter
 from datagen.errors import ServerWarning, UserError, masked
@@ -114,11 +114,11 @@ def _ending_on_signals() -> Iterator[None]:
     """Within, a polite signal interrupts the work, which then clears up; another one ends this process at once."""
 
     def interrupt(number: int, _: Any) -> None:
-        for each in shards.polite_signals():  # a closing terminal says so twice: by the shell and by the system
+        for each in signals.polite():  # a closing terminal says so twice: by the shell and by the system
             signal.signal(each, _end if each != number or number != _HANG_UP else signal.SIG_IGN)
         raise KeyboardInterrupt  # not by a SIGINT: it is ignored where a shell started this in the background
 
-    before = {number: signal.signal(number, interrupt) for number in shards.polite_signals()}
+    before = {number: signal.signal(number, interrupt) for number in signals.polite()}
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from datagen import shards
+from datagen import signals
 from datagen.errors import UserError
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ def _bounded(executor: ProcessPoolExecutor, work: Callable[[T], R], items: Itera
     try:
         for item in items:
             # This may start a worker, which Ctrl-C can't reach then before it is ready to ignore it.
-            with shards.signals_held(), _blocked({signal.SIGINT}):
+            with signals.held(), _blocked({signal.SIGINT}):
                 running.add(executor.submit(portable, work, item))
             if len(running) >= limit:
                 done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from datagen import segments, shards, stores
+from datagen import segments, shards, signals, stores
 from datagen.errors import RunLocked, ServerWarning, UserError
 from datagen.run.share import WHOLE, Share
 
@@ -143,7 +143,7 @@ def _stay(mine: _Held, ended: threading.Event, beat: float) -> None:
         try:
             if max(_numbers(mine.lease), default=0) > mine.number:
                 mine.lost = True
-                polite = [*shards.polite_signals(), signal.SIGTERM]
+                polite = [*signals.polite(), signal.SIGTERM]
                 signal.pthread_kill(threading.main_thread().ident or 0, polite[0])  # wakes it, whatever it waits for
                 return
             mine.beats += 1

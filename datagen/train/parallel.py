@@ -25,7 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from datagen import shards
+from datagen import signals
 
 LAUNCHER = "LONGRLVR_LAUNCHER"  # names the process that the ranks were started by
 # Ranks sample and verify apart, and one saves for all, for as long as it takes. If one dies, torchrun ends the others.
@@ -97,7 +97,7 @@ def launch(processes: int, arguments: list[str]) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        signals_to_handle=",".join(signal.Signals(number).name for number in shards.polite_signals()),
+        signals_to_handle=",".join(signal.Signals(number).name for number in signals.polite()),
         shutdown_timeout=SAVING,
     )
     try:

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datagen import shards
 from datagen.config.train import TrainConfig
+from datagen.signals import polite
 from datagen.train import checkpoint, collect, run_folder, sft, update
 from datagen.train.collect import Collector
 from datagen.train.log import SAMPLES, Log, write_samples
@@ -200,7 +200,7 @@ def stop_on_signals(signals: list[int]) -> Iterator[None]:
         with suppress(OSError):  # of a terminal that was closed
             print("stopping after this step (a second time: at once)", file=sys.stderr)
 
-    before = {number: signal.signal(number, note) for number in shards.polite_signals()}
+    before = {number: signal.signal(number, note) for number in polite()}
     try:
         yield
     finally:

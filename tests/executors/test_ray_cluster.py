@@ -51,9 +51,9 @@ def two_nodes() -> Iterator:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.second = cluster.add_node(num_cpus=1, num_gpus=1)
+    second = cluster.add_node(num_cpus=1, num_gpus=1)
     cluster.wait_for_nodes()
-    yield cluster
+    yield cluster, second
     ray.shutdown()
     cluster.shutdown()
 
@@ -93,39 +93,40 @@ def test_any_number_of_workers(reference: Path, tmp_path: Path, n: int):
 
 @pytest.mark.slow
 def test_two_nodes_share_the_work_and_one_is_lost(two_nodes):
-    with executors.cluster(two_nodes.address, None, lambda n: None) as (on_cpus, on_gpus):
+    nodes, second = two_nodes
+    with executors.cluster(nodes.address, None, lambda n: None) as (on_cpus, on_gpus):
         found = list(on_cpus(where, [0.2] * 12))
         assert len({node for node, _ in found}) == 2
-        assert {node for node, _ in on_gpus(where, [0.05] * 6)} == {two_nodes.second.node_id}
+        assert {node for node, _ in on_gpus(where, [0.05] * 6)} == {second.node_id}
         assert len({pid for _, pid in on_gpus(where, [0.05] * 6)}) == 1  # it keeps what it loaded
         mapped = on_cpus(where, [0.3] * 20)
         first = [next(mapped) for _ in range(4)]
-        two_nodes.remove_node(two_nodes.second, allow_graceful=False)
+        nodes.remove_node(second, allow_graceful=False)
         assert len(first + list(mapped)) == 20
 
 
 @RAY
 def test_a_run_that_loses_a_worker_and_a_node(reference: Path, two_nodes, tmp_path: Path):
-    run = tmp_path / "run"
-    process = launch(reference, run, "--executor", "ray", "--ray-address", two_nodes.address)
+    run, (nodes, second) = tmp_path / "run", two_nodes
+    process = launch(reference, run, "--executor", "ray", "--ray-address", nodes.address)
     until(process, run, "embed", 1)
     killed = workers()[0]
     os.kill(killed, signal.SIGKILL)
     until(process, run, "embed", 3)
-    two_nodes.remove_node(two_nodes.second, allow_graceful=False)
+    nodes.remove_node(second, allow_graceful=False)
     assert process.wait(300) == 0, said(run)
     assert results(run) == results(reference / "reference")
 
 
 @RAY
 def test_a_driver_that_is_killed(reference: Path, two_nodes, tmp_path: Path):
-    run = tmp_path / "run"
-    process = launch(reference, run, "--executor", "ray", "--ray-address", two_nodes.address)
+    run, (nodes, _) = tmp_path / "run", two_nodes
+    process = launch(reference, run, "--executor", "ray", "--ray-address", nodes.address)
     until(process, run, "embed", 2)
     process.kill()
     process.wait()
     shutil.rmtree(run / "select", ignore_errors=True)
-    again = launch(reference, run, "--executor", "ray", "--ray-address", two_nodes.address)
+    again = launch(reference, run, "--executor", "ray", "--ray-address", nodes.address)
     assert again.wait(300) == 0, said(run)
     assert results(run) == results(reference / "reference")
 
