@@ -3,7 +3,9 @@
 It is one object, and beside it, in the folder PATH.parts, an object for everything appended since, named by the byte at
 which it goes on. Those are written only where there is none yet, never changed, and hold whole lines. `fold` makes one
 object of all: it is written before they are removed, and a part of it that is still there begins before its end and
-counts for nothing. So whoever reads at any instant finds everything that was acknowledged, each line once.
+counts for nothing. So whoever reads at any instant finds everything that was acknowledged, each line once, where one
+process appends. One that was not heard of for a minute and was taken over (`run/lease.py`) may believe for another ten
+seconds that a line of its own counts, although what it goes on from was folded.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
 from datagen.stages import STAGES
 
 NAMES = [s.name for s in STAGES]
+LOCK_OF_A_JOB = re.compile(r"\.lock-\d+-of-\d+(-owner)?")
 BOOKKEEPING = {".lock", ".lock-owner", ".fingerprints.json"}
 
 
@@ -22,7 +24,7 @@ def results(run: Path) -> dict[str, bytes]:
 
 
 def leftovers(run: Path) -> list[str]:
-    return [p.name for p in run.rglob(".*") if p.name not in BOOKKEEPING]
+    return [p.name for p in run.rglob(".*") if p.name not in BOOKKEEPING and not LOCK_OF_A_JOB.fullmatch(p.name)]
 
 
 def family(session: int) -> list[int]:

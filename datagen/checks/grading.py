@@ -73,13 +73,14 @@ class Grader:
         return EVIDENCE in self.prompt.variables
 
     def request(
-        self, question: str, expected: str, given: str, group: str = "", check: str = GRADE, evidence: str = ""
+        self, question: str, expected: str, given: str, group: str = "", check: str = GRADE, evidence: str | None = None
     ) -> Request:
         """Whether `given` says the same as the expected answer to a question. `check`: what its usage is counted by;
-        `evidence`: the text of the labelled chunks, for a grader that sees it.
+        `evidence`: the text of the labelled chunks, for a grader that sees it. Raises ConfigError where such a one is
+        not given it.
         """
         said = {"question": plain(question), "answer": plain(expected), "given": plain(given)}
-        if self.sees_evidence:
+        if self.sees_evidence and evidence is not None:
             said[EVIDENCE] = plain(evidence)
         messages = [{"role": "user", "content": render(self.prompt, **said)}]
         return Request(self.model, messages, self.sampling, VERDICT, group=group, check=check)

@@ -113,8 +113,8 @@ RayAddress = Annotated[
     typer.Option(
         "--ray-address",
         metavar="HOST:PORT",
-        help="The cluster of --executor ray, 'auto' on one of its nodes. Default: one of this machine's cores, started "
-        "for this command.",
+        help="The cluster of --executor ray, 'auto' on one of its nodes. Default: a cluster of this machine alone, "
+        "started for this command.",
     ),
 ]
 NumShards = Annotated[

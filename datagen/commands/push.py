@@ -81,7 +81,7 @@ def _push(given: dict[str, Any], really: bool, as_json: bool) -> int:
             put(f"removed: {name}, of an earlier export")
         put(f"{done.url}: commit {done.commit} on {what.revision} ({seen})")
         return guard.COMPLETE
-    put(f"Nothing was uploaded. They would go to {what.repository}, branch {what.revision} ({seen}):")
+    put(f"Nothing was uploaded. These files would go to {what.repository}, branch {what.revision} ({seen}):")
     put(shlex.join(["longrlvr-data", "push", what.folder, what.repository, *_options(given), "--yes"]))
     return guard.COMPLETE
 

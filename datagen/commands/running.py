@@ -21,6 +21,7 @@ from datagen.commands.options import (
     ShareOptions,
     StageOptions,
 )
+from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json
 from datagen.dataset import write as dataset
@@ -93,22 +94,26 @@ def _run_stages(
         _check_share(command, run, options)
     upstream = STAGES[: STAGES.index(todo[0])]
     config = configuration.settled(run, options.config, given, needs_input=not upstream)
+    if not share.is_whole:
+        _check_batches(todo, config)
     if model.dry_run and not any(s.models(config) for s in todo):
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     if todo[-1] is STAGES[-1]:
         config = configuration.settle_benchmarks(config)
     resume: dict[str, Resume] = {s.name: _resume(s, run, config, command, options.resume) for s in todo}
-    _check(todo, run, config, resume, model)
+    # Its GPUs are the cluster's, not this machine's.
+    here = configs.merge(config, {"embed.device": "cpu"}) if executor.executor == "ray" else config
+    _check(todo, run, here, resume, model)
     total: dict[str, Ledger] = {}
     with lock.locked(run, share):
         config = configuration.settle_input(config, run, reporter, share)
         with configuration.kept(run, config, todo[0].name, model.dry_run):
             runner.check_upstream(upstream, run, config, options.resume, share)
-            with _executor(executor, config, reporter) as (pool, on_device):
+            with _executor(executor, config, reporter) as (pool, on_gpus):
                 for s in todo:
                     if model.dry_run and s.models(config):
                         return messages.show_requests(s, run, config, options.json)
-                    doing = pool, reporter, model.offline, share, on_device
+                    doing = pool, reporter, model.offline, share, on_gpus
                     total[s.name] = runner.run(s, run, config, resume[s.name], *doing)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
@@ -124,9 +129,18 @@ def _run_stages(
     return _report(run, total, counts, reporter, options.json, asks)
 
 
+def _check_batches(todo: list[Stage], config: Config) -> None:
+    """Raise ConfigError for batches: another job, or the whole run, would not know of those a job has sent."""
+    if any(engine.kind == "openai-batch" for s in todo for engine in s.models(config).values()):
+        raise ConfigError(
+            "jobs of an array cannot send batches (engine.kind: openai-batch): these go on at the server, whoever "
+            "waits for them. Run the stages that ask a model as one command"
+        )
+
+
 @contextmanager
-def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> Iterator[tuple[Map, Map | type[map]]]:
-    """Where shards are processed, and where those are whose work owns an accelerator."""
+def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> Iterator[tuple[Map, Map | None]]:
+    """Where shards are processed, and, where GPUs are elsewhere, those that are for one."""
     if options.executor == "ray":
         from datagen.executors import ray
 
@@ -134,7 +148,7 @@ def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> I
             yield maps
     else:
         with executors.pool(config.workers or executors.cores(), reporter.tick) as pool:
-            yield pool, map
+            yield pool, None
 
 
 def _check_share(command: str, run: str, options: StageOptions) -> None:

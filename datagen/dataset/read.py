@@ -22,7 +22,7 @@ from datagen import seal, shards, stores
 from datagen.dataset.schema import SPLITS
 from datagen.errors import InputError
 from datagen.grounding.rewards import chunk_ids
-from datagen.run.paths import DATA, DATASET
+from datagen.run.paths import CARD, DATA, DATASET, PROVENANCE
 
 NEEDED = ("prompt", "extra_info.question", "extra_info.ref_chunks")
 ANSWER = ("reward_model.ground_truth", "extra_info.answer")  # the first that is there
@@ -72,11 +72,16 @@ def _brought(address: str) -> Path:
     if address.endswith(shards.SUFFIX) and shards.exists(address):
         stores.fetch(address, into / "train.parquet")
         return into / "train.parquet"
-    for folder in (shards.join(address, DATASET, DATA), shards.join(address, DATA), address):
-        found = [name + shards.SUFFIX for name in shards.names(folder) if name.startswith(SPLITS)]
+    for folder, inner in ((shards.join(address, DATASET), DATA), (address, DATA), (address, "")):
+        where = shards.join(*filter(None, (folder, inner)))
+        found = [name + shards.SUFFIX for name in shards.names(where) if name.startswith(SPLITS)]
         if any(name.startswith(SPLITS[0]) for name in found):
+            (into / inner).mkdir(exist_ok=True)
             for name in found:
-                stores.fetch(shards.join(folder, name), into / name)
+                stores.fetch(shards.join(where, name), into / inner / name)
+            for name in (CARD, PROVENANCE):
+                if shards.exists(shards.join(folder, name)):
+                    stores.fetch(shards.join(folder, name), into / name)
             return into
     raise InputError(f"{address}: {_NONE}")
 

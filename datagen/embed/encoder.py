@@ -44,6 +44,11 @@ def main_process_only(settings: EmbedConfig) -> bool:
     return bool(settings.endpoints) or _is_own(settings) or models.devices(settings.device) != ["cpu"]
 
 
+def names_gpu(settings: EmbedConfig) -> bool:
+    """Whether the settings say that a GPU encodes, wherever that is; this machine may have none."""
+    return not settings.endpoints and not _is_own(settings) and settings.device not in ("auto", "cpu")
+
+
 def check(settings: EmbedConfig) -> None:
     """Find out before any work is done what would stop it later.
 

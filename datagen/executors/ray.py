@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -24,7 +27,7 @@ Submit = Callable[[Callable[[T], R], T], Any]  # gives a reference to what `_wor
 
 LOST = 10  # times that a shard's worker or node may be lost before it is not tried again
 AHEAD = 2  # shards a slot that are handed out before a result is asked for
-_LOGS = {"RAY_DEDUP_LOGS": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task without a GPU sees those there are
+_GPUS_HIDDEN = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"  # from tasks that ask for none: all would use the same one
 
 
 @contextmanager
@@ -39,22 +42,33 @@ def cluster(address: str | None, workers: int | None, on_tick: Callable[[int], N
     extras.require("--executor ray", "ray", "ray")
     import ray
 
-    for name, value in _LOGS.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault(_GPUS_HIDDEN, "1")
     own = {} if address else {"num_cpus": workers or local.cores(), "include_dashboard": False}
     try:
         _reached(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **own)
+        with _signals_kept():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.WARNING, **own)
     except (OSError, RuntimeError, ValueError) as e:
-        why = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise UserError(
-            f"no Ray cluster at {address or 'this machine'}: {why}. To start one, whose nodes others join with "
-            "--address=HOST:6379, and use it with --ray-address HOST:6379:\n  ray start --head"
+            f"no Ray cluster at {address or 'this machine'}: {_first_line(e)}. To start one, whose nodes others join "
+            "with --address=HOST:6379, and use it with --ray-address HOST:6379:\n  ray start --head"
         ) from e
     try:
         yield _on_cpus(ray, workers, on_tick), _on_gpus(ray, on_tick)
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Within, Ray may put its own way to end in the place of this process's; afterwards that is back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _reached(address: str | None) -> None:
@@ -106,6 +120,8 @@ def _worked(work: Callable[[T], R], item: T) -> tuple[int, R | Exception]:
     try:
         result = local.portable(work, item)
     except Exception as e:
+        if not isinstance(e, UserError):
+            e.add_note("in a worker:\n" + "".join(traceback.format_exception(e)))  # it is lost on the way back
         result = e
     return sum(heard), result
 
@@ -137,10 +153,14 @@ def _taken(ray: Any, get: Callable[[], Any], on_tick: Callable[[int], None]) -> 
         raise  # of Ray's own code in the worker: what the work raises is a result
     except ray.exceptions.RayError as e:
         raise UserError(
-            f"Ray gave up a shard ({type(e).__name__}): its worker or node was lost {LOST + 1} times, most often for "
-            "lack of memory. Try fewer --workers; what is finished is kept."
+            f"Ray gave up a shard: {_first_line(e)}. A worker that is lost {LOST + 1} times with one has most often "
+            "too little memory: try fewer --workers. What is finished is kept: run the same command again"
         ) from e
     on_tick(ticks)
     if isinstance(result, Exception):
         raise result
     return result
+
+
+def _first_line(e: Exception) -> str:
+    return next(filter(None, map(str.strip, str(e).splitlines())), type(e).__name__)

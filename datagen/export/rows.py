@@ -66,15 +66,16 @@ def unchanged(
     Raises InputError as `read.rows` does.
     """
     hidden = {*special_tokens(tokenizer), *PLACEHOLDERS} if tokenizer else set[str]()
-    for number, (row, raw) in enumerate(read.whole_rows(files)):
+    for row, raw in read.whole_rows(files):
+        number = count.written
         if tokenizer is None:
             count.written += 1
         elif _counted(row, neutralised(row.messages, hidden), tokenizer, hidden, room, count) is None:
             continue
-        known = {"index": number, "split": split, "qa_id": row.qa_id, "question": row.question, "answer": row.answer}
-        known["ref_chunks"] = list(row.ref_chunks)
+        known = {"question": row.question, "answer": row.answer, "ref_chunks": list(row.ref_chunks)}
         given = {name: value for name, value in raw["extra_info"].items() if value is not None}
-        yield _columns(row, raw, row.messages, known | given)
+        ours = {"index": number, "split": split, "qa_id": row.qa_id}  # of the rows that are written
+        yield _columns(row, raw, row.messages, known | given | ours)
 
 
 def _counted(

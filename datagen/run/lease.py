@@ -148,7 +148,7 @@ def _stay(mine: _Held, ended: threading.Event, beat: float) -> None:
                 return
             mine.beats += 1
             shards.write_json(mine.path, mine.content())
-        except UserError:
+        except Exception:  # of whichever client
             continue  # the store does not answer: the work finds that out, too, and others can't take over meanwhile
 
 

@@ -17,7 +17,7 @@ from datagen.run import lease
 from datagen.run.share import WHOLE, Share
 
 LOCK = ".lock"
-PROBED = 2.0  # seconds: jobs that begin together look at each other's locks, which takes them for a moment
+PROBED = 10.0  # seconds: jobs that begin together look at the whole run's lock, which takes it for a moment
 
 
 @contextmanager
@@ -53,8 +53,6 @@ def locked(folder: str, share: Share = WHOLE) -> Iterator[None]:
             if _held(other):
                 raise _in_use(folder, other)
         if share.is_whole:
-            for left in root.glob(f"{LOCK}-*-of-*"):
-                left.unlink(missing_ok=True)
             shards.sweep(folder)
         yield
     finally:
@@ -86,7 +84,10 @@ def _owner(lock: Path) -> Path:
 
 def _in_use(folder: str, lock: Path) -> RunLocked:
     owner = _owner(lock)
-    who = owner.read_text() if owner.exists() else "another process"
+    try:
+        who = owner.read_text()
+    except FileNotFoundError:
+        who = "another process"
     job = lock.name.removeprefix(LOCK).strip("-").replace("-of-", " of ")
     return RunLocked(
         f"{folder} is in use by {who}{f', as job {job}' if job else ''}: wait for it, or choose another --output-dir"

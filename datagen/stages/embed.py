@@ -60,10 +60,15 @@ def main_process_only(config: Config) -> bool:
     return encoder.main_process_only(config.embed)
 
 
+def names_gpu(config: Config) -> bool:
+    """Whether the settings say that the encoder is on a GPU."""
+    return encoder.names_gpu(config.embed)
+
+
 def check(config: Config) -> None:
     """Raise UserError where there is no encoder."""
     encoder.check(config.embed)
 
 
 WORK = PerShard(process, reports_progress=True)
-STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, check, version=2)
+STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, names_gpu, check, version=2)

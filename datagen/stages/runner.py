@@ -26,7 +26,6 @@ from datagen.run import ledger as ledgers
 from datagen.run import resume as resuming
 from datagen.run.identity import Identity
 from datagen.run.ledger import Ledger
-from datagen.run.paths import RunPaths
 from datagen.run.resume import Resume
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
@@ -35,7 +34,7 @@ from datagen.run.status import seconds_spent, stage_status
 from datagen.stages import context, conversing, spending
 from datagen.stages.stage import Conversations, Global, PerShard, Source, Stage
 
-Job = tuple[Stage, Shard, Any]  # and what was read, decided or talked about for the shard
+Job = tuple[Stage, Shard, Any, str]  # what was read, decided or talked about for the shard, and the identity's digest
 
 
 class Progress(Protocol):
@@ -71,7 +70,8 @@ class _Task:
     progress: Progress
     offline: bool
     share: Share
-    on_device: Map | type[map]
+    on_gpus: Map | None
+    identity: str = ""  # the digest of what shards are written under
 
     def shards(self) -> list[str]:
         """The names of those it is to process, as far as is known."""
@@ -87,17 +87,17 @@ def run(
     progress: Progress,
     offline: bool = False,
     share: Share = WHOLE,
-    on_device: Map | type[map] = map,
+    on_gpus: Map | None = None,
 ) -> Ledger:
     """Bring a stage, or a job's share of it, to its end and return its ledger. Does nothing when it is already there.
 
     `offline`: a stage that asks a language model takes all replies from its journal. A job of several may run beside
-    the others; what is the whole stage's alone is left to a run of all of it. `on_device` processes the shards of work
-    that owns an accelerator, `pool` all others.
+    the others; what is the whole stage's alone is left to a run of all of it. `on_gpus` processes the shards of work
+    that is to be done by a GPU, where GPUs are elsewhere.
     Raises StaleStage when the folder was written under another identity and `resume` is "if-possible", UnfinishedStage
     when a stage before it is not finished.
     """
-    task = _Task(stage, Run(folder), config, pool, progress, offline, share, on_device)
+    task = _Task(stage, Run(folder), config, pool, progress, offline, share, on_gpus)
     here = task.run.folder(stage.name)
     wanted = _identity(stage, task.run, config)
     if resume == "never":
@@ -128,6 +128,7 @@ def run(
             raise UnfinishedStage(f"{stage.name} needs the output of {name}, which is not finished in {folder}", name)
     if wanted is not stored:  # it may have been saved under names that are others by now, and its hash is of those
         ids.save(here, wanted)
+    task = replace(task, identity=wanted.digest)
     started = time.monotonic()
     if not complete:
         _process(task, done)
@@ -235,7 +236,7 @@ def _earlier(identity: Identity) -> dict[str, Any]:
 def _process(task: _Task, done: set[str]) -> None:
     """Process the shards that are not done."""
     stage, table, config, progress = task.stage, task.stage.table, task.config, task.progress
-    mapper = task.on_device if stage.main_process_only(config) else task.pool
+    mapper = _mapper(task)
     if isinstance(stage.work, Source):
         _read(task, stage.work, done, mapper)
         return
@@ -253,15 +254,22 @@ def _process(task: _Task, done: set[str]) -> None:
         told_of = iter(todo), pending * n, *told, task.offline, task.share
         results = conversing.results(stage, stage.work, task.run, config, *told_of)
         with closing(results):  # else they would go on asking as long as anyone holds the traceback of an error
-            for _ in mapper(_process_shard, ((stage, shard, given) for shard, given in results)):
+            for _ in mapper(_process_shard, ((stage, shard, given, task.identity) for shard, given in results)):
                 pass
         return
     reports = isinstance(stage.work, PerShard) and stage.work.reports_progress
     progress.start(stage.name, table.input_unit, before + pending, before, reports)
     plan = stage.work.plan(config, task.run) if isinstance(stage.work, Global) else {}
-    for n in mapper(_process_shard, ((stage, shard, plan.get(shard.name)) for shard in todo)):
+    for n in mapper(_process_shard, ((stage, shard, plan.get(shard.name), task.identity) for shard in todo)):
         if not reports:
             progress.advance(n)
+
+
+def _mapper(task: _Task) -> Map | type[map]:
+    """Where the shards are processed. Whether this machine has a GPU says nothing about those of a cluster."""
+    if task.on_gpus and task.stage.names_gpu(task.config):
+        return task.on_gpus
+    return map if task.stage.main_process_only(task.config) else task.pool
 
 
 def _read(task: _Task, work: Source, done: set[str], mapper: Map | type[map]) -> None:
@@ -275,7 +283,7 @@ def _read(task: _Task, work: Source, done: set[str], mapper: Map | type[map]) ->
             if not task.share.has(place):
                 continue
             if name not in done:
-                yield stage, Shard(run.path, name, task.config), rows
+                yield stage, Shard(run.path, name, task.config), rows, task.identity
             else:
                 progress.advance(len(rows))
 
@@ -300,7 +308,7 @@ def _reasons(run: Run, stage: Stage, ledger: Ledger) -> str:
 
 def _process_shard(job: Job) -> int:
     """Process and write one shard; runs in a worker. Returns how many rows of the unit it takes it dealt with."""
-    stage, shard, given = job
+    stage, shard, given, identity = job
     table = stage.table
     try:
         output = _output(stage, shard, given)
@@ -314,22 +322,20 @@ def _process_shard(job: Job) -> int:
     except Exception as e:
         e.add_note(f"while {stage.name} processed {shard.name}")
         raise
-    _write(stage, shard, output, entry)
+    _write(stage, shard, output, entry, identity)
     return entry[table.input_unit]["in"]
 
 
-def _write(stage: Stage, shard: Shard, output: Output, entry: Ledger) -> None:
+def _write(stage: Stage, shard: Shard, output: Output, entry: Ledger, identity: str) -> None:
     """Write a shard, the rows last. What later stages made of the same shard as it was before goes first."""
     table = stage.table
     for record, rows, side in ((table.record, output.rows, ""), (Dropped, output.dropped, "dropped")):
         there = shard.path(table.name, side)
         if shards.exists(there) and not records.to_table(record, rows).equals(shards.read_table(there)):
             shard.discard_after(table)
-    stored = ids.load(RunPaths(shard.run).folder(stage.name))
-    assert stored is not None, "it is saved before any shard is processed"
 
     def origin(*place: str) -> dict[str, str]:
-        return {"identity": stored.digest, "place": "/".join((stage.name, *place, shard.name))}
+        return {"identity": identity, "place": "/".join((stage.name, *place, shard.name))}
 
     shards.write_rows(shard.path(table.name, "dropped"), Dropped, output.dropped, origin=origin("dropped"))
     for name, record in table.side.items():
@@ -360,7 +366,7 @@ def _summary(task: _Task, seconds: float | None) -> Ledger:
             task.progress.finish(total, seconds)
         return total
     stored = shards.read_object(place)
-    if seconds is not None or stored is None:
+    if seconds is not None or stored is None or stored.get("units") != total:  # jobs of an array write none
         spent = _sum_known(seconds_spent(task.run, stage.name), seconds)
         usage = spending.usage(task.run, stage, task.config) if stage.models(task.config) else None
         summary = {"units": total, "seconds": spent} | ({"usage": usage} if usage else {})

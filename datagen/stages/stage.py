@@ -96,7 +96,8 @@ class Stage:
     settings: tuple[str, ...] | Callable[[Config], tuple[str, ...]]  # config sections or fields that change its bytes
     work: Source | PerShard | Conversations | Global
     fingerprints: Callable[[Config, Run], dict[str, Any]] = _no_fingerprints  # hashes of content it depends on
-    main_process_only: Callable[[Config], bool] = _never  # it owns the GPU
+    main_process_only: Callable[[Config], bool] = _never  # one process does all of it: it has the GPUs, or only waits
+    names_gpu: Callable[[Config], bool] = _never  # it is to be done by a GPU, on whichever machine
     check: Callable[[Config], None] = _nothing  # raises UserError for what it would lack later: a package, a device
     version: int = 1  # raise it when the code starts to write other bytes
 
