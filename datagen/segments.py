@@ -13,28 +13,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from datagen import shards, signals, stores
+from datagen import shards, stores
 from datagen.errors import RunLocked
 
 PARTS = ".parts"  # ends the name of the folder
 _PART = re.compile(r"(.+)\.parts/([0-9]{15})")
-
-
-def create(path: str, data: bytes) -> None:
-    """Write an object where there is none, as far as the store can tell. Raises FileExistsError, or UserError for what
-    the store refuses.
-    """
-    fs, name = stores.find(path)
-    try:
-        with signals.held():
-            try:
-                fs.pipe_file(name, data, mode="create")
-            except (NotImplementedError, TypeError):  # it knows no such way to write
-                fs.pipe_file(name, data)
-    except FileExistsError:
-        raise
-    except Exception as e:
-        raise (stores.refused(path, e) if stores.refuses(e) or isinstance(e, FileNotFoundError) else e) from e
 
 
 def sizes(folder: str) -> dict[str, int]:
@@ -65,7 +48,7 @@ def append(path: str, at: int, data: bytes) -> None:
     """
     part = _part(path, at)
     try:
-        create(part, data)
+        shards.create(part, data)
     except FileExistsError as e:
         if shards.read_bytes(part) != data:  # else it was written, and its acknowledgement lost
             raise RunLocked(

@@ -161,6 +161,29 @@ def write_bytes(path: str, data: bytes) -> None:
             fs.pipe_file(name, data)
 
 
+def create(path: str, data: bytes) -> None:
+    """Write a file, whole, where there is none, as far as a store can tell. Raises FileExistsError, UserError."""
+    fs, name = stores.find(path)
+    if isinstance(fs, LocalFileSystem):
+        whole = _beside(Path(name))
+        write_bytes(str(whole), data)
+        try:
+            os.link(whole, name)  # which refuses a name that is taken
+        finally:
+            whole.unlink(missing_ok=True)
+        return
+    try:
+        with signals.held():
+            try:
+                fs.pipe_file(name, data, mode="create")
+            except (NotImplementedError, TypeError):  # it knows no such way to write
+                fs.pipe_file(name, data)
+    except FileExistsError:
+        raise
+    except Exception as e:
+        raise (stores.refused(path, e) if stores.refuses(e) or isinstance(e, FileNotFoundError) else e) from e
+
+
 @contextmanager
 def writing(path: str, size: int | None = None) -> Iterator[None]:
     """Turn what stops a write into a sentence: UserError when the disk is full or the place not writable."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,21 @@ def kill_in_the_middle_of(work: str, folder: Path, how: str = "SIGKILL") -> list
 @pytest.fixture
 def memory():
     return f"memory://{uuid.uuid4().hex}"
+
+
+def test_of_many_that_create_a_file_one_does(tmp_path):
+    def made(n: int) -> bool:
+        try:
+            shards.create(str(tmp_path / "new"), str(n).encode())
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        did = list(threads.map(made, range(40)))
+    assert sum(did) == 1
+    assert (tmp_path / "new").read_text() == str(did.index(True))
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_a_file_is_whole_or_not_there_when_the_writer_is_killed(tmp_path):

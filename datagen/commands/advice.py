@@ -43,6 +43,9 @@ def advised(given: Given) -> Iterator[None]:
         with repairable(given.run):
             yield
     except StaleStage as e:
+        if "--num-shards" in given.flags:
+            others = "give this job the settings of the others, or finish the run without it"
+            raise StaleStage(f"{e}\nJobs of an array keep what is there: {others}.", e.stage) from e
         raise StaleStage(f"{e}\n{_ways_on(e.stage, given)}", e.stage) from e
     except UnfinishedStage as e:
         raise UserError(f"{e}: run `{_making(e.stage, given)}` first") from e

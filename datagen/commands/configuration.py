@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import Reporter
 from datagen.errors import ConfigError, InputError
+from datagen.run.identity import Change, digest
 from datagen.run.run import Run
 from datagen.run.share import WHOLE, Share
 from datagen.run.tables import TABLES
@@ -83,6 +85,28 @@ def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[No
             shards.remove(own)  # nothing was made by these settings: they are not the run's
     if not dry:
         Run(run).save_config(config)
+
+
+def agreed(run: str, config: Config) -> None:
+    """Keep the settings as the run's own, where no job of it came before. Raises ConfigError where the run has others:
+    all jobs of an array go by the same, and so does what ends them.
+    """
+    here = Run(run)
+    if here.create_config(config):
+        return
+    names = Config.model_fields.keys() - {"workers", "max_cost"}
+    theirs, ours = (configs.settings_of(each, *names) for each in (here.config, config))
+    others = [
+        str(Change(name, theirs.get(name), ours.get(name)))
+        for name in sorted(theirs.keys() | ours.keys())
+        if digest(theirs.get(name)) != digest(ours.get(name))
+    ]
+    if others:
+        raise ConfigError(
+            f"{here.settings}: all jobs of a run have the same settings, and this one has others: {'; '.join(others)}. "
+            "Give it those of the run; or, before any job starts, change that file, or remove it:\n"
+            f"  rm {shlex.quote(here.settings)}"
+        )
 
 
 def _made(run: str) -> list[Any]:

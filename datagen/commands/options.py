@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -187,6 +188,15 @@ class ExecutorOptions:
 
     executor: ExecutorName = "local"
     ray_address: RayAddress = None
+
+    def check(self) -> None:
+        """Raise ConfigError where an address is given that nobody would go to, or is none."""
+        if self.ray_address is None:
+            return
+        if self.executor != "ray":
+            raise ConfigError("--ray-address is for --executor ray: give both", ("--executor", "ray"))
+        if self.ray_address != "auto" and not re.fullmatch(r"(ray://)?[^\s/]+:[0-9]{1,5}", self.ray_address):
+            raise ConfigError(f"--ray-address {self.ray_address!r}: it is HOST:PORT, such as node1:6379, or auto")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,7 @@ def run_stages(
     model = next((given for given in more if isinstance(given, ModelOptions)), ModelOptions())
     share = next((given.share() for given in more if isinstance(given, ShareOptions)), WHOLE)
     executor = next((given for given in more if isinstance(given, ExecutorOptions)), ExecutorOptions())
+    executor.check()
     settings = configuration.overrides(options, *more)
     flags = ("--dry-run",) * model.dry_run + ("--offline",) * model.offline + share.options
     with advised(Given(command, options.output_dir, options.config, settings, flags)):
@@ -107,7 +108,7 @@ def _run_stages(
     total: dict[str, Ledger] = {}
     with lock.locked(run, share):
         config = configuration.settle_input(config, run, reporter, share)
-        with configuration.kept(run, config, todo[0].name, model.dry_run):
+        with _kept(run, config, todo[0].name, model.dry_run, share):
             runner.check_upstream(upstream, run, config, options.resume, share)
             with _executor(executor, config, reporter) as (pool, on_gpus):
                 for s in todo:
@@ -127,6 +128,18 @@ def _run_stages(
         _say_dataset(counts, run, config, reporter)
     asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
     return _report(run, total, counts, reporter, options.json, asks)
+
+
+@contextmanager
+def _kept(run: str, config: Config, first: str, dry: bool, share: Share) -> Iterator[None]:
+    """Keep the settings as the run's own; those of jobs must agree."""
+    if share.is_whole:
+        with configuration.kept(run, config, first, dry):
+            yield
+    else:
+        if not dry:
+            configuration.agreed(run, config)
+        yield
 
 
 def _check_batches(todo: list[Stage], config: Config) -> None:

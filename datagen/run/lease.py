@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from datagen import segments, shards, signals, stores
+from datagen import shards, signals, stores
 from datagen.errors import RunLocked, ServerWarning, UserError
 from datagen.run.share import WHOLE, Share
 
@@ -89,7 +89,7 @@ def _taken(folder: str, lease: str, stale: float) -> _Held:
             _wait(folder, [_path(lease, last)], stale)
         mine = _Held(lease, last + 1, uuid.uuid4().hex)
         try:
-            segments.create(mine.path, json.dumps(mine.content()).encode())
+            shards.create(mine.path, json.dumps(mine.content()).encode())
         except FileExistsError:
             found = shards.read_object(mine.path) or {}
             if found.get("token") != mine.token:  # else it was made, and its acknowledgement lost

@@ -84,14 +84,26 @@ class Run(RunPaths):
 
     def save_config(self, config: Config) -> None:
         """Keep the settings of the run, but not how one command was carried out."""
-        settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
-        text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        if not shards.exists(self.settings) or shards.read_bytes(self.settings) != text.encode():
-            shards.write_bytes(self.settings, text.encode())
+        text = _written(config)
+        if not shards.exists(self.settings) or shards.read_bytes(self.settings) != text:
+            shards.write_bytes(self.settings, text)
+
+    def create_config(self, config: Config) -> bool:
+        """Keep the settings of a run that has none yet, as `save_config` does. False where it has some."""
+        try:
+            shards.create(self.settings, _written(config))
+        except FileExistsError:
+            return False
+        return True
 
     def status(self) -> list[StageStatus]:
         """How far each stage is, and last the dataset; what is stale because something before it was made again."""
         return statuses(self)
+
+
+def _written(config: Config) -> bytes:
+    settings = config.model_dump(exclude_none=True, exclude={"workers": True, "input": {"strict"}})
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode()
 
 
 def _record(stage: str, table: str) -> type:

@@ -25,13 +25,14 @@ ASKING = (
 )
 # By heading in the page: the commands that print it.
 GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
-    "run, chunk, cluster, generate, judge, select": [
+    "run, chunk, cluster, generate, judge, select, finish": [
         lambda run: ("run", "-o", run),
         lambda run: ("chunk", "-o", run),
         lambda run: ("cluster", "-o", run),
         lambda run: ("generate", "-o", run),
         lambda run: ("judge", "-o", run),
         lambda run: ("select", "-o", run),
+        lambda run: ("finish", run),
     ],
     "--dry-run": [
         lambda run: ("generate", "-o", run, "--dry-run", "--resume", "always", *ASKING),

@@ -66,7 +66,6 @@ def test_jobs_of_one_array_beside_each_other_and_nothing_else(tmp_path):
         holder.stdout.close()
     with lock.locked(str(run)):
         assert not (run / ".left.parquet.7.longrlvr-tmp").exists()
-        assert [path.name for path in run.glob(".lock*")] in ([".lock", ".lock-owner"], [".lock-owner", ".lock"])
         with (
             pytest.raises(RunLocked, match=rf"in use by process {os.getpid()} on "),
             lock.locked(str(run), Share(0, 2)),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import __version__, checksums, shards
-from datagen.errors import ConfigError, UserError
+from datagen.errors import ConfigError, DamagedFile, UserError
 from datagen.export import reward_file
 from datagen.export.hub.write import TO
 from datagen.export.write import RECORD
@@ -57,13 +57,18 @@ def files(folder: str) -> dict[str, int]:
     changed, is a link, or is none of the export's.
     """
     root = Path(folder).expanduser()
-    if root.is_symlink() or not root.is_dir():
+    if root.is_symlink():
+        raise ConfigError(f"{folder}: it is a link: give the folder that it leads to")
+    if not root.is_dir():
         raise ConfigError(f"{folder}: there is no such folder: `{_export(folder)}` makes one")
     if (root / RECORD).is_symlink() or not (root / RECORD).is_file():
         raise UserError(
             f"{folder}: no export for the Hub is there: there is no {RECORD} in it. `{_export()}` makes one"
         )
-    record = shards.read_object(str(root / RECORD)) or {}
+    try:
+        record = shards.read_object(str(root / RECORD)) or {}
+    except DamagedFile as e:
+        raise UserError(f"{root / RECORD}: it is damaged. {_AGAIN}: `{_export()}`") from e
     listed = record.get("files")
     if record.get("to") != TO or not isinstance(listed, dict):
         raise UserError(f"{folder}: it is an export for {record.get('to')}, not for the Hub. `{_export()}` makes one")
@@ -99,7 +104,8 @@ def _wrong(root: Path, name: str, listed: Any) -> str:
         return "it is a link"
     if not path.is_file():
         return "it is missing"
-    return "" if checksums.digest(path) == listed.get("sha256") else "it was changed after it was exported"
+    same = isinstance(listed, dict) and checksums.digest(path) == listed.get("sha256")
+    return "" if same else "it was changed after it was exported"
 
 
 def check_name(repository: str) -> None:
