@@ -132,7 +132,7 @@ def read_json(path: str) -> Any | None:
     """The JSON in a file, or None if there is no such file. Raises DamagedFile where there is none in it."""
     try:
         return json.loads(read_bytes(path))
-    except FileNotFoundError as e:
+    except (FileNotFoundError, NotADirectoryError) as e:
         if is_local(path) and exists(path):
             raise _unreadable(path, e) from e
         return None
