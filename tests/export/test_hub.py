@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +26,8 @@ from tests.commands.test_json import keys_of
 from tests.export.test_export import row as published
 from tests.servers.openai_server import serve
 from tests.servers.settings import Settings
+
+datasets = pytest.importorskip("datasets")
 
 MARKER = "marker-4711"
 CONFIG = """
