@@ -17,7 +17,9 @@ from datagen.run import lease
 from datagen.run.share import WHOLE, Share
 
 LOCK = ".lock"
-PROBED = 10.0  # seconds: jobs that begin together look at the whole run's lock, which takes it for a moment
+# Seconds for which a lock that is taken may only be looked at, which takes it for a moment: by all jobs that begin
+# together, if it is the whole run's.
+PROBED, PROBED_BY_MANY = 1.0, 10.0
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def _excluded(root: Path, share: Share) -> list[Path]:
 def _held(path: Path) -> bool:
     """Whether a process holds this lock."""
     try:
-        with FileLock(path, timeout=PROBED):
+        with FileLock(path, timeout=PROBED_BY_MANY if path.name == LOCK else PROBED):
             return False
     except Timeout:
         return True
