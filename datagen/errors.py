@@ -21,6 +21,11 @@ def masked(text: str) -> str:
     return KEY_LIKE.sub("…", text)
 
 
+def reason(e: BaseException) -> str:
+    """What an error says is wrong, in a line without a full stop."""
+    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
+
+
 class UserError(Exception):
     """Something the person running the tool can put right. The process exits with `exit_code`."""
 

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from datagen import records, seal, signals, stores
-from datagen.errors import DamagedFile, UserError
+from datagen.errors import DamagedFile, UserError, reason
 from datagen.stores import is_local as is_local
 
 SUFFIX = ".parquet"
@@ -350,7 +350,7 @@ def _opened(path: str) -> Iterator[Any]:
             raise stores.refused(path, e) from e
         if not isinstance(e, (pa.ArrowException, OSError, ValueError, KeyError)):
             raise
-        raise DamagedFile(path, (str(e) or type(e).__name__).splitlines()[0][:120]) from e
+        raise DamagedFile(path, reason(e)[:120]) from e
 
 
 def _unreadable(path: str, e: OSError) -> UserError:

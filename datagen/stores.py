@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from datagen.errors import UserError
+from datagen.errors import UserError, reason
 
 CLIENTS = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}  # packages with errors that are no OSError
 BLOCK = 4 << 20  # bytes
@@ -118,17 +118,13 @@ def refused(path: str, e: Exception) -> UserError:
         how = ", such as\n  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…\nor AWS_PROFILE" * bucket.startswith(
             "s3"
         )
-        return UserError(f"{path}: no credentials for the store ({_first(e)}). Set them{how}, and {again}")
+        return UserError(f"{path}: no credentials for the store ({reason(e)}). Set them{how}, and {again}")
     if isinstance(e, FileNotFoundError):
         made = f": aws s3 mb {shlex.quote(bucket)}" if bucket.startswith("s3") else ""
-        return UserError(f"{path}: cannot be written: {_first(e)}. Check the name, or make {bucket}{made}")
+        return UserError(f"{path}: cannot be written: {reason(e)}. Check the name, or make {bucket}{made}")
     if isinstance(e, PermissionError):
         return UserError(
-            f"{path}: the store denies access: {_first(e)}. Give these credentials the right to list, read, write and "
+            f"{path}: the store denies access: {reason(e)}. Give these credentials the right to list, read, write and "
             f"delete in {bucket}, and {again}"
         )
-    return UserError(f"{path}: the store does not do as asked: {_first(e)}. Once it does, {again}")
-
-
-def _first(e: Exception) -> str:
-    return (str(e) or type(e).__name__).splitlines()[0][:200]
+    return UserError(f"{path}: the store does not do as asked: {reason(e)}. Once it does, {again}")

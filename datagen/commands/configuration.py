@@ -66,10 +66,17 @@ def settled(run: str, file: str | None, given: dict[str, Any], needs_input: bool
 
 
 @contextmanager
-def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[None]:
+def kept(run: str, config: Config, first: str, dry: bool = False, share: Share = WHOLE) -> Iterator[None]:
     """Keep the settings as the run's own once the work is done, or has made anything, unless it is a `dry` one; before
     it, if the run has none yet. Those are taken away again if the work ends before it has made anything.
+
+    The first of several jobs sets them, for good. Raises ConfigError in a job that has others.
     """
+    if not share.is_whole:
+        if not dry:
+            _agreed(run, config)
+        yield
+        return
     own, before = Run(run).settings, _made(run)
     new = not shards.exists(own)
     try:
@@ -87,7 +94,7 @@ def kept(run: str, config: Config, first: str, dry: bool = False) -> Iterator[No
         Run(run).save_config(config)
 
 
-def agreed(run: str, config: Config) -> None:
+def _agreed(run: str, config: Config) -> None:
     """Keep the settings as the run's own, where no job of it came before. Raises ConfigError where the run has others:
     all jobs of an array go by the same, and so does what ends them.
     """

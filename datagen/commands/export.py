@@ -87,9 +87,10 @@ def _export(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Repor
 
     if given["model"]:
         extras.require("export", "export", "jinja2", "transformers")
-    elif given["to"] != "hf":
-        raise ConfigError(f"--to {given['to']} needs the model that is to be trained, to count by: add --model NAME")
-    elif (given["max_prompt_tokens"], given["max_response_tokens"]) != (MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS):
+    elif given["to"] == "hf" and (given["max_prompt_tokens"], given["max_response_tokens"]) != (
+        MAX_PROMPT_TOKENS,
+        MAX_RESPONSE_TOKENS,
+    ):
         raise ConfigError("--max-prompt-tokens and --max-response-tokens are counted by a model: add --model NAME")
     try:
         return (_to_hub if given["to"] == "hf" else _to_trainer)(given, as_json, verbose, reporter)
@@ -102,8 +103,8 @@ def _to_hub(given: dict[str, Any], as_json: bool, verbose: bool, reporter: Repor
 
     from datagen.commands import guard
     from datagen.console import print_json
+    from datagen.export.folder import Options
     from datagen.export.hub import write
-    from datagen.export.write import Options
 
     options = Options(**given)
     found = write.export(options)
@@ -130,9 +131,10 @@ def _to_trainer(given: dict[str, Any], as_json: bool, verbose: bool, reporter: R
 
     from datagen.commands import guard
     from datagen.console import print_json
-    from datagen.export import targets, write
+    from datagen.export import rows, targets, write
+    from datagen.export.folder import Options
 
-    options = write.Options(**given)
+    options = Options(**given)
     counts, limit = write.export(options)
     _name(reporter, verbose, (qa_id for count in counts.values() for qa_id in count.ids))
     if as_json:
@@ -140,7 +142,7 @@ def _to_trainer(given: dict[str, Any], as_json: bool, verbose: bool, reporter: R
         return guard.COMPLETE
     for split, count in counts.items():
         if count.written or count.left_out:
-            print(f"{split}: {write.told(count, limit)}")
+            print(f"{split}: {rows.told(count, limit)}")
     if limit < options.max_prompt_tokens:
         room, most = limit + options.max_response_tokens, options.max_response_tokens
         print(f"Prompts have at most {limit:,} tokens: the model has {room:,} positions, and a response takes {most:,}")

@@ -63,7 +63,7 @@ def _push(given: dict[str, Any], really: bool, as_json: bool) -> int:
     sizes = hub.files(what.folder)
     if not sys.stderr.isatty():
         disable_progress_bars()
-    done = hub.push(what) if really else None
+    done = hub.push(what, sizes) if really else None
     total = sum(sizes.values())
     if as_json:
         print_json(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from datagen import llm as engines
 from datagen import shards
@@ -32,31 +32,31 @@ from datagen.run import ledger as ledgers
 from datagen.run import lock
 from datagen.run.ledger import Ledger
 from datagen.run.run import Run
-from datagen.run.share import WHOLE, Share
-from datagen.run.tables import TABLES
+from datagen.run.share import Share
 from datagen.selection import split
 from datagen.stages import COMMANDS, STAGES, runner, spending
 from datagen.stages.stage import Source, Stage
 
+Kind = TypeVar("Kind", ModelOptions, ShareOptions, ExecutorOptions)
 
-def run_stages(
-    command: str,
-    reporter: Reporter,
-    options: StageOptions,
-    *more: Options,
-) -> int:
+
+def run_stages(command: str, reporter: Reporter, options: StageOptions, *more: Options) -> int:
     """Do what a stage command, or "run" for all of them, asks for. Returns the exit code.
 
     Raises UserError for what the person can put right; nothing was removed then that was there before.
     """
-    model = next((given for given in more if isinstance(given, ModelOptions)), ModelOptions())
-    share = next((given.share() for given in more if isinstance(given, ShareOptions)), WHOLE)
-    executor = next((given for given in more if isinstance(given, ExecutorOptions)), ExecutorOptions())
+    model, executor = _set(ModelOptions, more), _set(ExecutorOptions, more)
+    share = _set(ShareOptions, more).share()
     executor.check()
     settings = configuration.overrides(options, *more)
     flags = ("--dry-run",) * model.dry_run + ("--offline",) * model.offline + share.options
     with advised(Given(command, options.output_dir, options.config, settings, flags)):
         return _run_stages(command, reporter, options, model, settings, share, executor)
+
+
+def _set(kind: type[Kind], given: Sequence[Options]) -> Kind:
+    """The options of a kind; the defaults where the command does not take them."""
+    return next((each for each in given if isinstance(each, kind)), kind())
 
 
 def finish(reporter: Reporter, options: StageOptions) -> int:
@@ -91,12 +91,10 @@ def _run_stages(
         run = os.path.abspath(run.removeprefix("file://"))  # workers are in folders of their own
     chosen = COMMANDS.get(command, tuple(s.name for s in STAGES))
     todo = [s for s in STAGES if s.name in chosen and (share.is_whole or not s.table.whole)]
-    if not share.is_whole:
-        _check_share(command, run, options)
     upstream = STAGES[: STAGES.index(todo[0])]
     config = configuration.settled(run, options.config, given, needs_input=not upstream)
     if not share.is_whole:
-        _check_batches(todo, config)
+        _check_share(todo, run, config, options.resume)
     if model.dry_run and not any(s.models(config) for s in todo):
         raise ConfigError("--dry-run shows what a language model would be sent: no stage of this command asks one")
     if todo[-1] is STAGES[-1]:
@@ -108,7 +106,7 @@ def _run_stages(
     total: dict[str, Ledger] = {}
     with lock.locked(run, share):
         config = configuration.settle_input(config, run, reporter, share)
-        with _kept(run, config, todo[0].name, model.dry_run, share):
+        with configuration.kept(run, config, todo[0].name, model.dry_run, share):
             runner.check_upstream(upstream, run, config, options.resume, share)
             with _executor(executor, config, reporter) as (pool, on_gpus):
                 for s in todo:
@@ -131,27 +129,6 @@ def _run_stages(
 
 
 @contextmanager
-def _kept(run: str, config: Config, first: str, dry: bool, share: Share) -> Iterator[None]:
-    """Keep the settings as the run's own; those of jobs must agree."""
-    if share.is_whole:
-        with configuration.kept(run, config, first, dry):
-            yield
-    else:
-        if not dry:
-            configuration.agreed(run, config)
-        yield
-
-
-def _check_batches(todo: list[Stage], config: Config) -> None:
-    """Raise ConfigError for batches: another job, or the whole run, would not know of those a job has sent."""
-    if any(engine.kind == "openai-batch" for s in todo for engine in s.models(config).values()):
-        raise ConfigError(
-            "jobs of an array cannot send batches (engine.kind: openai-batch): these go on at the server, whoever "
-            "waits for them. Run the stages that ask a model as one command"
-        )
-
-
-@contextmanager
 def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> Iterator[tuple[Map, Map | None]]:
     """Where shards are processed, and, where GPUs are elsewhere, those that are for one."""
     if options.executor == "ray":
@@ -164,12 +141,17 @@ def _executor(options: ExecutorOptions, config: Config, reporter: Reporter) -> I
             yield pool, None
 
 
-def _check_share(command: str, run: str, options: StageOptions) -> None:
+def _check_share(todo: list[Stage], run: str, config: Config, resume: Resume) -> None:
     """Raise ConfigError for what a job can't do beside the others."""
-    if options.resume == "never":
-        folders = " ".join(Run(run).folder(stage) for stage in COMMANDS.get(command, TABLES))
+    if resume == "never":
+        folders = shlex.join(Run(run).folder(s.name) for s in todo)
         raise ConfigError(
             f"--resume never would remove what other jobs make. Remove it once, before they start:\n  rm -r {folders}"
+        )
+    if any(engine.kind == "openai-batch" for s in todo for engine in s.models(config).values()):
+        raise ConfigError(
+            "jobs of an array cannot send batches (engine.kind: openai-batch): these go on at the server, whoever "
+            "waits for them. Run the stages that ask a model as one command"
         )
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from datagen import seal, shards, stores
 from datagen.dataset.schema import SPLITS
-from datagen.errors import InputError
+from datagen.errors import InputError, reason
 from datagen.grounding.rewards import chunk_ids
 from datagen.run.paths import CARD, DATA, DATASET, PROVENANCE
 
@@ -114,7 +114,7 @@ def _read(files: list[Path], whole: bool) -> Iterator[tuple[Row, dict[str, Any]]
                     seen.add(row.qa_id)
                     yield row, raw
         except (OSError, ValueError) as e:
-            raise InputError(f"{file} cannot be read as parquet: {str(e).splitlines()[0]}") from e
+            raise InputError(f"{file} cannot be read as parquet: {reason(e)}") from e
 
 
 def _row(raw: dict[str, Any], file: Path, number: int, seen: Set[str]) -> Row:

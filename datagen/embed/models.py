@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, reason
 from datagen.extras import installed, require
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def devices(name: str) -> list[str]:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as e:
-        raise ConfigError(f"embed.device: {name!r} cannot be used here: {str(e).splitlines()[0]}") from e
+        raise ConfigError(f"embed.device: {name!r} cannot be used here: {reason(e)}") from e
     return [name]
 
 
@@ -86,11 +86,11 @@ def load(name: str, revision: str | None, device: str, dtype: str) -> SentenceTr
             trust_remote_code=False,
         )
     except Exception as e:  # of many kinds: a damaged file, a missing package, too little memory
-        reason = "it is no folder, the hub does not answer, and no copy from there is on this machine"
+        why = "it is no folder, the hub does not answer, and no copy from there is on this machine"
         if not offline:
-            reason = (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
+            why = reason(e)
         raise ConfigError(
-            f"embed.model: {name!r} cannot be loaded: {reason}. Give a folder that holds the model, a name that the "
+            f"embed.model: {name!r} cannot be loaded: {why}. Give a folder that holds the model, a name that the "
             "hub can be asked for, or 'embedded'."
         ) from e
     return model.to(getattr(torch, dtype)).eval()  # not what its file happens to hold

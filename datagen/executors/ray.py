@@ -17,13 +17,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from datagen import extras
-from datagen.errors import UserError
+from datagen.errors import UserError, reason
 from datagen.executors import local
 from datagen.executors.local import Map
 
 T = TypeVar("T")
 R = TypeVar("R")
-Submit = Callable[[Callable[[T], R], T], Any]  # gives a reference to what `_worked` returns
 
 LOST = 10  # times that a shard's worker or node may be lost before it is not tried again
 AHEAD = 2  # shards a slot that are handed out before a result is asked for
@@ -50,7 +49,7 @@ def cluster(address: str | None, workers: int | None, on_tick: Callable[[int], N
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.WARNING, **own)
     except (OSError, RuntimeError, ValueError) as e:
         raise UserError(
-            f"no Ray cluster at {address or 'this machine'}: {_first_line(e)}. To start one, whose nodes others join "
+            f"no Ray cluster at {address or 'this machine'}: {reason(e)}. To start one, whose nodes others join "
             "with --address=HOST:6379, and use it with --ray-address HOST:6379:\n  ray start --head"
         ) from e
     try:
@@ -81,7 +80,17 @@ def _reached(address: str | None) -> None:
 def _on_cpus(ray: Any, workers: int | None, on_tick: Callable[[int], None]) -> Map:
     slots = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     task = ray.remote(_worked).options(num_cpus=1, max_retries=LOST)
-    return lambda work, items: _bounded(ray, task.remote, work, items, AHEAD * slots, on_tick)
+
+    def mapped(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        running: list[Any] = []
+
+        def ended() -> Any:
+            (done,), running[:] = ray.wait(running)
+            return ray.get(done)
+
+        return _bounded(ray, lambda item: running.append(task.remote(work, item)), ended, items, slots, on_tick)
+
+    return mapped
 
 
 def _on_gpus(ray: Any, on_tick: Callable[[int], None]) -> Map:
@@ -89,18 +98,13 @@ def _on_gpus(ray: Any, on_tick: Callable[[int], None]) -> Map:
         n = int(ray.cluster_resources().get("GPU", 0))
         if not n:
             raise UserError("no node of the Ray cluster has a GPU: set embed.device to cpu, or add a node that has one")
-        options = {"num_gpus": 1, "num_cpus": 0, "max_restarts": -1, "max_task_retries": LOST}
-        holders = [ray.remote(_Holder).options(**options).remote() for _ in range(n)]
-        free = ray.util.ActorPool(holders)
-        waiting = 0
-        for item in items:
+        holder = ray.remote(_Holder).options(num_gpus=1, num_cpus=0, max_restarts=-1, max_task_retries=LOST)
+        free = ray.util.ActorPool([holder.remote() for _ in range(n)])
+
+        def begin(item: T) -> None:
             free.submit(lambda holder, item: holder.work.remote(work, item), item)
-            waiting += 1
-            if waiting >= AHEAD * n:
-                yield _taken(ray, free.get_next_unordered, on_tick)
-                waiting -= 1
-        while free.has_next():
-            yield _taken(ray, free.get_next_unordered, on_tick)
+
+        yield from _bounded(ray, begin, free.get_next_unordered, items, n, on_tick)
 
     return mapped
 
@@ -128,39 +132,36 @@ def _worked(work: Callable[[T], R], item: T) -> tuple[int, R | Exception]:
 
 def _bounded(
     ray: Any,
-    submit: Callable[..., Any],
-    work: Callable[[T], R],
+    begin: Callable[[T], None],
+    ended: Callable[[], Any],
     items: Iterable[T],
-    limit: int,
+    slots: int,
     on_tick: Callable[[int], None],
-) -> Iterator[R]:
-    running: list[Any] = []
+) -> Iterator[Any]:
+    """The results of items that are begun, a few for each slot at a time, as they end."""
+    running = 0
     for item in items:
-        running.append(submit(work, item))
-        if len(running) >= limit:
-            (done,), running = ray.wait(running)
-            yield _taken(ray, lambda done=done: ray.get(done), on_tick)
-    while running:
-        (done,), running = ray.wait(running)
-        yield _taken(ray, lambda done=done: ray.get(done), on_tick)
+        begin(item)
+        running += 1
+        if running >= AHEAD * slots:
+            yield _taken(ray, ended, on_tick)
+            running -= 1
+    for _ in range(running):
+        yield _taken(ray, ended, on_tick)
 
 
-def _taken(ray: Any, get: Callable[[], Any], on_tick: Callable[[int], None]) -> Any:
+def _taken(ray: Any, ended: Callable[[], Any], on_tick: Callable[[int], None]) -> Any:
     """A result. Raises what the work raised, UserError where its worker was lost again and again."""
     try:
-        ticks, result = get()
+        ticks, result = ended()
     except ray.exceptions.RayTaskError:
         raise  # of Ray's own code in the worker: what the work raises is a result
     except ray.exceptions.RayError as e:
         raise UserError(
-            f"Ray gave up a shard: {_first_line(e)}. A worker that is lost {LOST + 1} times with one has most often "
+            f"Ray gave up a shard: {reason(e)}. A worker that is lost {LOST + 1} times with one has most often "
             "too little memory: try fewer --workers. What is finished is kept: run the same command again"
         ) from e
     on_tick(ticks)
     if isinstance(result, Exception):
         raise result
     return result
-
-
-def _first_line(e: Exception) -> str:
-    return next(filter(None, map(str.strip, str(e).splitlines())), type(e).__name__)

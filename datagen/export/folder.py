@@ -1,4 +1,4 @@
-"""The folder of an export, written beside its place and renamed into it when whole."""
+"""What is exported, and the folder that it is written to: beside its place, and renamed into it when whole."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from datagen import shards
 from datagen.errors import ConfigError, UserError
 
+RECORD = "export.json"  # what the folder was made of
 _UNFINISHED = re.compile(r"\.longrlvr-export-([0-9]+)\.unfinished")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is exported to whom, for which model; the Hub needs none."""
+
+    dataset: str
+    to: str
+    output_dir: str
+    model: str | None
+    verifier: str
+    max_prompt_tokens: int
+    max_response_tokens: int
 
 
 def new(given: str) -> Path:

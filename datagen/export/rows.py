@@ -134,3 +134,24 @@ def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.Table.from_pylist(held, SCHEMA)
+
+
+def told(count: Count, limit: int) -> str:
+    """What became of a split's rows, in words."""
+    n = count.written
+    longest = f", the longest prompt of {count.longest:,} tokens" if count.longest else ""
+    said = f"{n:,} {'row' if n == 1 else 'rows'}{longest}"
+    for reason, left_out in sorted(count.left_out.items()):
+        why = f"{reason}, {limit:,} tokens at most" if reason == TOO_LONG else reason
+        said += f"; {left_out:,} left out: {why}"
+    return said
+
+
+def why_none(count: Count, limit: int) -> str:
+    """Why no row is left, and what to do."""
+    if not count.left_out:
+        return "It has none"
+    said = f"{told(count, limit)}. "
+    if REFUSED in count.left_out:
+        return f"{said}The template says: {count.refusal}"
+    return f"{said}Allow more with --max-prompt-tokens, or choose a model with more positions"

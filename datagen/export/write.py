@@ -5,32 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datagen import __version__, shards
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
-from datagen.errors import ConfigError, InputError
-from datagen.export import folder, reward_file, rows, targets
+from datagen.errors import InputError
+from datagen.export import folder, model, reward_file, rows, targets
+from datagen.export.folder import Options
 from datagen.export.rows import Count
 
-RECORD = "export.json"  # what the folder was made of
 EPOCHS, PROMPTS = 5, 32  # as published: how often each row is seen, and how many of them make a batch
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is exported to whom, for which model; the Hub needs none."""
-
-    dataset: str
-    to: str
-    output_dir: str
-    model: str
-    verifier: str
-    max_prompt_tokens: int
-    max_response_tokens: int
 
 
 def export(options: Options) -> tuple[dict[str, Count], int]:
@@ -39,65 +25,13 @@ def export(options: Options) -> tuple[dict[str, Count], int]:
     Nothing that is there is touched. Raises InputError where no dataset is there or no row fits, ConfigError where the
     model's tokenizer can't be had or has no room, and where the folder is there already.
     """
-    target = folder.new(options.output_dir)
+    name, target = model.named(options), folder.new(options.output_dir)
     files = read.find(options.dataset)
-    limit, tokenizer = room(options), tokenizer_of(options.model)
+    limit, tokenizer = model.room(name, options), model.tokenizer_of(name)
     with folder.building(target) as unfinished:
         counts = _rows(options, unfinished, files, tokenizer, limit)
-        _others(options, unfinished, counts, limit)
+        _others(options, name, unfinished, counts, limit)
     return counts, limit
-
-
-def room(options: Options) -> int:
-    """The most tokens of a prompt, so that a response has its place too. Raises ConfigError where there is none."""
-    from transformers import AutoConfig
-
-    if not Path(options.model).exists() and options.model.startswith((".", "/", "~")):
-        raise ConfigError(f"--model {options.model}: there is no such folder")
-    try:
-        config: Any = AutoConfig.from_pretrained(options.model, trust_remote_code=False).get_text_config()
-    except Exception as e:  # of many kinds: no such name, no network, a damaged file
-        raise ConfigError(_unknown(options.model, e)) from e
-    positions = _positions(config)
-    if not positions:
-        return options.max_prompt_tokens
-    limit = min(options.max_prompt_tokens, positions - options.max_response_tokens)
-    if limit < 1:
-        raise ConfigError(
-            f"--max-response-tokens: {options.model} has {positions:,} positions, and a response of "
-            f"{options.max_response_tokens:,} tokens leaves no room for a prompt"
-        )
-    return limit
-
-
-def _positions(config: Any) -> int:
-    """The positions of a model, as far as its rotary angles are stretched; 0 if it has no number of them."""
-    own = getattr(config, "max_position_embeddings", None) or 0
-    stretched = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    if stretched.get("rope_type") not in ("yarn", "linear"):
-        return own
-    before = stretched.get("original_max_position_embeddings") or own
-    return max(own, int(before * float(stretched.get("factor") or 1)))
-
-
-def tokenizer_of(model: str) -> Any:
-    """The model's tokenizer. Raises ConfigError where it can't be had, has no chat template, or counts nothing."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-    except Exception as e:
-        raise ConfigError(_unknown(model, e)) from e
-    if not getattr(tokenizer, "chat_template", None):
-        raise ConfigError(f"--model {model}: it has no chat template: give its instruction-tuned version")
-    if not tokenizer("some words", add_special_tokens=False)["input_ids"]:
-        raise ConfigError(f"--model {model}: its tokenizer makes no token of words: is tokenizer.json there?")
-    return tokenizer
-
-
-def _unknown(model: str, e: Exception) -> str:
-    why = str(e).strip().splitlines()[0].rstrip(".") if str(e).strip() else type(e).__name__
-    return f"--model {model}: it cannot be loaded: {why}. Give a folder that holds the model, or its name on the hub"
 
 
 def _rows(options: Options, place: Path, files: dict[str, list[Path]], tokenizer: Any, limit: int) -> dict[str, Count]:
@@ -116,18 +50,8 @@ def _rows(options: Options, place: Path, files: dict[str, list[Path]], tokenizer
         if not count.written:
             path.unlink()
     if not counts["train"].written:
-        raise InputError(f"{options.dataset}: no row is left for {options.to}. {why_none(counts['train'], limit)}")
+        raise InputError(f"{options.dataset}: no row is left for {options.to}. {rows.why_none(counts['train'], limit)}")
     return counts
-
-
-def why_none(count: Count, limit: int) -> str:
-    """Why no row is left, and what to do."""
-    if not count.left_out:
-        return "It has none"
-    said = f"{told(count, limit)}. "
-    if rows.REFUSED in count.left_out:
-        return f"{said}The template says: {count.refusal}"
-    return f"{said}Allow more with --max-prompt-tokens, or choose a model with more positions"
 
 
 def _write_lines(path: Path, kept: Iterator[dict[str, Any]]) -> None:
@@ -138,20 +62,20 @@ def _write_lines(path: Path, kept: Iterator[dict[str, Any]]) -> None:
         os.fsync(f.fileno())
 
 
-def _others(options: Options, place: Path, counts: dict[str, Count], limit: int) -> None:
+def _others(options: Options, name: str, place: Path, counts: dict[str, Count], limit: int) -> None:
     """Write the reward, the launch, and what all of it was made of."""
     target, n = targets.TARGETS[options.to], counts["train"].written
-    is_folder = Path(options.model).is_dir()
+    is_folder = Path(name).is_dir()
     total = limit + options.max_response_tokens
     values: dict[str, str | int] = {
-        "model": str(Path(options.model).resolve()) if is_folder else options.model,
+        "model": str(Path(name).resolve()) if is_folder else name,
         "prompt_tokens": limit,
         "response_tokens": options.max_response_tokens,
         "total_tokens": total,
         "quarter_tokens": total // 4 + 5120,  # as published: 22,528 of 69,632
         "verifier": options.verifier,
         "version": target.version,
-        "rows": "\n".join(f"- {split}: {told(count, limit)}" for split, count in counts.items()),
+        "rows": "\n".join(f"- {split}: {rows.told(count, limit)}" for split, count in counts.items()),
         "n_rows": n,
         "batch": min(PROMPTS, n),
         "mini_batch": min(PROMPTS // 4, n),
@@ -160,20 +84,9 @@ def _others(options: Options, place: Path, counts: dict[str, Count], limit: int)
     }
     reward = os.path.join(target.package, reward_file.NAME)
     made = {reward: reward_file.source(options.verifier)} | targets.files(options.to, values)
-    made[RECORD] = json.dumps(record(options, counts, limit), indent=1, ensure_ascii=False) + "\n"
-    for name, text in made.items():
-        shards.write_bytes(str(place / name), text.encode())
-
-
-def told(count: Count, limit: int) -> str:
-    """What became of a split's rows, in words."""
-    n = count.written
-    longest = f", the longest prompt of {count.longest:,} tokens" if count.longest else ""
-    said = f"{n:,} {'row' if n == 1 else 'rows'}{longest}"
-    for reason, left_out in sorted(count.left_out.items()):
-        why = f"{reason}, {limit:,} tokens at most" if reason == rows.TOO_LONG else reason
-        said += f"; {left_out:,} left out: {why}"
-    return said
+    made[folder.RECORD] = json.dumps(record(options, counts, limit), indent=1, ensure_ascii=False) + "\n"
+    for file, text in made.items():
+        shards.write_bytes(str(place / file), text.encode())
 
 
 def record(options: Options, counts: dict[str, Count], limit: int) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _stay(mine: _Held, ended: threading.Event, beat: float) -> None:
 
 
 def _lease(folder: str, share: Share) -> str:
-    return shards.join(folder, "-".join(filter(None, (LEASE, share.name))))
+    return shards.join(folder, share.named(LEASE))
 
 
 def _numbers(lease: str) -> list[int]:

@@ -33,7 +33,7 @@ def locked(folder: str, share: Share = WHOLE) -> Iterator[None]:
             yield
         return
     root = Path(folder.removeprefix("file://"))
-    own = root / "-".join(filter(None, (LOCK, share.name)))
+    own = root / share.named(LOCK)
     lock = FileLock(own, timeout=0)
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ class RunPaths:
         """The journal of what a stage's models were tried out with, one for each of several jobs: no two processes
         write into one file.
         """
-        return self.journal(stage, "-".join(filter(None, (TRIAL, share.name if share.index else ""))))
+        return self.journal(stage, share.named(TRIAL) if share.index else TRIAL)
 
     def journal_sizes(self, stage: str) -> dict[str, int]:
         """A stage's journals, in order, each with its length in bytes."""

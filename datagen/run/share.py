@@ -23,6 +23,10 @@ class Share:
         """What is this job's alone is called by it; empty for the whole run."""
         return "" if self.is_whole else f"{self.index}-of-{self.count}"
 
+    def named(self, name: str) -> str:
+        """The name of what each of several jobs has for itself."""
+        return name if self.is_whole else f"{name}-{self.name}"
+
     @property
     def options(self) -> tuple[str, ...]:
         """How a command is told of it."""

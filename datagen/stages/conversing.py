@@ -58,7 +58,7 @@ def results(
         done = (drive.replay(job) for job in jobs())
     else:
         main, *others = engines.values()
-        backend = llm.start(main, shards.join(*filter(None, (run.journals(stage.name), share.name))), others)
+        backend = llm.start(main, run.journals(stage.name), others)
         budget, traffic = spending.budget(run, stage, config, share), Traffic(heard)
         if trial:
             (tried,) = drive.drive(iter([trial]), backend, budget, 1, traffic=traffic)

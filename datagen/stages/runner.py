@@ -250,9 +250,8 @@ def _process(task: _Task, done: set[str]) -> None:
         for sentence in [] if task.offline else context.said(stage, task.run, config, task.share):
             progress.say(sentence)
         progress.start(stage.name, table.output_unit, (before + pending) * n, before * n, ticks=True)
-        told = progress.advance, progress.heard
-        told_of = iter(todo), pending * n, *told, task.offline, task.share
-        results = conversing.results(stage, stage.work, task.run, config, *told_of)
+        asked = stage, stage.work, task.run, config, iter(todo), pending * n
+        results = conversing.results(*asked, progress.advance, progress.heard, task.offline, task.share)
         with closing(results):  # else they would go on asking as long as anyone holds the traceback of an error
             for _ in mapper(_process_shard, ((stage, shard, given, task.identity) for shard, given in results)):
                 pass

@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datagen.config.data import InputConfig
-from datagen.errors import InputError
+from datagen.errors import InputError, reason
 from datagen.records import Document, Dropped
 from datagen.text import decode, sources
 from datagen.text.decode import BadDocument
@@ -328,7 +328,7 @@ def _parquet(file: File, stream: sources.Stream) -> ParquetFile:
         # Read ahead, every row group would stay in memory until the last is done with.
         return pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16)
     except (OSError, ValueError, pa.ArrowException) as e:  # ValueError: a column's name is not UTF-8
-        why = _clipped(str(e).splitlines()[0], DETAIL)
+        why = _clipped(reason(e), DETAIL)
         raise InputError(f"{file.path}: not a parquet file, or cut off: {why}") from e
 
 

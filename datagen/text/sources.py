@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from datagen import shards
 from datagen.config.data import InputConfig
-from datagen.errors import InputError
+from datagen.errors import InputError, reason
 from datagen.extras import require
 from datagen.run import identity
 from datagen.run.tables import TABLES
@@ -210,7 +210,7 @@ def _load_hf(path: str, subset: str | None, split: str, revision: str | None) ->
         return datasets.load_dataset(path.removeprefix(HF), name=subset, split=split, revision=revision)
     except Exception as e:  # many kinds come out of there, each with a first line that says what is wrong
         asked = f"subset {subset or 'default'}, split {split}, revision {revision or 'newest'}"
-        why = (str(e).strip() or type(e).__name__).splitlines()[0][:300]
+        why = reason(e)[:300]
         raise InputError(f"{path}: cannot load {asked}: {why}") from e
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, reason
 
 FORMS = "'embedded', 'tiktoken:<encoding>' or 'hf:<name or path of a tokenizer.json>'"
 
@@ -212,7 +212,7 @@ def _hugging_face(spec: str, name: str, revision: str | None) -> Tokenizer:
     except Exception as e:  # tokenizers raises bare Exceptions
         raise ConfigError(
             f"chunk.tokenizer: {spec!r} is neither a readable tokenizer.json, nor a folder with one, nor a name that "
-            f"the Hugging Face hub or its cache gives here ({str(e).splitlines()[0][:200]})"
+            f"the Hugging Face hub or its cache gives here ({reason(e)[:200]})"
         ) from e
     fast.no_truncation()
     fast.no_padding()

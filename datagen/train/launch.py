@@ -18,10 +18,10 @@ from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.console import plain, print_json, put
 from datagen.dataset import read
-from datagen.errors import ConfigError, UserError
+from datagen.errors import ConfigError, UserError, reason
 from datagen.run import lock
 from datagen.run.resume import Resume
-from datagen.train import curve, log, models, parallel, preflight, run_folder, setup, stored_state
+from datagen.train import curve, log, parallel, preflight, run_folder, setup, stored_state
 from datagen.train.log import METRICS, SAMPLES
 from datagen.train.parallel import World
 from datagen.train.preflight import Plan
@@ -152,7 +152,7 @@ def _memory_said(world: World) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as e:
         raise UserError(
-            f"{world.device} has too little memory for this ({models.reason(e)}). Lower "
+            f"{world.device} has too little memory for this ({reason(e)}). Lower "
             "train.max_tokens_per_microbatch or train.rollout.prompts_at_once, set train.activations to offload, or "
             "use more GPUs, and run the command again: it goes on from the last checkpoint"
         ) from e

@@ -16,7 +16,7 @@ from jinja2 import TemplateError
 
 from datagen import checksums
 from datagen.config.train import TrainConfig
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, reason
 from datagen.run import identity
 from datagen.train import lora, policy, rollout_vllm
 from datagen.train.parallel import World
@@ -264,8 +264,3 @@ def _generation_ends(settings: TrainConfig, folder: str) -> int | list[int] | No
         return json.loads(Path(file).read_bytes()).get("eos_token_id") if file else None
     except (OSError, ValueError, AttributeError, RecursionError) as e:
         raise ConfigError(f"train.model: {file} cannot be read: {reason(e)}. Get it again") from e
-
-
-def reason(e: BaseException) -> str:
-    """What is wrong, in a line."""
-    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")

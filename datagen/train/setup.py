@@ -9,7 +9,7 @@ import torch
 
 from datagen.config.model import engine_of
 from datagen.config.train import OptimizerConfig, TrainConfig
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, reason
 from datagen.train import checkpoint, models, parallel, rollout_vllm, run_folder, trackers
 from datagen.train.collect import Collector
 from datagen.train.log import SAMPLES, Log
@@ -96,7 +96,7 @@ def _own(folder: Path, settings: TrainConfig, world: World, frozen: bool = False
     try:
         return models.load(str(folder), settings, world, frozen)
     except ConfigError as e:
-        raise run_folder.unusable(folder, models.reason(e.__cause__ or e)) from e
+        raise run_folder.unusable(folder, reason(e.__cause__ or e)) from e
 
 
 def _sampler(plan: Plan, model: Any, world: World) -> Sampler:

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from datagen.errors import reason
 from datagen.grounding.rewards import Reward
 from datagen.train import run_folder
 from datagen.train.types import Group, Response, Scored, State
@@ -56,7 +57,7 @@ def read(folder: Path) -> Stored:
     try:
         return _pickled(folder) if not (folder / VALUES).exists() and (folder / PICKLED).exists() else _read(folder)
     except Exception as e:  # of as many kinds as there are ways to damage a file
-        raise run_folder.unusable(folder, (str(e).strip() or type(e).__name__).splitlines()[0]) from e
+        raise run_folder.unusable(folder, reason(e)) from e
 
 
 def _read(folder: Path) -> Stored:

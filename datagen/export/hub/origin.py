@@ -11,7 +11,7 @@ import yaml
 
 from datagen import shards
 from datagen.dataset.schema import SPLITS
-from datagen.errors import InputError
+from datagen.errors import InputError, reason
 from datagen.run.paths import CARD, DATA, PROVENANCE
 from datagen.run.tables import TABLES
 
@@ -78,7 +78,7 @@ def header_of(card: Path) -> dict[str, Any]:
         found = _CARD.match(card.read_text(encoding="utf-8"))
         header = yaml.safe_load(found[1]) if found else {}
     except (OSError, ValueError, yaml.YAMLError) as e:
-        raise InputError(f"{card}: its header cannot be read as YAML: {str(e).splitlines()[0]}. Put it right") from e
+        raise InputError(f"{card}: its header cannot be read as YAML: {reason(e)}. Put it right") from e
     if not isinstance(header, dict):
         raise InputError(f"{card}: its header is no list of names and values: put it right, or remove it")
     return {name: header[name] for name in HEADER if header.get(name)}

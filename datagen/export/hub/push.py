@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen import __version__, checksums, shards
-from datagen.errors import ConfigError, DamagedFile, UserError
+from datagen.errors import ConfigError, DamagedFile, UserError, reason
 from datagen.export import reward_file
+from datagen.export.folder import RECORD
 from datagen.export.hub.write import TO
-from datagen.export.write import RECORD
 from datagen.run.paths import CARD, PROVENANCE
 
 if TYPE_CHECKING:
@@ -118,19 +118,18 @@ def check_name(repository: str) -> None:
         if repository.count("/") != 1:
             raise ConfigError(f"{repository}: a repository is named with its owner, as in my-name/my-dataset")
     except HFValidationError as e:
-        raise ConfigError(f"{repository}: no name of a repository: {str(e).splitlines()[0]}") from e
+        raise ConfigError(f"{repository}: no name of a repository: {reason(e)}") from e
 
 
-def push(what: Push) -> Pushed:
-    """Upload an export in one commit, which also removes what an earlier export has in the repository besides.
+def push(what: Push, sizes: dict[str, int]) -> Pushed:
+    """Upload an export in one commit, which also removes what an earlier export has in the repository besides. `sizes`
+    is what `files` gave.
 
-    Raises UserError as `files` does, and where there is no token, the Hub refuses or cannot be reached, or the
+    Raises UserError where there is no token, the Hub refuses or cannot be reached, or the
     repository is one that must not be written to: of another visibility, or with files that no export wrote.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    check_name(what.repository)
-    sizes = files(what.folder)
     api = HfApi(
         endpoint=os.environ.get("HF_ENDPOINT"),
         token=_token(what.token_env),
@@ -220,18 +219,18 @@ def _said(what: Push, api: HfApi) -> Iterator[None]:
             raise UserError(_refusal(what, cause)) from e
         if cause and isinstance(cause, failures):
             raise UserError(_unreachable(api, cause)) from e
-        raise UserError(f"the upload failed: {_first_line(e)}. Run the same command again") from e
+        raise UserError(f"the upload failed: {reason(e)}. Run the same command again") from e
 
 
 def _unreachable(api: HfApi, e: BaseException) -> str:
     return (
-        f"{api.endpoint} cannot be reached: {_first_line(e)}. Run the same command again: what is there already is not "
+        f"{api.endpoint} cannot be reached: {reason(e)}. Run the same command again: what is there already is not "
         "uploaded twice"
     )
 
 
 def _refusal(what: Push, e: HfHubHTTPError) -> str:
-    words, source = e.server_message or _first_line(e), "that was found (`hf auth whoami` tells whose it is)"
+    words, source = e.server_message or reason(e), "that was found (`hf auth whoami` tells whose it is)"
     words = words.strip().rstrip(".")
     if what.token_env:
         source = f"in {what.token_env}"
@@ -248,7 +247,3 @@ def _refusal(what: Push, e: HfHubHTTPError) -> str:
     status = e.response.status_code
     said = known.get(status, f"the Hub refused: {words} (status {status}). Push again later")
     return f"{said}; nothing was committed"
-
-
-def _first_line(e: BaseException) -> str:
-    return next(iter(str(e).strip().splitlines()), type(e).__name__).rstrip(".")

@@ -15,11 +15,11 @@ from datagen import __version__, checksums, shards
 from datagen.dataset import read
 from datagen.dataset.schema import SPLITS
 from datagen.errors import InputError
-from datagen.export import folder, reward_file, rows
+from datagen.export import folder, model, reward_file, rows
+from datagen.export.folder import RECORD, Options
 from datagen.export.hub import card, origin, tables
 from datagen.export.hub.documents import Documents
 from datagen.export.rows import Count
-from datagen.export.write import RECORD, Options, room, tokenizer_of, told, why_none
 from datagen.run.paths import CARD, PROVENANCE
 
 TO = "hf"
@@ -34,7 +34,9 @@ def export(options: Options) -> dict[str, Any]:
     target = folder.new(options.output_dir)
     files = read.find(options.dataset)
     known = origin.of(files)
-    limit, tokenizer = (room(options), tokenizer_of(options.model)) if options.model else (0, None)
+    limit, tokenizer = (
+        (model.room(options.model, options), model.tokenizer_of(options.model)) if options.model else (0, None)
+    )
     with folder.building(target) as unfinished:
         counts = {split: Count() for split in SPLITS}
         written = {
@@ -47,7 +49,7 @@ def export(options: Options) -> dict[str, Any]:
             for split, count in counts.items()
         }
         if not written["train"]:
-            raise InputError(f"{options.dataset}: no row is left for the Hub. {why_none(counts['train'], limit)}")
+            raise InputError(f"{options.dataset}: no row is left for the Hub. {rows.why_none(counts['train'], limit)}")
         n_documents, lengths = _questions_and_documents(unfinished, written)
         facts = card.Facts(
             known,
@@ -112,7 +114,7 @@ def _digest(unfinished: Path) -> str:
 def _left_out(options: Options, counts: dict[str, Count], limit: int) -> str:
     if not any(count.left_out for count in counts.values()):
         return ""
-    by_split = "; ".join(f"{split}: {told(count, limit)}" for split, count in counts.items() if count.left_out)
+    by_split = "; ".join(f"{split}: {rows.told(count, limit)}" for split, count in counts.items() if count.left_out)
     return f"Counted by the tokenizer and the chat template of `{_model(options)}`: {by_split}."
 
 
