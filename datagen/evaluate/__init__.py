@@ -1,0 +1,1 @@
+"""Benchmarks for models that cite their evidence: predictions, and honest scores."""

@@ -1,0 +1,129 @@
+"""A document and a question as a prompt by the tag contract, and a response as an answer with its quotations.
+
+What `ask`, `serve` and `evaluate` have in common: a model is shown a document as it was in training (the same
+splitter, the same tags, the same prompt), and what it cites is looked up in the document, never in what it says.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from datagen import prompts
+from datagen.config.model import Config
+from datagen.grounding import tags, verify
+from datagen.prompts import Prompt
+from datagen.text import splitter, tokenizers
+from datagen.text.splitter import Span
+from datagen.text.tokenizers import Tokenizer
+
+Format = Literal["ours", "published"]
+PUBLISHED_TOKENIZER = "hf:Qwen/Qwen2.5-7B-Instruct"  # what the published data was cut with
+TELLING = 4  # letters from which on a word of an answer is looked for in what is cited; a number always is
+_THINK = re.compile(r"\A\s*<think>|</think>\s*\Z")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a model was trained to be asked: chunks of at most `max_tokens` tokens, shown in such a prompt."""
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    prompt: Prompt
+
+    def split(self, text: str) -> list[Span]:
+        """The chunks of a document. Raises as `splitter.split` does."""
+        return splitter.split(text, self.tokenizer, self.max_tokens)
+
+    def messages(self, text: str, spans: Sequence[Span], question: str) -> list[dict[str, str]]:
+        """The prompt about a document that `split` cut into these chunks: one message of the user."""
+        context = tags.render_context([text[span.start : span.end] for span in spans])
+        return [{"role": "user", "content": prompts.render(self.prompt, context=context, question=question)}]
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A chunk that a response cites: its number, its place in the document, in characters, and what stands there."""
+
+    chunk: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a response says.
+
+    answer: as the document has it; None where the response has no answer that can be read.
+    citations: the chunks of the document that it cites, once each, as they are cited first.
+    problems: what is wrong with it, a sentence each; none where the response is whole and the chunks that it cites bear
+    out its answer, as far as words can tell.
+    parsed: whether both sections can be read; a trainer gives any other response nothing.
+    """
+
+    answer: str | None
+    citations: tuple[Citation, ...]
+    reasoning: str
+    problems: tuple[str, ...]
+    parsed: bool
+    response: str
+
+
+def form(config: Config, format: Format = "ours") -> Form:
+    """The form of the models that were trained on data of this configuration, or of the published models: with these,
+    settings that were left as they are by default become the published ones.
+
+    Raises ConfigError for a tokenizer or a prompt that cannot be loaded.
+    """
+    tokenizer, prompt = config.chunk.tokenizer, config.dataset.prompt
+    if format == "published":
+        tokenizer = PUBLISHED_TOKENIZER if tokenizer == "embedded" else tokenizer
+        prompt = "published" if prompt == "task" else prompt
+    return Form(tokenizers.load(tokenizer), config.chunk.max_tokens, prompts.load_task(prompt))
+
+
+def read(response: str, text: str, spans: Sequence[Span]) -> Answer:
+    """What a response about a document says, and what is wrong with it; it never raises, whatever the response."""
+    reading = tags.read_response(response)
+    cited = list(dict.fromkeys(reading.useful_chunks or ()))
+    there = [i for i in cited if i < len(spans)]
+    citations = tuple(Citation(i, spans[i].start, spans[i].end, text[spans[i].start : spans[i].end]) for i in there)
+    problems = [
+        f"The response has {_sections(found, name)}, where there has to be one"
+        for found, name, value in (
+            (reading.useful_chunks_found, "useful_chunks", reading.useful_chunks),
+            (reading.answers_found, "answer", reading.answer),
+        )
+        if value is None
+    ]
+    if reading.useful_chunks is not None and not cited:
+        problems.append("It cites nothing")
+    problems += [_absent(i, len(spans)) for i in cited if i >= len(spans)]
+    if reading.answer == "":
+        problems.append("Its answer is empty")
+    if reading.answer and citations and not _borne_out(reading.answer, [c.text for c in citations]):
+        problems.append("No word of the answer stands in the passages that it cites")
+    reasoning = _THINK.sub("", reading.reasoning).strip()
+    return Answer(reading.answer, citations, reasoning, tuple(problems), reading.parsed, response)
+
+
+def _sections(found: int, name: str) -> str:
+    return f"no <{name}> section that is closed" if not found else f"{found} <{name}> sections"
+
+
+def _absent(cited: int, n: int) -> str:
+    number = f"{cited:,}" if cited < 10**12 else f"of {len(str(cited))} digits"
+    return f"It cites chunk {number}, and the document has {n:,} chunks, numbered from 0"
+
+
+def _borne_out(answer: str, cited: Sequence[str]) -> bool:
+    """Whether a word of the answer that tells something stands in the texts, or it has none; part of a word will do,
+    since some languages write no spaces, and others endings.
+    """
+    telling = [word for word in verify.words(answer) if len(word) >= TELLING or word[0].isdigit() or not word.isascii()]
+    there = " ".join(unicodedata.normalize("NFKC", text).casefold() for text in cited)
+    return not telling or any(word in there for word in telling)
