@@ -8,7 +8,8 @@
 with evidence missing, too much or wrong; answerable without the document; ambiguous; answered by another passage, too.
 Every check is made by itself, by the judge's own functions, where its right verdict is known. The grader is asked about
 108 pairs of answers besides, without the help of strings. Two arms: the judge's prompts as they were before they were
-measured this way (labels_real/before/), and as they are.
+measured this way (labels_real/before/), and as they are. As they were, they were asked about the English candidates and
+all pairs.
 
 right, wrong       a check kept what it should keep and rejected what it should reject, or did not. `necessity` is right
                    about superfluous evidence if it takes out that and nothing else

@@ -79,7 +79,9 @@ def summary(outcomes: Sequence[Outcome], pairs: Sequence[Pair]) -> dict[str, Any
 
 
 def markdown(*arms: Sequence[Outcome]) -> list[str]:
-    """The table of the documentation: what was right in each arm, one behind the other."""
+    """The table of the documentation: what was right in each arm, one behind the other, of what was asked in all."""
+    common = set.intersection(*({(o.id, o.asked) for o in arm} for arm in arms))
+    arms = tuple([o for o in arm if (o.id, o.asked) in common] for arm in arms)
     lines = ["| | right, of those that should pass | of those that should not | unreadable |", "| --- " * 4 + "|"]
     for name in (*CHECKS, "grade"):
         cells = []

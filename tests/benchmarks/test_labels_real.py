@@ -204,7 +204,11 @@ def test_what_was_recorded_replays_and_stands_in_the_documentation():
     asks = asked.everything(("now",), ROWS, PAIRS, (*CHECKS, GRADE), {"engine.model": model})
     outcomes = recording.replay(asks, recording.file_for(model))
     page = (PROMPTS.parent / "docs" / "labels.md").read_text(encoding="utf-8").splitlines()
-    assert [line for line in report.markdown(outcomes) if line not in page] == []
+    before = recording.load(asks, recording.outcomes_file("before", model))
+    assert {outcome.language for outcome in before if outcome.asked != GRADE} == {"en"}
+    assert sum(outcome.asked == GRADE for outcome in before) == len(PAIRS)
+    for table in (report.markdown(outcomes), report.markdown(before, outcomes)):
+        assert [line for line in table if line not in page] == []
     assert {outcome.asked for outcome in outcomes} == {*CHECKS, GRADE}
 
 
