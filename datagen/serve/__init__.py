@@ -1,0 +1,1 @@
+"""An OpenAI-compatible endpoint in front of a model that cites: what `serve` starts."""
