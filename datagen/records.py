@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -171,7 +171,7 @@ def schema(record: type) -> pa.Schema:
     hints = get_type_hints(record, include_extras=True)
     columns = []
     for f in fields(record):
-        optional = get_origin(hints[f.name]) is Union and NoneType in get_args(hints[f.name])
+        optional = get_origin(hints[f.name]) in (Union, UnionType) and NoneType in get_args(hints[f.name])
         kind = get_args(hints[f.name])[0] if optional else hints[f.name]
         columns.append(pa.field(f.name, _arrow_type(kind), nullable=optional))
     return pa.schema(columns)
