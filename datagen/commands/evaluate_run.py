@@ -54,15 +54,15 @@ def run(
     max_response_tokens: Annotated[
         int,
         typer.Option(
-            "--max-response-tokens", min=1, metavar="N", help="Most tokens of a response, with its reasoning."
+            "--max-response-tokens", min=1, metavar="N", help="Most tokens of a response, reasoning included."
         ),
     ] = 4096,
     resume: Annotated[
         Literal["if-possible", "never"],
         typer.Option(
             metavar="MODE",
-            help="What to do with predictions that are there. if-possible: go on after them, and stop if they were asked "
-            "for with other settings. never: remove them and start over.",
+            help="What to do with predictions that are there. if-possible: go on after them, and stop if other settings "
+            "made them. never: remove them and start over.",
         ),
     ] = "if-possible",
     json: Json = False,
@@ -135,7 +135,7 @@ def _run(given: dict[str, Any], reporter: Reporter) -> int:
     if code:
         n = sum(entry["failed"].values())
         reporter.say(
-            f"{n:,} questions have no answer, and count as failed, not as wrong: the same command asks them again"
+            f"{n:,} questions have no reply: they count as failed, not as wrong. The same command asks them again"
         )
     return code
 

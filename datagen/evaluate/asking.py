@@ -93,8 +93,8 @@ async def converse(llm: LLM, asked: Asked) -> Prediction:
 
 
 def predicted(prediction: Prediction, completion: Completion) -> Prediction:
-    """A prediction with what the model said, its reasoning included, as a trainer scores it. A reply without any text is
-    an empty response, from which no answer can be read; only where there was no reply, there is no response.
+    """A prediction with what the model said, its reasoning included, as a trainer scores it. A reply without any text
+    is an empty response, from which no answer can be read; only where there was no reply, there is no response.
     """
     if completion.error == http_errors.EMPTY:
         return replace(prediction, response="")

@@ -132,9 +132,7 @@ def _pairs(entry: Any, name: str, kind: type, where: str) -> Iterator[tuple[str,
             case [str(title), second] if isinstance(second, kind):
                 yield title, second
             case _:
-                raise InputError(
-                    f"{where}: {name} holds something that is no pair with a title: {pair!r:.60}. {HOTPOTQA}"
-                )
+                raise InputError(f"{where}: {name} holds what is no pair with a title: {pair!r:.60}. {HOTPOTQA}")
 
 
 def _of(value: Any, name: str, where: str, format: str) -> Any:
