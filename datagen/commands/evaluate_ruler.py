@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datagen.commands.evaluate_run import PromptFormat
-from datagen.commands.options import ConfigFile, Json, Settings, Verbose
+from datagen.commands.evaluate_run import EvaluateConfig, PromptFormat
+from datagen.commands.options import Json, Settings, Verbose
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -34,7 +34,7 @@ def ruler(
     ] = 500,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed of what is drawn.")] = 0,
     format: PromptFormat = "ours",
-    config: ConfigFile = None,
+    config: EvaluateConfig = None,
     set: Settings = None,
     json: Json = False,
     verbose: Verbose = False,

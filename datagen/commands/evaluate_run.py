@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import ConfigFile, Json, ModelOptions, Settings, Verbose, with_options
+from datagen.commands.options import Json, ModelOptions, Settings, Verbose, with_options
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -21,11 +21,20 @@ PromptFormat = Annotated[
         "models published with LongRLVR were trained.",
     ),
 ]
+EvaluateConfig = Annotated[
+    Optional[str],
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="A YAML file, or the name of a bundled configuration: of it count chunk, dataset.prompt, engine and "
+        "input.hf_*.",
+    ),
+]
 
 
 @with_options
 def run(
-    model: ModelOptions,
     benchmark: Annotated[
         Name,
         typer.Option(
@@ -42,8 +51,9 @@ def run(
     output_dir: Annotated[
         str, typer.Option("-o", "--output-dir", metavar="DIR", help="The folder for the predictions.")
     ],
+    model: ModelOptions,
     format: PromptFormat = "ours",
-    config: ConfigFile = None,
+    config: EvaluateConfig = None,
     set: Settings = None,
     limit: Annotated[
         Optional[int], typer.Option("--limit", min=1, metavar="N", help="Ask only the first N questions.")
@@ -61,8 +71,8 @@ def run(
         Literal["if-possible", "never"],
         typer.Option(
             metavar="MODE",
-            help="What to do with predictions that are there. if-possible: go on after them, and stop if other settings "
-            "made them. never: remove them and start over.",
+            help="What to do with predictions that are there. if-possible: go on after them, and stop if settings "
+            "have changed. never: remove them and start over.",
         ),
     ] = "if-possible",
     json: Json = False,
