@@ -215,7 +215,7 @@ def _column(values: list[Any], field: pa.Field) -> pa.Array:
     if is_list and str in map(type, values):
         raise ValueError("a text where a list belongs")  # arrow would take its letters
     if pa.types.is_integer(kind.value_type if is_list else kind):
-        numbers = chain.from_iterable(values) if is_list else values
+        numbers = chain.from_iterable(given for given in values if given is not None) if is_list else values
         if any(issubclass(given, (float, np.floating)) for given in set(map(type, numbers))):
             raise ValueError("a fraction where a whole number belongs")  # arrow would cut it
     column = pa.array(values, type=kind)

@@ -165,7 +165,7 @@ def _errors(given: Evaluation, name: str) -> list[str] | None:
     """The errors of a shard's rows, "" for a row without one; None for a shard that has to be made."""
     path = given.shard(name)
     try:
-        return shards.read_table(path, ["error"])["error"].to_pylist() if shards.exists(path) else None
+        return shards.read_table(path)["error"].to_pylist() if shards.exists(path) else None
     except DamagedFile:  # it is made again of its journal
         return None
 
