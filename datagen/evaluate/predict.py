@@ -135,7 +135,7 @@ def ask(given: Evaluation, reporter: Reporter, anew: bool = False, offline: bool
 def usage(given: Evaluation) -> dict[str, Any]:
     """What all replies took in tokens, seconds and US dollars (None without prices), as `llm.usage.usage` says it."""
     price, found = given.config.engine.price, journal.usage(given.journals)
-    return found | {"dollars": cost.of(price, found) if price.prompt + price.completion else None}
+    return found | {"dollars": round(cost.of(price, found), 10) if price.prompt + price.completion else None}
 
 
 def _keep_settings(given: Evaluation, wanted: dict[str, Any], anew: bool) -> None:

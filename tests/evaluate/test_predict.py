@@ -18,6 +18,7 @@ from datagen.evaluate.prediction import Prediction
 from datagen.grounding import tags
 from datagen.llm.journal import Journal
 from tests.commands.calls import call
+from tests.commands.test_json import keys_of
 from tests.evaluate import made
 from tests.evaluate.test_benchmarks import prompt_row
 from tests.servers.openai_server import Server, serve
@@ -199,6 +200,7 @@ def test_a_request_that_fails_is_a_row_without_a_response_and_is_asked_again(tmp
         result = run(server, data, tmp_path / "out", "--json", code=3)
     found = json.loads(result.stdout)
     assert (found["questions"], found["answered"], found["exit_code"]) == (40, 39, 3)
+    assert found.keys() == keys_of("evaluate run") - {"status"}
     assert found["failed"] == {"request refused by the server": 1}
     assert "1 questions have no reply" in result.stderr
     (failed,) = (row for row in predictions(tmp_path / "out") if row.error)

@@ -1,5 +1,6 @@
 """RULER's questions, built from tiny files like SQuAD's and HotpotQA's."""
 
+import json
 import re
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ from datagen.errors import InputError
 from datagen.evaluate import benchmarks, paragraphs, ruler
 from datagen.text import tokenizers
 from tests.commands.calls import call
+from tests.commands.test_json import keys_of
 from tests.evaluate import made
 
 TOKENIZER = tokenizers.load("embedded")
@@ -94,6 +96,7 @@ def test_what_was_built_is_read_as_a_benchmark(tmp_path):
     result = call(
         "evaluate", "ruler", tmp_path / "dev.json", "--tokens", "500", "--tokens", "900", "-o", where, "--json"
     )
+    assert json.loads(result.stdout).keys() == keys_of("evaluate ruler") - {"qa_1", "qa_2"}
     assert '"questions": {\n  "500": 7,\n  "900": 7\n }' in result.stdout
     files = benchmarks.BENCHMARKS["ruler-qa"].find(str(where))
     items = list(benchmarks.items("ruler-qa", files, InputConfig()))
