@@ -32,12 +32,14 @@ from datagen.llm.traffic import Traffic
 from datagen.run import lock
 from datagen.run.identity import Change, digest
 from datagen.run.ledger import Ledger
+from datagen.run.paths import RunPaths
 from datagen.stages import spending
 from datagen.stages.conversing import revision
 from datagen.text import sources
 from datagen.text.sources import File
 
 VERSION = 1  # of how questions are read and asked: another one makes other prompts of the same files
+STAGE = "evaluate"  # as journals, progress and refusals name it
 RECORD = "run.json"
 PREFIX, PER_SHARD = "predictions-", 16  # a question is a whole document
 OPEN = 128  # questions whose prompts are in memory at once, and a shard more, unless --concurrency says more
@@ -68,15 +70,10 @@ class Evaluation:
         """A shard's file."""
         return shards.join(self.folder, name + shards.SUFFIX)
 
-    def journal(self, name: str) -> str:
-        """A shard's journal."""
-        return shards.join(self.folder, "journal", f"{name}.jsonl")
-
     @property
-    def journals(self) -> list[str]:
-        """The journals that there are."""
-        folder = shards.join(self.folder, "journal")
-        return [shards.join(folder, name) for name in shards.listing(folder) if name.endswith(".jsonl")]
+    def paths(self) -> RunPaths:
+        """Where the journals are."""
+        return RunPaths(self.folder)
 
 
 def settings(given: Evaluation, files: list[File]) -> dict[str, Any]:
@@ -117,14 +114,14 @@ def ask(given: Evaluation, reporter: Reporter, anew: bool = False, offline: bool
     """
     started = time.monotonic()
     files = benchmarks.BENCHMARKS[given.benchmark].find(given.data)
+    total = sum(1 for _ in given.items(files))  # so that a bad row is found before anything is paid for
+    if not total:
+        raise InputError(f"{given.data}: it holds no question")
     with lock.locked(given.folder):
-        total = sum(1 for _ in given.items(files))  # so that a bad row is found before anything is paid for
-        if not total:
-            raise InputError(f"{given.data}: it holds no question")
         _keep_settings(given, settings(given, files), anew)
         sizes = {f"{PREFIX}{at:05d}": min(PER_SHARD, total - at * PER_SHARD) for at in range(-(-total // PER_SHARD))}
         todo = {name: n for name, n in sizes.items() if not _is_done(given, name, n)}
-        reporter.start("evaluate", "question", total, total - sum(todo.values()))
+        reporter.start(STAGE, "question", total, total - sum(todo.values()))
         if todo:
             _ask(given, files, todo, reporter, offline)
         ledger = _ledger(given, sizes)
@@ -134,7 +131,7 @@ def ask(given: Evaluation, reporter: Reporter, anew: bool = False, offline: bool
 
 def usage(given: Evaluation) -> dict[str, Any]:
     """What all replies took in tokens, seconds and US dollars (None without prices), as `llm.usage.usage` says it."""
-    price, found = given.config.engine.price, journal.usage(given.journals)
+    price, found = given.config.engine.price, journal.usage(given.paths.journal_files(STAGE))
     return found | {"dollars": round(cost.of(price, found), 10) if price.prompt + price.completion else None}
 
 
@@ -142,7 +139,10 @@ def _keep_settings(given: Evaluation, wanted: dict[str, Any], anew: bool) -> Non
     place = shards.join(given.folder, RECORD)
     there = [name for name in shards.names(given.folder) if name.startswith(PREFIX)]
     if there and not anew:
-        before = (shards.read_object(place) or {}).get("settings") or {}
+        try:
+            before = (shards.read_object(place) or {}).get("settings") or {}
+        except DamagedFile:  # nobody knows any more
+            before = {}
         changes = [
             str(Change(name, before.get(name), wanted.get(name)))
             for name in sorted(before.keys() | wanted.keys())
@@ -150,7 +150,7 @@ def _keep_settings(given: Evaluation, wanted: dict[str, Any], anew: bool) -> Non
         ]
         if changes:
             head = f"{given.folder} holds answers to what was asked otherwise:"
-            raise StaleStage("\n".join([head, *(f"  {change}" for change in changes)]), "evaluate")
+            raise StaleStage("\n".join([head, *(f"  {change}" for change in changes)]), STAGE)
     for name in there if anew else []:
         shards.remove(given.shard(name))
     shards.write_json(place, {"settings": wanted, "data": given.data, "prompt": given.form.prompt.name})
@@ -176,8 +176,8 @@ def _ask(given: Evaluation, files: list[File], todo: dict[str, int], reporter: R
     if offline:
         done = (drive.replay(job) for job in _jobs(given, files, todo, None))
     else:
-        spending.check("evaluate", {"": engine}, given.config.max_cost)
-        backend: Backend = llm.start(engine, shards.join(given.folder, "journal"))
+        spending.check(STAGE, {"": engine}, given.config.max_cost)
+        backend: Backend = llm.start(engine, given.paths.journals(STAGE))
         if engine.kind == "openai" and engine.concurrency is None:
             backend.room = min(backend.room, OPEN)
         spent = usage(given)["dollars"] or 0.0 if given.config.max_cost is not None else 0.0
@@ -204,7 +204,7 @@ def _jobs(given: Evaluation, files: list[File], todo: dict[str, int], context: i
         if name in todo:
             waiting = [asking.asked(item, asker, context) for item in items]
             del items  # of which the prompts are left
-            yield ShardJob(name, given.journal(name), partial(_begin, waiting))
+            yield ShardJob(name, given.paths.journal(STAGE, name), partial(_begin, waiting))
 
 
 def _begin(waiting: list[Asked], llm: LLM) -> list[Conversation[Prediction]]:

@@ -17,6 +17,7 @@ from datagen import shards
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding import tags
 from datagen.llm.journal import Journal
+from datagen.run import lock
 from tests.commands.calls import call
 from tests.commands.test_json import keys_of
 from tests.evaluate import made
@@ -53,7 +54,7 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 def stored(out: Path) -> int:
-    return sum(len(Journal(path).answers) for path in out.glob("journal/*.jsonl"))
+    return sum(len(Journal(path).answers) for path in out.glob("journal/evaluate/*.jsonl"))
 
 
 @pytest.fixture
@@ -322,6 +323,32 @@ def test_a_dry_run_shows_the_requests_and_writes_nothing(tmp_path, data):
     assert not (tmp_path / "out").exists()
 
 
+def test_batches(tmp_path, data):
+    with serve(Settings(reply=reply)) as server:
+        run(server, data, tmp_path / "out")
+        run(server, data, tmp_path / "batches", "--set", "engine.kind=openai-batch")
+        assert server.stats.batches == 1
+    assert files(tmp_path / "batches") == files(tmp_path / "out")
+
+
+def test_a_folder_in_a_store(tmp_path, data):
+    with serve(Settings(reply=reply)) as server:
+        run(server, data, tmp_path / "out")
+        assert call(*arguments(server, data, Path("here"), "-o", "memory://evals/one")).exit_code == 0
+        assert call(*arguments(server, data, Path("here"), "-o", "memory://evals/one")).exit_code == 0
+        assert server.stats.received.total() == 80
+    names = shards.names("memory://evals/one")
+    assert {f"{name}.parquet": shards.read_bytes(f"memory://evals/one/{name}.parquet") for name in names} == files(
+        tmp_path / "out"
+    )
+
+
+def test_two_at_once_are_one_too_many(tmp_path, data):
+    with serve(Settings(reply=reply)) as server, lock.locked(str(tmp_path / "out")):
+        assert "is in use by process" in run(server, data, tmp_path / "out", code=1).stderr
+        assert server.stats.received.total() == 0
+
+
 def test_a_budget_is_kept(tmp_path, data):
     prices = ("--set", "engine.price.prompt=1", "--set", "engine.price.completion=1", "--max-cost", "0.02")
     with serve(Settings(reply=reply)) as server:
@@ -342,5 +369,6 @@ def test_a_bad_row_is_found_before_anything_is_asked(tmp_path):
     with serve(Settings(reply=reply)) as server:
         assert "data.json, row 2" in run(server, data, tmp_path / "out", code=1).stderr
         assert server.stats.received.total() == 0
+        assert not (tmp_path / "out").exists()
         nothing = made.write(tmp_path / "none.json", [])
         assert "it holds no question" in run(server, nothing, tmp_path / "out", code=1).stderr
