@@ -4,10 +4,11 @@ Source: RULER (Hsieh et al. 2024, arXiv 2404.06654, section 3.4, "question answe
 SQuAD (qa_1) or HotpotQA (qa_2), the paragraphs that answer it, and paragraphs of other questions of the same file as
 distractors, those of its own article, or of its own context, first; all shuffled and headed "Document i:".
 Departures: each document is filled by itself, paragraph by paragraph, with as many as its length has room for, where
-RULER sets one number of paragraphs for all; no paragraph stands there twice, so that a file with too few is refused;
-the questions are drawn over the whole file and not taken from its beginning; gold answers are given once each; and it
-is kept where the evidence stands: of SQuAD the paragraph, of HotpotQA the sentences of the supporting facts. As in
-RULER, a distractor may happen to hold the answer, too.
+RULER finds one number of paragraphs for all; the length is that of the document, and not of prompt and reply; each is
+shuffled in its own way, where RULER's one seed puts the answer to every question of SQuAD at the same place; no
+paragraph stands there twice, so that a file with too few is refused; the questions are drawn over the whole file and
+not taken from its beginning; gold answers are given once each; and it is kept where the evidence stands: of SQuAD the
+paragraph, of HotpotQA the sentences of the supporting facts. As in RULER, a distractor may hold the answer, too.
 """
 
 from __future__ import annotations

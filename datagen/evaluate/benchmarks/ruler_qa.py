@@ -55,7 +55,9 @@ def _published(row: Row) -> Item:
     question, *after = prompt[end + len(_QUESTION) :].split("\n", 1)
     question = question.removesuffix("Answer:").strip()
     if start < 0 or not start < instruction < end or not question:
-        raise row.wrong('input does not hold "Document 1:", the documents, an instruction and "Question: …"')
+        raise row.wrong(
+            'input does not hold "Document 1:", the documents, an instruction and "Question: …", each in its lines'
+        )
     if "".join(after).strip() or re.search(r"<\||\[/INST\]|<[^>\s]*(?:turn|end)[^>\s]*>", question):
         raise row.wrong("input goes on after its question: prepare the data with --model_template_type base")
     place = row.file.path.replace("\\", "/")  # …/131072/data/qa_1/validation.jsonl
