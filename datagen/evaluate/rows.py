@@ -21,7 +21,7 @@ from datagen.text import sources
 from datagen.text.sources import File
 
 HELD = 4  # rows of a parquet file that are in memory at a time
-BLOCK = 1 << 20  # characters of a JSON file that are read at a time
+BLOCK = 1 << 20  # bytes of a JSON file that are read at a time
 BUFFER = 1 << 18  # bytes of a parquet column that are read ahead: without one, a column of a whole row group is
 _BETWEEN = re.compile(r"[\s,]*")
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
@@ -111,13 +111,16 @@ def _of_parquet(file: File, columns: Sequence[str]) -> Iterator[Any]:
         raise InputError(f"{file.path} cannot be read as parquet: {reason(e)}") from e
 
 
-def _of_json(file: File) -> Iterator[Any]:
+def _of_json(file: File, block: int = BLOCK) -> Iterator[Any]:
     """The values of the array that a file holds, or of its lines, as they come."""
     decoder, number, at = json.JSONDecoder(), 0, 0
     try:
         with sources.opened(file) as stream:
-            text = codecs.getreader("utf-8-sig")(stream)
-            held, ended = text.read(BLOCK).lstrip(), False
+            text = codecs.getincrementaldecoder("utf-8-sig")()
+            held, ended = "", False
+            while not (held := held.lstrip()) and not ended:
+                read = stream.read(block)
+                held, ended = held + text.decode(read, final=not read), not read
             is_array = held.startswith("[")
             at = int(is_array)
             while True:
@@ -131,8 +134,8 @@ def _of_json(file: File) -> Iterator[Any]:
                 except json.JSONDecodeError:
                     if ended:
                         raise
-                    more = text.read(max(BLOCK, len(held) - at))  # so that a long row is not looked at again and again
-                    held, at, ended = held[at:] + more, 0, not more
+                    read = stream.read(max(block, len(held) - at))  # so that a long row is not looked at often
+                    held, at, ended = held[at:] + text.decode(read, final=not read), 0, not read
                     continue
                 number, at = number + 1, end
                 yield found
