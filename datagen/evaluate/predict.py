@@ -158,7 +158,9 @@ def _keep_settings(given: Evaluation, wanted: dict[str, Any], anew: bool) -> Non
 
 def _is_done(given: Evaluation, name: str, n: int) -> bool:
     errors = _errors(given, name)
-    return errors is not None and len(errors) >= n and not any(errors)  # more: of an earlier run with a higher limit
+    if errors is None or len(errors) > n:  # of an earlier run with a higher limit: none of its rows is given up
+        return errors is not None
+    return len(errors) == n and not any(errors)
 
 
 def _errors(given: Evaluation, name: str) -> list[str] | None:

@@ -213,6 +213,15 @@ def test_a_request_that_fails_is_a_row_without_a_response_and_is_asked_again(tmp
     assert not any(row.error for row in predictions(tmp_path / "out"))
 
 
+def test_a_lower_limit_takes_no_prediction_away(tmp_path, data):
+    with serve(Settings(reply=reply, faults=lambda body, asked: "400" if "tale 1 " in str(body) else None)) as server:
+        run(server, data, tmp_path / "out", code=3)
+        before = files(tmp_path / "out")
+        run(server, data, tmp_path / "out", "--limit", "3", code=3)
+        assert server.stats.received.total() == 40
+    assert files(tmp_path / "out") == before
+
+
 def test_what_does_not_fit_is_not_sent_and_never_cut(tmp_path):
     rows = [made.longbench_row(i, made.prose(i, 20 if i % 2 else 800)) for i in range(6)]
     data = made.write(tmp_path / "data.json", rows)
