@@ -230,7 +230,7 @@ def reasons(entry: dict) -> str:
 
 
 def _by_flow(ledger: Ledger) -> list[tuple[str, dict]]:
-    order = ["document", "chunk", "cluster", "candidate"]
+    order = ["document", "chunk", "cluster", "candidate", "question"]
     return sorted(ledger.items(), key=lambda item: order.index(item[0]))
 
 

@@ -126,3 +126,17 @@ def test_unit_keys_name_what_rows_are_about():
     for unit in ("document", "chunk"):
         narrow = table.select(list(records.UNIT_COLUMNS[unit]))
         assert records.unit_keys_of_table(unit, narrow) == set(records.unit_keys(unit, rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class Optionals:
+    numbers: list[int] | None
+    name: str | None
+
+
+def test_optional_columns_may_be_declared_either_way_and_lists_may_be_missing():
+    rows = [Optionals([1, 2], "a"), Optionals(None, None), Optionals([], "")]
+    assert records.schema(Optionals).field("numbers").nullable
+    assert records.from_table(Optionals, records.to_table(Optionals, rows)) == rows
+    with pytest.raises(pa.ArrowInvalid, match="a fraction where a whole number belongs"):
+        records.to_table(Optionals, [Optionals([1.5], None), Optionals(None, None)])  # pyright: ignore[reportArgumentType]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 
 from datagen import shards
 from datagen.checks import grading, quality
@@ -12,6 +13,7 @@ from datagen.commands.advice import NAME
 from datagen.commands.guard import COMPLETE
 from datagen.config.model import Config
 from datagen.console import Reporter, print_json, put
+from datagen.llm.base import Request
 from datagen.llm.endpoint import payload
 from datagen.records import Dropped
 from datagen.run.run import Run
@@ -69,14 +71,18 @@ def say_judged(run: str, reporter: Reporter) -> None:
 
 def show_requests(s: Stage, run: str, config: Config, as_json: bool) -> int:
     """Print the first requests of a stage, as they would be sent."""
-    requests = runner.preview(s, run, config, SHOWN_REQUESTS)
+    return print_requests(s.name, run, runner.preview(s, run, config, SHOWN_REQUESTS), as_json)
+
+
+def print_requests(stage: str, run: str, requests: Sequence[Request], as_json: bool) -> int:
+    """Print requests as they would be sent. Returns the exit code."""
     if as_json:
-        print_json({"run": run, "stage": s.name, "requests": [payload(request) for request in requests]})
+        print_json({"run": run, "stage": stage, "requests": [payload(request) for request in requests]})
         return COMPLETE
     for i, request in enumerate(requests, 1):
         body = payload(request)
         rest = {name: value for name, value in body.items() if name != "messages"}
-        put(f"──── {s.name}: request {i} of the first {len(requests)}, {json.dumps(rest, ensure_ascii=False)}")
+        put(f"──── {stage}: request {i} of the first {len(requests)}, {json.dumps(rest, ensure_ascii=False)}")
         for message in request.messages:
             put(f"──── {message['role']}\n{message['content']}\n")
     print("Nothing was sent.")
