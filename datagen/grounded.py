@@ -117,7 +117,7 @@ def _sections(found: int, name: str) -> str:
 
 def _absent(cited: int, n: int) -> str:
     number = f"{cited:,}" if cited < 10**12 else f"of {len(str(cited))} digits"
-    return f"It cites chunk {number}, and the document has {n:,} chunks, numbered from 0"
+    return f"It cites chunk {number}, and the document has {n:,} chunk{'s' * (n != 1)}, numbered from 0"
 
 
 def telling(answer: str) -> list[str]:

@@ -122,4 +122,4 @@ class Thinking:
     def _show(self, text: str) -> None:
         if text:
             self.shown = (self.shown + text)[-WHOLE:]
-            self.console.print(Text(text, style="dim"), end="", soft_wrap=True)
+            self.console.print(Text(plain(text), style="dim"), end="", soft_wrap=True)

@@ -48,8 +48,8 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     ],
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
-# tests/train/test_launch.py and tests/export hold what these print against the page.
-ELSEWHERE = {"train", "export", "push"}
+# test_ask.py, tests/train/test_launch.py and tests/export hold what these print against the page.
+ELSEWHERE = {"train", "export", "push", "ask"}
 
 
 def sections() -> dict[str, str]:
