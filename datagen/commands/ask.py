@@ -121,9 +121,9 @@ def _answer(given: dict[str, Any], reporter: Reporter) -> int:
         reporter.say(sentence)
     names = ("base_url", "api_key_env", "format", "max_response_tokens")
     model = ask.Respondent(name=given["model"], **{name: given[name] for name in names})
-    if model.base_url is None:
-        _quiet()
     thinking = Thinking(reporter.console) if reporter.console.is_terminal else None
+    if model.base_url is None and not thinking:
+        _quiet()
     try:
         asked = ask.answered(document.text, given["question"], model, config, thinking)
     except BaseException:
