@@ -25,8 +25,8 @@ async def complete(
     request, of the model's name. Raises ConfigError where the server has several models and none is named; EngineError
     where nobody is there, no reply can be had, or the prompt does not fit: it is never cut.
     """
-    listed = await _listed(engine)
-    model = engine.model or _only(engine, listed)
+    listed, unsaid = await _listed(engine)
+    model = engine.model or _only(engine, listed, unsaid)
     engine = engine.model_copy(update={"model": model})
     request = asked(model)
     size = min((await asyncio.to_thread(window.stated, engine)).values(), default=None)
@@ -47,9 +47,9 @@ async def complete(
     return model, completion
 
 
-async def _listed(engine: EngineConfig) -> list[str]:
-    """The names of the models that a server says it has; none where it does not say. Raises EngineError, at once, where
-    nobody is there.
+async def _listed(engine: EngineConfig) -> tuple[list[str], str]:
+    """The names of the models that a server says it has, and if it does not say, why. Raises EngineError, at once,
+    where nobody is there.
     """
     pool = Pool([(endpoint, "") for endpoint in engine.servers()], window.LOOK, patience=None)
     (endpoint,) = pool.endpoints
@@ -58,22 +58,25 @@ async def _listed(engine: EngineConfig) -> list[str]:
     except Failed as e:
         if e.nobody_there:
             raise EngineError(f"no server answers: {e.failure.detail}. Start it, or give its address") from e
-        return []  # slow, or not willing to say: the question will tell
+        return [], e.failure.detail  # slow, or not willing to say: the question will tell
     finally:
         await pool.close()
-    body = pool.body(response) if response.status_code == 200 else None
+    body = pool.body(response)
+    if response.status_code >= 300:
+        why = http_errors.failure(response.status_code, body).detail
+        elsewhere = (
+            "" if endpoint.name.endswith("/v1") else f". Most servers' addresses end in /v1: {endpoint.name}/v1?"
+        )
+        return [], f"{why}{elsewhere}"
     entries = body.get("data") if isinstance(body, dict) else None
-    return [
-        str(entry["id"])
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict) and entry.get("id")
-    ]
+    known = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return [str(entry["id"]) for entry in known if entry.get("id")], "" if known else "it lists none"
 
 
-def _only(engine: EngineConfig, listed: list[str]) -> str:
+def _only(engine: EngineConfig, listed: list[str], unsaid: str) -> str:
     if len(listed) == 1:
         return listed[0]
-    there = f"it lists {_named(listed)}" if listed else "it lists none"
+    there = f"it has {_named(listed)}" if listed else f"which it has is not known ({unsaid})"
     address = engine.endpoints[0].base_url
     raise ConfigError(f"{address}: name the model to ask; {there}", ("--model", listed[0] if listed else "NAME"))
 

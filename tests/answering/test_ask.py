@@ -6,14 +6,18 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 import datagen
 from datagen.answering import loops
 from datagen.config.model import Config
 from datagen.errors import ConfigError, EngineError, InputError
 from datagen.grounded import Answer
+from datagen.prompts import load
 from tests.answering.asked import BOOK, JAPANESE, MARKDOWN, answering, citing, reply, written
 from tests.servers.settings import Settings
 
@@ -175,6 +179,49 @@ def test_a_server_with_one_model_needs_no_name():
     with answering(Settings(model="the-only-one", reply=lambda body: seen.append(body) or "x")) as server:
         datagen.ask(text=MARKDOWN, question="When?", base_url=server.url, max_response_tokens=77)
     assert [(body["model"], body["temperature"], body["max_tokens"]) for body in seen] == [("the-only-one", 0.0, 77)]
+
+
+def test_a_server_that_does_not_say_what_it_has():
+    with answering(Settings(api_key="sesame-open-please-now")) as server:
+        with pytest.raises(ConfigError, match=r"name the model to ask; .*not known \(HTTP 401, "):
+            datagen.ask(text=MARKDOWN, question="When?", base_url=server.url)
+        without = server.url.removesuffix("/v1")
+        with pytest.raises(ConfigError, match=rf"not known \(HTTP 404.*end in /v1: {without}/v1\?"):
+            datagen.ask(text=MARKDOWN, question="When?", base_url=without)
+
+
+def test_a_reply_that_breaks_off_is_an_error_and_not_asked_again_once_it_was_heard():
+    heard: list[str] = []
+    with answering(Settings(reply=reply("<CHUNK_0>", "3 May"), faults=lambda body, nth: "cut")) as server:
+        with pytest.raises(EngineError, match=r"connection failed|broke off"):
+            datagen.ask(text=MARKDOWN, question="When?", base_url=server.url, stream=heard.append)
+        assert sum(server.stats.received.values()) == 1
+    assert heard
+
+
+def test_the_published_prompt(tokenizer_file):
+    """Their form, and no more than the form: which tokenizer counts can be set."""
+    seen: list[str] = []
+    settings = Config.model_validate({"chunk": {"tokenizer": f"hf:{tokenizer_file}", "max_tokens": 400}})
+    with answering(Settings(reply=lambda body: seen.append(body["messages"][0]["content"]) or "x")) as server:
+        for form in ("published", "ours"):
+            datagen.ask(text=MARKDOWN * 4, question="When?", base_url=server.url, config=settings, format=form)
+    published, ours = seen
+    instructions = load("published").text.partition("{{context}}")[2]
+    assert published.endswith(instructions.replace("{{question}}", "When?"))
+    assert published.startswith("<CHUNK_0># The plan")
+    assert "<CHUNK_1>" in published
+    assert ours.startswith("The document below")
+
+
+@pytest.fixture
+def tokenizer_file(tmp_path) -> Path:
+    """A tokenizer with a token a byte."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer: Any = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path / "tokenizer.json"
 
 
 def test_a_model_that_is_not_there_and_what_is():
