@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from datagen import __version__, resources
+from datagen.commands.ask import ask
 from datagen.commands.chunk import chunk
 from datagen.commands.cluster import cluster
 from datagen.commands.doctor import doctor
@@ -48,7 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 STAGES = (run, chunk, cluster, generate, judge, select, finish)
-COMMANDS = (*STAGES, status, doctor, train, serve, export, push, init, show)
+COMMANDS = (*STAGES, status, doctor, train, ask, serve, export, push, init, show)
 for command in (*COMMANDS, quickstart_corpus, quickstart_world):
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(evaluate)

@@ -117,13 +117,18 @@ def _sections(found: int, name: str) -> str:
 
 def _absent(cited: int, n: int) -> str:
     number = f"{cited:,}" if cited < 10**12 else f"of {len(str(cited))} digits"
-    return f"It cites chunk {number}, and the document has {n:,} chunks, numbered from 0"
+    return f"It cites chunk {number}, and the document has {n:,} chunk{'s' * (n != 1)}, numbered from 0"
+
+
+def telling(answer: str) -> list[str]:
+    """The words of an answer by which the passage that bears it out is known."""
+    return [word for word in verify.words(answer) if len(word) >= TELLING or word[0].isdigit() or not word.isascii()]
 
 
 def _borne_out(answer: str, cited: Sequence[str]) -> bool:
     """Whether a word of the answer that tells something stands in the texts, or it has none; part of a word will do,
     since some languages write no spaces, and others endings.
     """
-    telling = [word for word in verify.words(answer) if len(word) >= TELLING or word[0].isdigit() or not word.isascii()]
+    wanted = telling(answer)
     there = " ".join(unicodedata.normalize("NFKC", text).casefold() for text in cited)
-    return not telling or any(word in there for word in telling)
+    return not wanted or any(word in there for word in wanted)

@@ -18,27 +18,31 @@ def named(options: Options) -> str:
 
 def room(name: str, options: Options) -> int:
     """The most tokens of a prompt, so that a response has its place too. Raises ConfigError where there is none."""
-    from transformers import AutoConfig
-
-    if not Path(name).exists() and name.startswith((".", "/", "~")):
-        raise ConfigError(f"--model {name}: there is no such folder")
-    try:
-        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False).get_text_config()
-    except Exception as e:  # of many kinds: no such name, no network, a damaged file
-        raise ConfigError(_unknown(name, e)) from e
-    positions = _positions(config)
-    if not positions:
+    there = positions(config_of(name))
+    if not there:
         return options.max_prompt_tokens
-    limit = min(options.max_prompt_tokens, positions - options.max_response_tokens)
+    limit = min(options.max_prompt_tokens, there - options.max_response_tokens)
     if limit < 1:
         raise ConfigError(
-            f"--max-response-tokens: {name} has {positions:,} positions, and a response of "
+            f"--max-response-tokens: {name} has {there:,} positions, and a response of "
             f"{options.max_response_tokens:,} tokens leaves no room for a prompt"
         )
     return limit
 
 
-def _positions(config: Any) -> int:
+def config_of(name: str) -> Any:
+    """The configuration of the model, or of its text part. Raises ConfigError where it can't be had."""
+    from transformers import AutoConfig
+
+    if not Path(name).exists() and name.startswith((".", "/", "~")):
+        raise ConfigError(f"--model {name}: there is no such folder")
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=False).get_text_config()
+    except Exception as e:  # of many kinds: no such name, no network, a damaged file
+        raise ConfigError(_unknown(name, e)) from e
+
+
+def positions(config: Any) -> int:
     """The positions of a model, as far as its rotary angles are stretched; 0 if it has no number of them."""
     own = getattr(config, "max_position_embeddings", None) or 0
     stretched = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}

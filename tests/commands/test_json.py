@@ -48,8 +48,8 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     ],
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
-# tests/train/test_launch.py, tests/export and tests/evaluate hold what these print against the page.
-ELSEWHERE = {"train", "export", "push", "evaluate run", "evaluate ruler"}
+# tests/train/test_launch.py, test_ask.py, tests/export and tests/evaluate hold what these print against the page.
+ELSEWHERE = {"train", "export", "push", "ask", "evaluate run", "evaluate ruler"}
 
 
 def sections() -> dict[str, str]:
