@@ -15,11 +15,10 @@ from rich.text import Text
 from datagen.console import plain
 from datagen.grounded import Answer, Citation, telling
 from datagen.grounding import verify
+from datagen.grounding.prose import Prose
 
 WHOLE = 600  # characters of a passage that is shown whole; of a longer one, so many are shown
 ANSWER, RAW, QUOTE = "Answer: ", "  | ", "  > "
-_SECTIONS = ("<useful_chunks>", "<answer>")
-_LONGEST = max(map(len, _SECTIONS))
 
 
 def line_of(citation: Citation, text: str) -> int:
@@ -86,38 +85,22 @@ class Thinking:
     """Shows a response on a terminal while it is written, dim, up to its sections."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.held = ""  # what may be the beginning of a section
-        self.shown, self.over = "", False
+        self.console, self.prose = console, Prose()
+        self.shown = ""
 
     def __call__(self, piece: str) -> None:
         """Show another piece of the response."""
-        if self.over:
-            return
-        self.held += piece
-        found = [at for section in _SECTIONS if (at := self.held.find(section)) >= 0]
-        self.over = bool(found)
-        keep = min(found) if found else self._safe()
-        self._show(self.held[:keep])
-        self.held = self.held[keep:]
+        self._show(self.prose(piece))
 
     def end(self, reasoning: str = "") -> None:
         """The response has ended. reasoning: the whole, which is shown if it was not heard, as of servers that set it
         apart.
         """
-        if not self.over:
-            self._show(self.held)
+        self._show(self.prose.end())
         if not self.shown.strip():
             self._show(reasoning)
         if self.shown and not self.shown.endswith("\n"):
             self._show("\n")
-
-    def _safe(self) -> int:
-        """How much of what is held is no beginning of a section."""
-        for n in range(min(_LONGEST - 1, len(self.held)), 0, -1):
-            if any(section.startswith(self.held[-n:]) for section in _SECTIONS):
-                return len(self.held) - n
-        return len(self.held)
 
     def _show(self, text: str) -> None:
         if text:

@@ -15,9 +15,9 @@ from aiohttp import web
 
 from datagen.errors import UserError
 from datagen.grounded import Form
+from datagen.grounding.prose import Prose
 from datagen.serve import question, reply
 from datagen.serve.documents import Documents
-from datagen.serve.prose import Prose
 from datagen.serve.refusal import Refused
 from datagen.serve.reply import Choice, Reader
 from datagen.serve.upstream import Upstream, heard

@@ -13,6 +13,7 @@ from datagen.answering import shown
 from datagen.config.model import Config
 from datagen.console import Screen
 from datagen.grounding import tags
+from datagen.grounding.prose import SECTIONS
 from tests.answering.asked import BOOK, JAPANESE, MARKDOWN, reply
 
 FORM = grounded.form(Config())
@@ -54,7 +55,7 @@ def test_what_is_shown_while_it_is_written_ends_where_the_sections_begin(respons
     for at in range(0, len(response), size):
         thinking(response[at : at + size])
     thinking.end()
-    first = min((at for name in shown._SECTIONS if (at := response.find(name)) >= 0), default=len(response))
+    first = min((at for name in SECTIONS if (at := response.find(name)) >= 0), default=len(response))
     expected = shown.plain(response[:first]).expandtabs(8)
     assert out.getvalue().expandtabs(8).rstrip("\n") == expected.rstrip("\n")
 

@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from datagen.grounding import tags
-from datagen.serve.prose import Prose
+from datagen.grounding.prose import Prose
 from tests.serve.served import FORM, asked, chat, cites, document, serving
 from tests.servers.openai_server import serve
 from tests.servers.settings import Settings
