@@ -335,6 +335,7 @@ def test_a_dry_run_shows_the_requests_and_writes_nothing(tmp_path, data):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_few_prompts_are_in_memory_at_once(tmp_path):
     """However many questions there are, and however slow the server is; with --concurrency, as many as it says."""
     data = made.write(tmp_path / "data.json", [made.longbench_row(i, "A reef.") for i in range(220)])
