@@ -1,5 +1,6 @@
 """`evaluate run` against a server on loopback: what it asks, what it stores, and what it does after it was killed."""
 
+import gc
 import json
 import re
 import shlex
@@ -14,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen import shards
+from datagen.evaluate import predict
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding import tags
+from datagen.llm.base import Request
 from datagen.llm.journal import Journal
 from datagen.run import lock
 from tests.commands.calls import call
@@ -330,6 +333,27 @@ def test_a_dry_run_shows_the_requests_and_writes_nothing(tmp_path, data):
     assert "──── evaluate: request 3 of the first 3" in result.stdout
     assert "Where does the heron of tale 2 live?" in result.stdout
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_few_prompts_are_in_memory_at_once(tmp_path):
+    """However many questions there are, and however slow the server is; with --concurrency, as many as it says."""
+    data = made.write(tmp_path / "data.json", [made.longbench_row(i, "A reef.") for i in range(220)])
+
+    def most(out: str, *more: str) -> int:
+        seen = []
+
+        def counted(body) -> str:
+            look = len(seen) in (5, 20, 40)  # as many as are ever open are open by then
+            seen.append(sum(isinstance(each, Request) for each in gc.get_objects()) if look else 0)
+            return "<answer>A</answer>"
+
+        with serve(Settings(reply=counted, latency=0.2)) as server:
+            run(server, data, tmp_path / out, *more)
+        return max(seen)
+
+    assert predict.OPEN <= most("out") <= predict.OPEN + predict.PER_SHARD
+    assert most("other", "--concurrency", "200") > predict.OPEN + predict.PER_SHARD
 
 
 def test_batches(tmp_path, data):
