@@ -1,8 +1,9 @@
 """Which letter an answer to a multiple-choice question names.
 
 A letter counts where it is stated ("The correct answer is (B) The second floor."), else where it leads a line
-("D. Ion streams", "**C**"), else where it is mentioned ("I take option B", "they are D. Ion streams"). Different letters in the same
-place ("B/C", "(A) and (C)") are no choice. The wording of exactly one option, alone, names its letter.
+("D. Ion streams", "**C**"), else where it is mentioned ("I take option B", "they are D. Ion streams"). Different
+letters in the same place ("B/C", "(A) and (C)") are no choice. The wording of exactly one option, alone, names its
+letter.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ _SMALL = r"(?P<small>[a-z])(?=[.):](?: |$)|$)"
 _LABEL = rf"(?:{_BRACKETED}|(?<![A-Za-z0-9])(?:{_CAPITAL}|{_SMALL}))"
 _WRONG = r"(?![.)]? (?:is|are|was) (?:not|wrong|incorrect|false)\b)"
 _STATED = re.compile(
-    rf"""(?:\b(?i:answer)|答案|正解|答え)(?i:[ ]to[ ](?:this|the)(?:[ ]question)?)?[ ]?(?i:is|are|was|=|是|为|為|は|(?:would|must|should)[ ]be)?[ ]?[:：]?[ ]?
+    rf"""(?:\b(?i:answer)|答案|正解|答え)(?i:[ ]to[ ](?:this|the)(?:[ ]question)?)?[ ]?
+    (?i:is|are|was|=|是|为|為|は|(?:would|must|should)[ ]be)?[ ]?[:：]?[ ]?
     (?i:(?:the[ ])?(?:option|choice|letter)[ ])?["'“]?{_LABEL.replace(" ", "[ ]")}
     {_WRONG.replace(" ", "[ ]")}""",
     re.VERBOSE,
 )
 _LEADING = re.compile(
     rf"""(?:[-•>\#][ ]?)?(?i:(?:option|choice)[ ])?["'“]?{_LABEL.replace(" ", "[ ]")}
-    {_WRONG.replace(" ", "[ ]")}(?=$|["'”.):：;,/&+、]|[ ]?[-–—=][ ]|[ ]?(?:和|或|及)|[ ](?:[(/&+]|{_ABOUT})|(?<=[)\]}}】]))""",
+    {_WRONG.replace(" ", "[ ]")}
+    (?=$|["'”.):：;,/&+、]|[ ]?[-–—=][ ]|[ ]?(?:和|或|及)|[ ](?:[(/&+]|{_ABOUT})|(?<=[)\]}}】]))""",
     re.VERBOSE,
 )
 _NEXT = re.compile(
@@ -41,7 +44,8 @@ _MENTIONED = re.compile(
     r"(?<![^\W_])[(\[{【]{1,3} ?(?P<bracketed>[A-Z]) ?[)\]}】]{1,3}"
     r"|\b(?i:options?|choice|statement|answer) (?P<capital>[A-Z])(?![A-Za-z0-9]|['’+#-])"
     r"|选(?P<small>[A-Z])"
-    r"|(?:\b(?:is|are|was|were|be|to|as|that)|[:,]) [\"'“]?(?P<labelled>[A-Z])(?:[.] |: |[)] ?)(?=[\"'“]?[^\W_])(?![A-Z][.])"
+    r"|(?:\b(?:is|are|was|were|be|to|as|that|means)|[:,]) [\"'“]?(?P<labelled>[A-Z])(?:[.] |: |[)] ?)"
+    r"(?=[\"'“]?[^\W_])(?![A-Z][.])"
 )
 _DENIED = re.compile(
     r"\b(?:not|nor|neither|except|than|unlike|excluding)(?: the)?(?: option| choice)? ?$", re.IGNORECASE
