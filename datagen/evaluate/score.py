@@ -4,12 +4,12 @@ Strict reads the one `<answer>` as the trainer does; a response that does not pa
 
 - LongReason (as published with LongRLVR, arXiv 2603.02146): the gold letter stands anywhere in what follows the
   reasoning. `<CHUNK_0>` holds a "C", so that a gold C is always right where a chunk is cited.
-- LongBench v2 (Bai et al. 2024, arXiv 2412.15204; its `pred.py`): the letter in the first "The correct answer is (X)" of
-  the whole response, without asterisks, or in the first "The correct answer is X".
+- LongBench v2 (Bai et al. 2024, arXiv 2412.15204; its `pred.py`): the letter in the first "The correct answer is (X)"
+  of the whole response, without asterisks, or in the first "The correct answer is X".
 - RULER (`string_match_part`, Hsieh et al. 2024, arXiv 2404.06654): a gold wording stands anywhere in the response, in
   either case, in part of a word or the reasoning.
-- MRCR (huggingface.co/datasets/openai/mrcr): the ratio of difflib's SequenceMatcher over the whole response, which has to
-  begin with the random prefix.
+- MRCR (huggingface.co/datasets/openai/mrcr): the ratio of difflib's SequenceMatcher over the whole response, which has
+  to begin with the random prefix.
 
 Other benchmarks have none.
 """
