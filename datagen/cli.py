@@ -10,6 +10,7 @@ from datagen import __version__, resources
 from datagen.commands.chunk import chunk
 from datagen.commands.cluster import cluster
 from datagen.commands.doctor import doctor
+from datagen.commands.evaluate import evaluate
 from datagen.commands.export import export
 from datagen.commands.finish import finish
 from datagen.commands.generate import generate
@@ -49,6 +50,7 @@ STAGES = (run, chunk, cluster, generate, judge, select, finish)
 COMMANDS = (*STAGES, status, doctor, train, export, push, init, show)
 for command in (*COMMANDS, quickstart_corpus, quickstart_world):
     app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(evaluate)
 
 
 def _version(wanted: bool) -> None:

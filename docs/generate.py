@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ where the stage's method is `llm`.
 def cli() -> str:
     group: Any = get_command(app)
     parts = [f"# Command line\n\n{_prose(group.help)}\n"]
-    for name, command in group.commands.items():
+    for name, command in _commands(group):
         arguments = "".join(f" {p.metavar}" for p in command.params if not _flags(p))
         usage = f"```\nlongrlvr-data {name} [OPTIONS]{arguments}\n```\n"
         parts += [f"## {name}\n", f"{_prose(command.help)}\n", usage, "| option | meaning |", "| --- | --- |"]
@@ -53,6 +54,15 @@ def cli() -> str:
             parts.append(f"| `{names}{value}` | {(p.help or '').replace('|', chr(92) + '|')}{default} |")
         parts.append("")
     return "\n".join(parts)
+
+
+def _commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The commands of a group, and those of the groups in it, by their whole names."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name, command
 
 
 def _flags(parameter: Any) -> list[str]:

@@ -49,6 +49,7 @@ class Row:
     prediction: Prediction
     file: str
     number: int  # from 1
+    given: str  # the path that was asked for: this file, or a folder above it
 
 
 def read(path: str) -> list[Row]:
@@ -56,7 +57,7 @@ def read(path: str) -> list[Row]:
 
     Raises InputError for what is not there, is in no known layout, or has a damaged row, which it names.
     """
-    rows = [row for file in _files(path) for row in _read_file(file)]
+    rows = [row for file in _files(path) for row in _read_file(file, path)]
     if not rows:
         raise InputError(f"{path} holds no predictions")
     return rows
@@ -81,14 +82,14 @@ def _files(path: str) -> list[str]:
     raise InputError(f"{path} holds no predictions: files of them end in {', '.join(SUFFIXES)}")
 
 
-def _read_file(file: str) -> Iterator[Row]:
+def _read_file(file: str, given: str) -> Iterator[Row]:
     suffix = PurePosixPath(file).suffix
     rows = {shards.SUFFIX: _parquet, ".jsonl": _jsonl, ".csv": _csv}[suffix](file)
     convert: Callable[[Values], Prediction] | None = None
     for number, values in rows:
         if convert is None:
             convert = _layout(file, values)
-        yield Row(convert(Values(values, file, number, suffix == ".csv")), file, number)
+        yield Row(convert(Values(values, file, number, suffix == ".csv")), file, number, given)
 
 
 def _layout(file: str, first: dict[str, Any]) -> Callable[[Values], Prediction]:

@@ -48,8 +48,8 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     ],
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
-# tests/train/test_launch.py and tests/export hold what these print against the page.
-ELSEWHERE = {"train", "export", "push"}
+# tests/train/test_launch.py, tests/export and tests/evaluate hold what these print against the page.
+ELSEWHERE = {"train", "export", "push", "evaluate run", "evaluate ruler"}
 
 
 def sections() -> dict[str, str]:
@@ -64,7 +64,9 @@ def keys_of(section: str) -> set[str]:
 
 def test_every_command_with_json_is_asked():
     group: Any = get_command(app)
-    with_json = {name for name, c in group.commands.items() if any("--json" in p.opts for p in c.params)}
+    commands = dict(group.commands)
+    commands |= {f"evaluate {name}": c for name, c in commands.pop("evaluate").commands.items()}
+    with_json = {name for name, c in commands.items() if any("--json" in p.opts for p in c.params)}
     asked = {given(Path("run"))[0] for calls in GIVEN.values() for given in calls}
     assert with_json == asked | ELSEWHERE
     assert set(sections()) == GIVEN.keys() | ELSEWHERE
