@@ -25,7 +25,7 @@ ODDITIES = (
     "cites nothing",
     "cites a chunk twice",
     "cites a chunk that is not there",
-    "a range of chunks, which cites none",
+    "a chunk tag that cites none, such as a range",
     "tags within a section",
     "the answer before the chunks",
     "an empty answer",
@@ -35,7 +35,7 @@ ODDITIES = (
     "the answer names no letter",
     "the file's verdict is not the published rule's",
 )
-_RANGE = re.compile(r"<CHUNK_\d+\s?(?:-|–|to|\.\.)\s?(?:CHUNK_)?\d+>")
+_NO_CITATION = re.compile(r"<CHUNK_[^>\n]{0,40}>")
 _TAG = re.compile(r"</?(?:answer|useful_chunks|think)>")
 _CHUNK = re.compile(r"<CHUNK_\d+>")
 END_OF_TURN = re.compile(
@@ -58,7 +58,7 @@ def failures(reading: Reading, finish: str = "") -> list[str]:
 
 def oddities(response: str, reading: Reading, n_chunks: int | None = None) -> list[str]:
     """What is odd about a response's form, as ODDITIES has it: of the sections that can be read, and of its end."""
-    nothing, twice, absent, a_range, nested, reversed_, empty, end, after, *_ = ODDITIES
+    nothing, twice, absent, uncited, nested, reversed_, empty, end, after, *_ = ODDITIES
     found: list[str] = []
     if (cited := reading.useful_chunks) is not None:
         section = _between(response, "<useful_chunks>", "</useful_chunks>")
@@ -67,7 +67,7 @@ def oddities(response: str, reading: Reading, n_chunks: int | None = None) -> li
                 nothing: not cited,
                 twice: len(set(cited)) < len(cited),
                 absent: n_chunks is not None and any(i >= n_chunks for i in cited),
-                a_range: bool(_RANGE.search(section)),
+                uncited: any(not _CHUNK.fullmatch(tag) for tag in _NO_CITATION.findall(section)),
             }
         )
         found += [nested] if _TAG.search(section) else []

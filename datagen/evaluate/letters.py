@@ -116,8 +116,9 @@ def _letter(match: re.Match[str]) -> str:
 
 def _unlabelled(line: str, choices: Sequence[str]) -> set[str]:
     """Letters run together ("AC"), or one before the wording of its option ("D Ion streams")."""
-    if len(line) <= len(LETTERS) and re.fullmatch(rf"[{LETTERS}]{{2,}}\.?", line):
-        return set(line.rstrip("."))
+    together = line.rstrip(".")
+    if 1 < len(together) == len(set(together)) and set(together) <= set(LETTERS):
+        return set(together)
     letter, _, rest = line.partition(" ")
     at = LETTERS.find(letter) if len(letter) == 1 else -1
     return {letter} if 0 <= at < len(choices) and normalised(choices[at]) == normalised(rest) else set()

@@ -28,17 +28,23 @@ _UNSPACED = re.compile(
 
 
 def holds(gold: str, answer: str) -> bool:
-    """Whether the gold wording stands in the answer, word for word. A gold "yes" or "no" does not where its opposite
-    stands there, too; an empty wording stands nowhere.
+    """Whether the gold wording stands in the answer, word for word. A "yes" or "no" does not where the answer says
+    both; an empty wording stands nowhere.
     """
     wanted, given = normalised(gold), normalised(answer)
     if not wanted:
         return gold.strip() != "" and gold.strip() in answer
     if set(wanted.split()) <= _ARTICLES:  # vitamin A
         given = _written(answer)
-    if _OPPOSITE.get(wanted) in given.split():
+    if says_both(gold, answer):
         return False
     return f" {wanted} " in f" {given} "
+
+
+def says_both(gold: str, answer: str) -> bool:
+    """Whether the gold wording is "yes" or "no", and the answer says both."""
+    wanted, given = normalised(gold), normalised(answer).split()
+    return wanted in given and _OPPOSITE.get(wanted) in given
 
 
 def normalised(text: str) -> str:

@@ -4,8 +4,10 @@ Strict reads the one `<answer>` as the trainer does; a response that does not pa
 
 - LongReason (as published with LongRLVR, arXiv 2603.02146): the gold letter stands anywhere in what follows the
   reasoning. `<CHUNK_0>` holds a "C", so that a gold C is always right where a chunk is cited.
-- LongBench v2 (Bai et al. 2024, arXiv 2412.15204; its `pred.py`): the letter in the first "The correct answer is (X)"
-  of the whole response, without asterisks, or in the first "The correct answer is X".
+- LongBench v2 (Bai et al. 2024, arXiv 2412.15204; its `pred.py`): the letter in the first "The correct answer is (X)",
+  without asterisks, or else in the first "The correct answer is X"; as published with LongRLVR, of the `<answer>`, and
+  of the whole response where there is not exactly one. Its files have a second verdict, `judge`, which in 65 of 1,509
+  rows is true though that letter is wrong; no rule over strings is known that gives it.
 - RULER (`string_match_part`, Hsieh et al. 2024, arXiv 2404.06654): a gold wording stands anywhere in the response, in
   either case, in part of a word or the reasoning.
 - MRCR (huggingface.co/datasets/openai/mrcr): the ratio of difflib's SequenceMatcher over the whole response, which has
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from datagen.evaluate.letters import Named, named
-from datagen.evaluate.match import holds
+from datagen.evaluate.match import holds, says_both
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding import verify
 from datagen.grounding.tags import Reading, read_response
@@ -36,15 +38,16 @@ SEVERAL = "the answer names more than one letter"
 NO_LETTER = "the answer names no letter"
 ELSEWHERE = "the letter stands in the tags or the reasoning, and not in the answer"
 IN_WORDS = "the letter stands in the words of the answer, which names another"
-OTHER_LETTER = "the answer names another letter than the reasoning"
+OTHER_LETTER = "the answer names another letter"
 OTHERWISE = "the answer names the letter in other words than the rule looks for"
 REASONING = "the gold stands in the reasoning alone"
 PART = "part of a word"
+BOTH = "the answer says both yes and no"
 NORMALISED = "the gold stands in the answer in another spelling"
 AROUND = "the text around the answer was compared, too"
 REASONS = (
     *(UNPARSED, JUDGED, JUDGED_FALSE, SEVERAL, NO_LETTER, ELSEWHERE, IN_WORDS, OTHER_LETTER, OTHERWISE),
-    *(REASONING, PART, NORMALISED, AROUND),
+    *(REASONING, PART, BOTH, NORMALISED, AROUND),
 )
 
 _LETTER = re.compile(r"The correct answer is \(([A-D])\)")
@@ -146,8 +149,9 @@ def after_reasoning(response: str) -> str:
 
 
 def published_letter(response: str) -> str | None:
-    """The letter that LongBench v2 reads in a response."""
-    text = response.replace("*", "")
+    """The letter that LongBench v2's rule reads in a response."""
+    answer = read_response(response).answer
+    text = (response if answer is None else answer).replace("*", "")
     found = _LETTER.search(text) or _BARE_LETTER.search(text)
     return found[1] if found else None
 
@@ -165,14 +169,15 @@ def _reason(prediction: Prediction, reading: Reading, letter: Named | None, publ
         return _about_letter(prediction, answer, letter or Named(None), bool(published))
     if not published:
         return NORMALISED
+    if any(says_both(wording, answer) for wording in prediction.gold):
+        return BOTH
     inside = any(wording.lower() in answer.lower() for wording in prediction.gold)
     return PART if inside else REASONING
 
 
 def _about_letter(prediction: Prediction, answer: str, letter: Named, published: bool) -> str:
     if not published:
-        stated = family(prediction.benchmark) == "longbenchv2" and published_letter(prediction.response or "")
-        return OTHER_LETTER if stated else OTHERWISE
+        return OTHERWISE
     if letter.several:
         return SEVERAL
     if letter.letter is None:

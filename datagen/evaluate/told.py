@@ -85,9 +85,8 @@ def _figures(of: dict[str, Any]) -> str:
 
 
 def _comparison(c: dict[str, Any]) -> tuple[str, list[str]]:
-    lines = [
-        f"strict {percent(c['strict'])} here, {percent(c['against_strict'])} there, on {c['rows']:,} questions that both have",
-    ]
+    here, there = percent(c["strict"]), percent(c["against_strict"])
+    lines = [f"strict {here} here, {there} there, on {c['rows']:,} questions that both have"]
     if c["difference"] is not None:
         low, high = (100 * bound for bound in c["difference_interval"])
         lines.append(f"difference {100 * c['difference']:+.1f} [{low:+.1f}, {high:+.1f}], paired bootstrap")
