@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -171,7 +171,7 @@ def schema(record: type) -> pa.Schema:
     hints = get_type_hints(record, include_extras=True)
     columns = []
     for f in fields(record):
-        optional = get_origin(hints[f.name]) is Union and NoneType in get_args(hints[f.name])
+        optional = get_origin(hints[f.name]) in (Union, UnionType) and NoneType in get_args(hints[f.name])
         kind = get_args(hints[f.name])[0] if optional else hints[f.name]
         columns.append(pa.field(f.name, _arrow_type(kind), nullable=optional))
     return pa.schema(columns)
@@ -215,7 +215,7 @@ def _column(values: list[Any], field: pa.Field) -> pa.Array:
     if is_list and str in map(type, values):
         raise ValueError("a text where a list belongs")  # arrow would take its letters
     if pa.types.is_integer(kind.value_type if is_list else kind):
-        numbers = chain.from_iterable(values) if is_list else values
+        numbers = chain.from_iterable(given for given in values if given is not None) if is_list else values
         if any(issubclass(given, (float, np.floating)) for given in set(map(type, numbers))):
             raise ValueError("a fraction where a whole number belongs")  # arrow would cut it
     column = pa.array(values, type=kind)

@@ -16,7 +16,7 @@ def score(
     predictions: Annotated[
         list[str],
         typer.Argument(
-            metavar="PREDICTIONS...",
+            metavar="PREDICTIONS",
             help="What `evaluate run` wrote, or files in the layout of LongBench v2, LongReason or RULER: files, or "
             "folders of them.",
         ),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datagen.evaluate.match import normalised
 
 LETTERS = "ABCDEFGH"  # what may be named where the options are not known
-_MARKUP = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s{0,4}(?=\{)|[*_`$~]")
+_MARKUP = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s{0,4}\{|[*_`$~]")
 # A capital "A" before a small word is an article, unless that word goes on about a letter
 _ABOUT = r"(?:and|or|is|was|because|since|as|und|oder)\b"
 _BRACKETED = r"[(\[{【]{1,3} ?(?P<bracketed>[A-Za-z]) ?[)\]}】]{1,3}"
@@ -34,11 +34,12 @@ _STATED = re.compile(
 _LEADING = re.compile(
     rf"""(?:[-•>\#][ ]?)?(?i:(?:option|choice)[ ])?["'“]?{_LABEL.replace(" ", "[ ]")}
     {_WRONG.replace(" ", "[ ]")}
-    (?=$|["'”.):：;,/&+、]|[ ]?[-–—=][ ]|[ ]?(?:和|或|及)|[ ](?:[(/&+]|{_ABOUT})|(?<=[)\]}}】]))""",
+    (?=$|["'”.):：;,/&+、}}]|[ ]?[-–—=][ ]|[ ]?(?:和|或|及)|[ ](?:[(/&+]|{_ABOUT})|(?<=[)\]}}】]))""",
     re.VERBOSE,
 )
 _NEXT = re.compile(
-    rf"[.)]?(?: ?[/,;&+、]| (?:and|or|und|oder)\b|和|或|及)(?: ?(?:and|or)\b)? ?(?i:(?:option|choice) )?{_LABEL}"
+    rf"[.)]?(?: ?[/,;&+、]| (?:and|or|und|oder)\b|和|或|及)(?: ?(?:and|or)\b)? ?"
+    rf"(?i:(?:option|choice) )?{_LABEL}{_WRONG}"
 )
 _MENTIONED = re.compile(
     r"(?<![^\W_])[(\[{【]{1,3} ?(?P<bracketed>[A-Z]) ?[)\]}】]{1,3}"

@@ -77,7 +77,8 @@ def differences(found: Sequence[Result]) -> dict[str, Any]:
 
 def _diagnostics(found: Sequence[Result]) -> dict[str, Any]:
     replied = [result for result in found if result.scored]
-    failed = Counter(result.row.prediction.error.splitlines()[0][:200] for result in found if not result.scored)
+    errors = [result.row.prediction.error for result in found if not result.scored]
+    failed = Counter(error.strip().splitlines()[0][:200] if error.strip() else "no reason is given" for error in errors)
     return {
         "parsed": sum(result.scored.reading.parsed for result in replied if result.scored),
         "failures": diagnostics.counted([result.failures for result in replied], diagnostics.FAILURES),

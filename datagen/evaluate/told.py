@@ -52,16 +52,16 @@ def sentences(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
     differences, form, replied = found["differences"], found["diagnostics"], found["rows"] - found["failed"]
     if found["as_published"] is not None:
         yield (
-            f"{differences['rows']:,} rows have two verdicts that differ",
+            f"Rows whose two verdicts differ: {differences['rows']:,}",
             [f"{n:,}  {reason}" for reason, n in differences["reasons"].items()],
         )
     yield (
-        f"{form['parsed']:,} of {replied:,} responses parse",
+        f"Responses that parse: {form['parsed']:,} of {replied:,}",
         [f"{n:,}  {what}" for what, n in {**form["failures"], **form["oddities"]}.items()],
     )
     if form["failed"]:
         yield (
-            f"{found['failed']:,} rows failed, and are in no share",
+            f"Rows that failed, and are in no share: {found['failed']:,}",
             [f"{n:,}  {why}" for why, n in list(form["failed"].items())[:5]],
         )
     if found["evidence"]:

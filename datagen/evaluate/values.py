@@ -54,7 +54,7 @@ class Values:
             found = self._json(name, found) if self.flat and found.startswith("[") else [found]
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
             raise self.wrong(f"`{name}` is a list of texts, and not {_told(found)}")
-        if not found and default is _NOTHING:
+        if default is _NOTHING and not any(each.strip() for each in found):
             raise self.wrong(f"`{name}` is empty")
         return found
 
@@ -78,8 +78,10 @@ class Values:
         """A whole number, or null."""
         found = self._found(name, None)
         found = self._json(name, found) if self.flat and isinstance(found, str) else found
-        if isinstance(found, float) and found.is_integer():
-            found = int(found)  # of a column with nulls
+        if isinstance(found, float) and math.isnan(found):
+            return None
+        if isinstance(found, float) and found.is_integer():  # of a column with nulls
+            found = int(found)
         if found is not None and (not isinstance(found, int) or isinstance(found, bool)):
             raise self.wrong(f"`{name}` is a whole number, and not {_told(found)}")
         return found

@@ -49,7 +49,7 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
 # tests/train/test_launch.py, tests/export and tests/evaluate hold what these print against the page.
-ELSEWHERE = {"train", "export", "push", "evaluate run", "evaluate ruler"}
+ELSEWHERE = {"train", "export", "push", "evaluate score"}
 
 
 def sections() -> dict[str, str]:

@@ -26,6 +26,8 @@ CHOICES = ["The first floor", "The second floor.", "A boat", "Ion streams"]
         ("Answer: C", "C"),
         ("answer: option (C): A boat", "C"),
         (r"\boxed{\text{B}}", "B"),
+        (r"$\boxed{B. The second floor}$", "B"),
+        ("Answer: B, C is wrong", "B"),
         ("Ｃ", "C"),
         ("答案是B", "B"),
         ('"B"', "B"),
