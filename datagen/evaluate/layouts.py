@@ -160,7 +160,13 @@ def _csv(file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _prediction(**known: Any) -> Prediction:
-    empty = {"question": "", "choices": [], "gold_chunks": None, "n_chunks": None, "prompt_tokens": None}
+    empty: dict[str, Any] = {
+        "question": "",
+        "choices": [],
+        "gold_chunks": None,
+        "n_chunks": None,
+        "prompt_tokens": None,
+    }
     empty |= {"position": None, "length": "", "difficulty": "", "domain": "", "model": "", "finish": "", "error": ""}
     return Prediction(**{"as_published": None} | empty | known)
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,9 @@ PUBLISHED = pytest.mark.skipif(not RESULTS.is_dir(), reason="LONGRLVR_RESULTS na
 
 
 def prediction(**known) -> Prediction:
-    texts = dict.fromkeys(("question", "length", "difficulty", "domain", "model", "finish", "error"), "")
+    texts: dict[str, Any] = dict.fromkeys(
+        ("question", "length", "difficulty", "domain", "model", "finish", "error"), ""
+    )
     empty = dict.fromkeys(("gold_chunks", "n_chunks", "prompt_tokens", "position", "response", "as_published"))
     given = {"benchmark": "x", "item_id": "1", "kind": "answer", "choices": [], "gold": ["Aldwick"]} | known
     return Prediction(**(texts | empty | given))
