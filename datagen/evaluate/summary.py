@@ -155,7 +155,7 @@ def _order(label: str) -> tuple[Any, ...]:
     size = re.match(r"(\d+)\s?([kKmM]?)", label)
     power = {"": 1, "k": 2**10, "m": 2**20}
     number = int(size[1][:30]) * power[size[2].lower()] if size else 0
-    return (_ORDER.get(label.lower(), 0), number, label)
+    return (number, _ORDER.get(label.lower(), 0), label)
 
 
 def compared(here: Sequence[Result], there: Sequence[Result], against: str, seed: int = 0) -> dict[str, Any]:

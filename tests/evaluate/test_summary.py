@@ -53,8 +53,8 @@ def test_breakdowns_are_in_order_and_leave_no_row_out():
     by = summary.summary(found)["by"]["length"]
     assert {name: of["rows"] for name, of in by.items()} == {"8k": 2, "32k": 1, "128k": 1, "1M": 1}
     assert list(by) == ["8k", "32k", "128k", "1M"]
-    named = rows(*(prediction(length=n, response=RIGHT) for n in ("long", "short", "medium")))
-    assert list(summary.summary(named)["by"]["length"]) == ["short", "medium", "long"]
+    named = rows(*(prediction(length=n, response=RIGHT) for n in ("8k", "long", "short", "medium")))
+    assert list(summary.summary(named)["by"]["length"]) == ["short", "medium", "long", "8k"]
 
 
 def test_positions_are_in_fifths():
