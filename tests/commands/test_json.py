@@ -49,7 +49,7 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
 # tests/train/test_launch.py, test_ask.py, tests/export and tests/evaluate hold what these print against the page.
-ELSEWHERE = {"train", "export", "push", "ask", "evaluate run", "evaluate ruler"}
+ELSEWHERE = {"train", "export", "push", "ask", "evaluate run", "evaluate score", "evaluate ruler"}
 
 
 def sections() -> dict[str, str]:

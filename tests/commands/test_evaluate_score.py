@@ -1,0 +1,115 @@
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from datagen import shards
+from datagen.evaluate import score
+from datagen.evaluate.prediction import Prediction
+from tests.commands.calls import call
+from tests.commands.test_json import keys_of
+from tests.evaluate.test_score import DATA, prediction, response
+
+LONGREASON = DATA / "longreason.jsonl"
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    said = [response("Aldwick"), response("Bexford"), None]
+    rows = [
+        prediction(item_id=str(i), response=r, gold_chunks=[1], n_chunks=4, error="" if r else "no\x1b[2Jserver")
+        for i, r in enumerate(said)
+    ]
+    shards.write_rows(str(tmp_path / "mine.parquet"), Prediction, rows)
+    return tmp_path / "mine.parquet"
+
+
+def test_both_columns_stand_side_by_side():
+    result = call("evaluate", "score", LONGREASON)
+    assert result.exit_code == 0
+    heading, every, *_ = result.stdout.splitlines()
+    assert heading.split() == ["rows", "strict", "as", "published"]
+    assert every.split() == ["all", "10", "30.0", "[0.0,", "60.0]", "70.0", "[40.0,", "100.0]"]
+    for told in ("Rows whose two verdicts differ: 6", f"1  {score.ELSEWHERE}", "Responses that parse: 9 of 10"):
+        assert told in result.stdout
+
+
+def test_what_has_no_published_rule_has_a_dash_and_failed_rows_are_said(predictions):
+    result = call("evaluate", "score", predictions)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].split() == ["all", "3", "1", "50.0", "[0.0,", "100.0]", "–"]
+    assert "Rows that failed, and are in no share: 1" in result.stdout
+    assert "\x1b[2J" not in result.stdout
+    assert "100.0 / 100.0 / 100.0  of 2 rows with gold chunks" in result.stdout
+
+
+def test_json_has_both_shares_and_keys_that_the_page_explains(predictions):
+    result = call("evaluate", "score", predictions, "--against", predictions, "--json", "--seed", "3")
+    found = json.loads(result.stdout)
+    assert (found["rows"], found["failed"], found["strict"], found["as_published"]) == (3, 1, 0.5, None)
+    assert found["comparison"]["mcnemar_p"] == 1
+    parts = [found, found["differences"], found["diagnostics"], found["evidence"], found["comparison"], found["by"]]
+    assert {key for part in parts for key in part} <= keys_of("evaluate score")
+    assert (
+        call("evaluate", "score", predictions, "--against", predictions, "--json", "--seed", "3").stdout
+        == result.stdout
+    )
+    assert json.loads(call("evaluate", "score", LONGREASON, "--json").stdout)["comparison"] is None
+
+
+def test_the_rows_that_differ_and_the_page_are_written(tmp_path):
+    result = call(
+        "evaluate", "score", LONGREASON, DATA / "longbench.jsonl", "--rows", tmp_path / "d.jsonl", "--html",
+        tmp_path / "s.html", "-v",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "d.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(reasons) == 12
+    assert f"longreason.jsonl, row 2: {score.ELSEWHERE}" in result.stderr
+    assert (tmp_path / "s.html").read_text(encoding="utf-8").count("<details>") == 12
+    assert "by predictions" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("none.jsonl",), 1, "none.jsonl is not there"),
+        ((LONGREASON, "--rows", "d.txt"), 2, "end its name in .jsonl or .parquet"),
+        ((LONGREASON, "--against", DATA / "longbench.jsonl"), 1, "is of another benchmark"),
+        ((LONGREASON, "--seed", "-1"), 2, "--seed"),
+        ((), 2, "PREDICTIONS"),
+    ],
+)
+def test_mistakes_are_said_without_a_traceback(args, code, said):
+    result = call("evaluate", "score", *args)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_is_quick_to_load():
+    code = (
+        "import sys\nfrom datagen.cli import app\ntry: app(['evaluate', 'score', '-h'])\nexcept SystemExit: pass\n"
+        "print(sorted({'numpy', 'pyarrow', 'scipy', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert re.search(
+        r"Usage: longrlvr-data evaluate score \[OPTIONS\] \W?PREDICTIONS", call("evaluate", "score", "-h").output
+    )
+
+
+def test_ten_thousand_long_responses_take_seconds(tmp_path):
+    long = response("The correct answer is (B) On the hill.", reasoning="It may be (A), or (B). " * 440)
+    rows = [
+        prediction(benchmark="longbench-v2", item_id=str(i), kind="choice", gold=["AB"[i % 2]], response=long)
+        for i in range(10_000)
+    ]
+    shards.write_rows(str(tmp_path / "a.parquet"), Prediction, rows)
+    start = time.process_time()
+    result = call("evaluate", "score", tmp_path / "a.parquet", "--json")
+    assert json.loads(result.stdout)["strict"] == 0.5
+    assert time.process_time() - start < 30  # seconds on one core; a reader that is not linear takes minutes
