@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from datagen.cli import app
 from datagen.config.llm import EndpointConfig, PriceConfig, SamplingConfig
 from datagen.config.model import Config
 from datagen.config.section import Section
-from datagen.config.train import LoraConfig, TrainConfig
+from datagen.config.train import BenchmarkConfig, LoraConfig, TrainConfig
 
 HERE = Path(__file__).parent
 PARTS: dict[str, type[Section]] = {
     "engine.endpoints, embed.endpoints, each": EndpointConfig,
     "engine.price": PriceConfig,
     "train.lora": LoraConfig,
+    "train.eval": BenchmarkConfig,
     "generate.sampling, judge.sampling": SamplingConfig,
 }
 
@@ -116,7 +118,7 @@ def _default(value: Any) -> str:
         return ", ".join(f"`{k}: {v}`" for k, v in given.items())
     if isinstance(value, tuple):
         return f"`[{', '.join(map(str, value))}]`"
-    return "" if value is None else f"`{value}`"
+    return "" if value is None or value is PydanticUndefined else f"`{value}`"
 
 
 def _meaning(info: FieldInfo) -> str:

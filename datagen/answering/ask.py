@@ -6,7 +6,6 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from datagen import extras, grounded, resources
 from datagen.answering import chosen, loops, server
@@ -161,7 +160,7 @@ def _in_process(
 
 def _of_reply(completion: Completion) -> list[str]:
     """What is wrong with a reply, whatever it says."""
-    problems: list[Any] = []
+    problems: list[str] = []
     if completion.finish == "length":
         problems.append("The response was cut off at the most tokens it may have: raise --max-response-tokens")
     if completion.refusal:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from datagen import plugins
 from datagen.config.llm import EngineConfig
-from datagen.config.section import RUNTIME, Fraction, Section
+from datagen.config.section import RUNTIME, Address, Fraction, Section
 from datagen.grounding import verify
 
 Activations = Literal["keep", "recompute", "offload"]
@@ -147,6 +147,22 @@ class LoraConfig(Section):
     )
 
 
+class BenchmarkConfig(Section):
+    """A benchmark that is scored during training, by the same scorer as `evaluate score`."""
+
+    data: Address = Field(
+        description="The benchmark's file or folder, as `evaluate run --data` takes it; for the benchmark `dataset`, a "
+        "run or a dataset's folder."
+    )
+    benchmark: str = Field(
+        default="dataset", description="The benchmark, as `evaluate run --benchmark` names it; dataset: held-out rows."
+    )
+    every: int = Field(default=50, ge=1, description="Number of steps between two times that it is scored.")
+    limit: int | None = Field(
+        default=64, ge=1, description="Only its first N questions. null: all of them, at every one of those times."
+    )
+
+
 class TrainConfig(Section):
     """GRPO on a dataset."""
 
@@ -208,6 +224,12 @@ class TrainConfig(Section):
     )
     eval_prompts: int | None = Field(
         default=64, ge=1, description="Most prompts of an evaluation. null: the whole validation split."
+    )
+    eval: BenchmarkConfig | None = Field(
+        default=None,
+        description="Score a benchmark before the first step and during training: the settings listed under "
+        "`train.eval`.",
+        json_schema_extra=RUNTIME,
     )
     save_every: int = Field(
         default=10, ge=1, description="Number of steps between two checkpoints.", json_schema_extra=RUNTIME

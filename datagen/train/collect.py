@@ -9,7 +9,7 @@ Source: dynamic sampling (DAPO, arXiv 2503.14476, section 3.2), with the context
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
@@ -20,9 +20,11 @@ import numpy as np
 from datagen.config.train import TrainConfig
 from datagen.train.parallel import World
 from datagen.train.scoring import Scorer
-from datagen.train.types import Group, Response, Sampler, Scored, Split
+from datagen.train.types import Example, Group, Response, Sampler, Scored, Split
 
 GREEDY = 0.0
+
+Score = Callable[[Sequence[tuple[Example, Response, str]]], list[Scored]]  # of responses to examples, with their texts
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,18 @@ class Collector:
     world: World
 
     def groups(
-        self, split: Split, chosen: Sequence[tuple[int, int]], n: int, temperature: float, seed: int
+        self,
+        split: Split,
+        chosen: Sequence[tuple[int, int]],
+        n: int,
+        temperature: float,
+        seed: int,
+        score: Score | None = None,
     ) -> list[Group]:
-        """n scored responses to each chosen (example, number in the stream). The ranks share them and each returns
-        all. Raises EngineError where the sampler or the verifier fails.
+        """n scored responses to each chosen (example, number in the stream), scored by `score`, else by the run's own
+        scorer. The ranks share them and each returns all. Raises EngineError where the sampler or the verifier fails.
         """
+        score = score or self.scorer
         mine = self.world.share(list(chosen))
 
         def scored(finished: list[tuple[int, list[Response]]]) -> list[tuple[int, Group]]:
@@ -48,7 +57,7 @@ class Collector:
                 for i, responses in finished
                 for response in responses
             ]
-            found = iter(self.scorer(flat))
+            found = iter(score(flat))
             return [(i, Group(mine[i][0], responses, [next(found) for _ in responses])) for i, responses in finished]
 
         prompts = split.prompts((example for example, _ in mine), self.world.device)

@@ -168,6 +168,7 @@ def _run(trainer: Trainer, plan: Plan, fresh: bool) -> None:
             trainer.reference = setup.reference(trainer, plan, fresh)
         if fresh:
             trainer.evaluate()
+            trainer.score_benchmark()
         if fresh and (s.sft.steps or not trainer.left()):
             trainer.save()
         trainer.train()

@@ -28,6 +28,8 @@ SHOWN = {  # in the table, and how
     "precision": ".3f",
     "recall": ".3f",
     "fbeta": ".3f",
+    "strict": ".3f",  # of a benchmark
+    "evidence_recall": ".3f",
     "format": ".3f",
     "entropy": ".3f",
     "kl_ref": ".4f",
@@ -95,7 +97,8 @@ class Log:
         told = [f"{name} {_shown(name, row[prefix + name])}" for name in SHOWN if row.get(prefix + name) is not None]
         where = f"warm start {row['sft/step']}" if kind == "sft" else f"step {row['step']}/{self.steps}"
         left = self._left(row["step"]) if not kind else ""
-        return f"{where}{' validation' if kind == 'eval' else ''}: {', '.join(told)}{f' ({left})' if left else ''}"
+        of = {"eval": " validation", "sft": "", "": ""}.get(kind, f" {kind.removeprefix('eval/')}")
+        return f"{where}{of}: {', '.join(told)}{f' ({left})' if left else ''}"
 
     def _table(self) -> Table:
         names = [name for name in SHOWN if any(_value(row, name) is not None for row in self.rows)]
@@ -121,12 +124,12 @@ def _before(row: dict[str, Any], state: State) -> bool:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    """`eval`, `sft`, or nothing for a step."""
-    return next((kind for kind in ("eval", "sft") if any(name.startswith(f"{kind}/") for name in row)), "")
+    """`eval`, `eval/` and a benchmark, `sft`, or nothing for a step."""
+    return next((name.rpartition("/")[0] for name in row if "/" in name), "")
 
 
 def _value(row: dict[str, Any], name: str) -> Any:
-    return next((row[key] for key in (name, f"eval/{name}", f"sft/{name}") if row.get(key) is not None), None)
+    return next((row[key] for key in (name, f"{_kind(row)}/{name}") if row.get(key) is not None), None)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

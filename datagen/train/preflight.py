@@ -20,7 +20,8 @@ from datagen.errors import ConfigError, InputError, UserError
 from datagen.run import identity
 from datagen.run import resume as resuming
 from datagen.run.resume import Resume
-from datagen.train import data, model_folder, models, rollout_vllm, run_folder, tiny, trackers
+from datagen.train import benchmark, data, model_folder, models, rollout_vllm, run_folder, tiny, trackers
+from datagen.train.benchmark import Benchmark
 from datagen.train.log import METRICS
 from datagen.train.parallel import World
 from datagen.train.scoring import Scorer
@@ -41,10 +42,11 @@ class Plan:
     tokenizer: Any
     ends: list[int]  # the tokens that end a turn; the first is that of gold outputs
     splits: dict[str, Split]
+    benchmark: Benchmark | None = None
 
 
 def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: World, source: str | None = None) -> Plan:
-    """Read the model's configuration and tokenizer, and the dataset.
+    """Read the model's configuration and tokenizer, the dataset, and the benchmark if there is one.
 
     Raises ConfigError where the model can't be had or can't be prompted, and InputError where a row can't be used.
     """
@@ -73,7 +75,8 @@ def plan(config: Config, folder: Path, files: dict[str, list[Path]], world: Worl
         fewer = f"--set train.batch={n} --set train.mini_batch={min(n, s.mini_batch)}"
         raise ConfigError(f"train.epochs: {s.epochs} × {n} rows are less than one batch of {s.batch} prompts: {fewer}")
     dtype = getattr(torch, s.dtype or ("bfloat16" if world.device.type == "cuda" else "float32"))
-    return Plan(config, folder, source, dtype, model_config, tokenizer, ends, splits)
+    scored = benchmark.load(s.eval, config, tokenizer, limit, vocabulary) if s.eval else None
+    return Plan(config, folder, source, dtype, model_config, tokenizer, ends, splits, scored)
 
 
 def check(config: Config, folder: Path, files: dict[str, list[Path]], world: World, resume: Resume) -> Plan:

@@ -42,7 +42,7 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) 
         left = state.left(s, len(plan.splits["train"]))
         log = Log(plan.folder, state if stored else None, state.step + left, trackers.asked_for(s, plan.folder))
         log.say(_first_line(plan, model, world))
-        for split in plan.splits.values():
+        for split in (*plan.splits.values(), *([plan.benchmark.split] if plan.benchmark else [])):
             if split.set_aside:
                 log.say(_set_aside(split))
         if last:
@@ -62,6 +62,7 @@ def trainer(plan: Plan, world: World, last: Path | None, stored: Stored | None) 
         end=plan.ends[0],
         collector=Collector(_sampler(plan, model, world), scorer, plan.tokenizer, world),
         splits=plan.splits,
+        benchmark=plan.benchmark,
         world=world,
         state=state,
         log=log,
@@ -103,7 +104,8 @@ def _sampler(plan: Plan, model: Any, world: World) -> Sampler:
     s = plan.config.train
     if s.rollout.sampler == "own":
         return ModelSampler(model, plan.ends, s.rollout)
-    longest = max(split.longest for split in plan.splits.values())
+    splits = [*plan.splits.values(), *([plan.benchmark.split] if plan.benchmark else [])]
+    longest = max(split.longest for split in splits)
     return rollout_vllm.VllmSampler(s, plan.source, longest, plan.dtype, plan.ends, world.size)
 
 

@@ -18,9 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datagen import shards
 from datagen.config.train import TrainConfig
+from datagen.evaluate.prediction import Prediction
 from datagen.signals import polite
-from datagen.train import checkpoint, collect, run_folder, sft, update
+from datagen.train import benchmark, checkpoint, collect, run_folder, sft, update
+from datagen.train.benchmark import Benchmark
 from datagen.train.collect import Collector
 from datagen.train.log import SAMPLES, Log, write_samples
 from datagen.train.parallel import World
@@ -48,6 +51,7 @@ class Trainer:
     end: int  # the token that gold outputs end with
     collector: Collector
     splits: dict[str, Split]
+    benchmark: Benchmark | None  # that is scored now and then
     world: World
     state: State
     log: Log | None
@@ -89,6 +93,8 @@ class Trainer:
                 _log_step(self.log, state, metrics, time.monotonic() - began)
             if s.eval_every and state.step % s.eval_every == 0:
                 self.evaluate()
+            if s.eval and state.step % s.eval.every == 0:
+                self.score_benchmark()
             self._checkpoint(state.step % s.save_every == 0 or not self.left())
 
     def left(self) -> int:
@@ -106,6 +112,18 @@ class Trainer:
         if self.log:
             metrics = collect.describe(groups) | {"prompts": n, "seconds": round(time.monotonic() - began, 3)}
             self.log.write({"step": self.state.step, **{f"eval/{name}": value for name, value in metrics.items()}})
+
+    def score_benchmark(self) -> None:
+        """Log what the likeliest responses to the questions of the benchmark are worth, if there is one, and keep them
+        among the samples.
+        """
+        if not self.benchmark:
+            return
+        rows, metrics = benchmark.evaluate(self.benchmark, self.collector, self.seed + EVAL_STREAM)
+        if self.log:
+            name, step = self.benchmark.name, self.state.step
+            shards.write_rows(str(self.folder / SAMPLES / f"{name}-{step:06d}.parquet"), Prediction, rows)
+            self.log.write({"step": step, **{f"eval/{name}/{each}": value for each, value in metrics.items()}})
 
     def save(self) -> None:
         """Write a checkpoint."""
