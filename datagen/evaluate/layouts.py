@@ -160,15 +160,10 @@ def _csv(file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _prediction(**known: Any) -> Prediction:
-    empty: dict[str, Any] = {
-        "question": "",
-        "choices": [],
-        "gold_chunks": None,
-        "n_chunks": None,
-        "prompt_tokens": None,
-    }
-    empty |= {"position": None, "length": "", "difficulty": "", "domain": "", "model": "", "finish": "", "error": ""}
-    return Prediction(**{"as_published": None} | empty | known)
+    texts = dict.fromkeys(("question", "length", "difficulty", "domain", "model", "finish", "error"), "")
+    unknown = dict.fromkeys(("gold_chunks", "n_chunks", "prompt_tokens", "position", "as_published"))
+    given: dict[str, Any] = {"choices": [], **texts, **unknown, **known}
+    return Prediction(**given)
 
 
 def _replied(row: Values, name: str) -> dict[str, Any]:

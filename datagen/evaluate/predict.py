@@ -211,7 +211,7 @@ def _jobs(given: Evaluation, files: list[File], todo: dict[str, int], context: i
 
 def _begin(waiting: list[Asked], llm: LLM) -> list[Conversation[Prediction]]:
     """The conversations, each of which has its prompt to itself, so that it goes when they end."""
-    conversations = [asking.converse(llm, each) for each in waiting]
+    conversations: list[Conversation[Prediction]] = [asking.converse(llm, each) for each in waiting]
     waiting.clear()
     return conversations
 

@@ -40,7 +40,7 @@ class Reader:
             return message | ({"reasoning_content": choice.reasoning} if choice.reasoning else {})
         answer = grounded.read(choice.text, self.posed.document, self.spans)
         message["content"] = self._stopped(answer.answer or "") if answer.parsed else ""
-        message["annotations"] = annotations(answer)
+        message["annotations"] = cited(answer)
         message["reasoning_content"] = "\n\n".join(filter(None, (choice.reasoning, answer.reasoning)))
         message["longrlvr"] = {"parsed": answer.parsed, "problems": list(answer.problems)}
         if not answer.parsed:
@@ -59,7 +59,7 @@ class Reader:
         return answer[: min((at for stop in self.stop if (at := answer.find(stop)) >= 0), default=len(answer))]
 
 
-def annotations(answer: Answer) -> list[dict[str, Any]]:
+def cited(answer: Answer) -> list[dict[str, Any]]:
     """The citations, each quoted from the document: `text` is `document[start:end]`."""
     return [{"type": "chunk_citation", "chunk_citation": asdict(citation)} for citation in answer.citations]
 

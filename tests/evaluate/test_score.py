@@ -27,7 +27,8 @@ def prediction(**known) -> Prediction:
     )
     empty = dict.fromkeys(("gold_chunks", "n_chunks", "prompt_tokens", "position", "response", "as_published"))
     given = {"benchmark": "x", "item_id": "1", "kind": "answer", "choices": [], "gold": ["Aldwick"]} | known
-    return Prediction(**(texts | empty | given))
+    whole: dict[str, Any] = texts | empty | given
+    return Prediction(**whole)
 
 
 def response(answer: str, cited: str = "<CHUNK_1>", reasoning: str = "So.</think>") -> str:
