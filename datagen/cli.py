@@ -20,6 +20,7 @@ from datagen.commands.quickstart_corpus import quickstart_corpus
 from datagen.commands.quickstart_world import quickstart_world
 from datagen.commands.run import run
 from datagen.commands.select import select
+from datagen.commands.serve import serve
 from datagen.commands.show import show
 from datagen.commands.status import status
 from datagen.commands.train import train
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 STAGES = (run, chunk, cluster, generate, judge, select, finish)
-COMMANDS = (*STAGES, status, doctor, train, export, push, init, show)
+COMMANDS = (*STAGES, status, doctor, train, export, push, serve, init, show)
 for command in (*COMMANDS, quickstart_corpus, quickstart_world):
     app.command(command.__name__.replace("_", "-"))(command)
 

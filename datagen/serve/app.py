@@ -1,0 +1,221 @@
+"""The server: who may ask it, what it has, and the way of a request.
+
+A web page may be made to send requests to this machine, under a name that leads here (DNS rebinding) or from another
+site. So a server on loopback answers to the names of this machine alone; every request has to be JSON, which no page
+can send elsewhere without being allowed to; and nothing is ever allowed (no CORS headers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientError, web
+
+from datagen.grounded import Form
+from datagen.serve import reply, stream, upstream
+from datagen.serve import request as requests
+from datagen.serve.errors import Refused, bad_gateway
+from datagen.serve.prepare import Prepared, Spans, prepare
+from datagen.serve.upstream import Upstream
+
+MOST_BYTES = 64 << 20  # of a request
+THREADS = 2  # that cut documents: more would hold up the event loop
+AT_ONCE = 64  # requests whose bodies are in hand for that; others wait
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is served: a form to ask in, a server behind, and who may ask.
+
+    host: the name or address that is listened at. key: what clients have to send; None: nothing. log: is given a line a
+    request, without what it says.
+    """
+
+    form: Form
+    upstream: Upstream
+    host: str = "127.0.0.1"
+    key: str | None = None
+    max_response_tokens: int = 4096
+    markers: tuple[str, ...] = requests.MARKERS
+    log: Callable[[str], None] = lambda line: None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def app(service: Service) -> web.Application:
+    """The server's application; it opens and closes the connections to the upstream itself."""
+    made = web.Application(client_max_size=MOST_BYTES, middlewares=[_guard(service)])
+    server = _Server(service)
+    made.router.add_post("/v1/chat/completions", server.complete)
+    made.router.add_get("/v1/models", server.models)
+    made.router.add_get("/health", server.health)
+    made.cleanup_ctx.append(server.running)
+    return made
+
+
+class _Server:
+    def __init__(self, service: Service) -> None:
+        self.service, self.spans = service, Spans(service.form)
+        self.threads = ThreadPoolExecutor(THREADS, "prepare")
+        self.begun = int(time.time())
+        self.room = asyncio.Semaphore(AT_ONCE)
+
+    async def running(self, _: web.Application) -> AsyncIterator[None]:
+        async with self.service.upstream:
+            yield
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def health(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"status": "ok"})
+
+    async def models(self, _: web.Request) -> web.StreamResponse:
+        behind = self.service.upstream
+        await behind.look()
+        model: dict[str, Any] = {"id": behind.model, "object": "model", "created": self.begun}
+        model |= {"owned_by": "longrlvr-data"} | ({"max_model_len": behind.window} if behind.window else {})
+        return web.json_response({"object": "list", "data": [model]})
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        if request.content_type != "application/json":
+            raise Refused(415, "the request has to be sent as `Content-Type: application/json`")
+        service, noted = self.service, request["noted"]
+        if not service.upstream.listed:
+            await service.upstream.look()
+        loop = asyncio.get_running_loop()
+        async with self.room:
+            raw = await request.read()
+            found = await loop.run_in_executor(
+                self.threads,
+                prepare,
+                raw,
+                self.spans,
+                service.upstream.model,
+                service.max_response_tokens,
+                service.upstream.window,
+                service.markers,
+            )
+        noted["chunks"] = len(found.spans)
+        async with service.upstream.request("POST", "/chat/completions", found.payload) as response:
+            if found.chat.stream:
+                return await self._stream(request, found, response)
+            body = await upstream.whole(response)
+        read = await loop.run_in_executor(self.threads, self._read, body, found)
+        noted["tokens"] = (read.get("usage") or {}).get("prompt_tokens")
+        return web.json_response(read)
+
+    def _read(self, raw: bytes, found: Prepared) -> dict[str, Any]:
+        body = upstream.completion(raw)
+        if refused := self.service.upstream.refusal(body):
+            raise refused
+        if not found.spans:
+            return body
+        self.service.upstream.check(found.asked, body.get("usage"))
+        return reply.completion(body, found)
+
+    async def _stream(self, request: web.Request, found: Prepared, response: Any) -> web.StreamResponse:
+        if response.content_type != "text/event-stream":
+            body = upstream.completion(await upstream.whole(response))
+            raise self.service.upstream.refusal(body) or bad_gateway("the model's server does not stream")
+        out = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await out.prepare(request)
+        made = stream.chunks(response, found, self.service.upstream) if found.spans else stream.events(response)
+        async with aclosing(made), aclosing(stream.sent(self._noting(made, request))) as parts:
+            async for part in parts:
+                await out.write(part)
+        await out.write_eof()
+        return out
+
+    async def _noting(self, made: AsyncIterator[dict[str, Any]], request: web.Request) -> AsyncIterator[dict[str, Any]]:
+        """The chunks; what goes wrong among them, with the upstream's connection, too, is a refusal."""
+        try:
+            async for chunk in made:
+                if isinstance(usage := chunk.get("usage"), dict):
+                    request["noted"]["tokens"] = usage.get("prompt_tokens")
+                yield chunk
+        except Refused as e:
+            request["noted"]["error"] = e.status
+            raise
+        except (OSError, ClientError) as e:
+            request["noted"]["error"] = 502
+            raise bad_gateway(f"the model's server broke off its reply: {e or type(e).__name__}") from e
+
+
+def _guard(service: Service) -> Any:
+    """Who may ask; what goes wrong, as OpenAI tells it; a line a request."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.monotonic()
+        request["noted"] = noted = {}
+        status = 499  # the client went away
+        try:
+            response = await _answered(service, request, handler)
+            status = noted.get("error", response.status)
+            return response
+        finally:
+            _log(service, request, status, time.monotonic() - began, noted)
+
+    return guarded
+
+
+async def _answered(service: Service, request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        _admit(service, request)
+        return await handler(request)
+    except Refused as e:
+        return web.json_response(e.body, status=e.status, headers=e.headers)
+    except web.HTTPException as e:
+        if e.status == 413:
+            what = f"the request is larger than {MOST_BYTES >> 20} MiB"
+        elif e.status in (404, 405):
+            what = "there are POST /v1/chat/completions, GET /v1/models and GET /health, and nothing else"
+        else:
+            what = e.reason
+        headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
+        return web.json_response(Refused(e.status, what).body, status=e.status, headers=headers)
+    except ConnectionError:
+        raise  # the client's: nobody is left to be told
+    except Exception as e:
+        logging.getLogger(__name__).exception("a bug")
+        failed = Refused(500, f"this server failed: {type(e).__name__}", type="server_error")
+        return web.json_response(failed.body, status=500)
+
+
+def _admit(service: Service, request: web.Request) -> None:
+    """Raise Refused for who may not ask."""
+    if is_loopback(service.host):
+        name = request.headers.get("Host", "").rsplit("@", 1)[-1]
+        name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
+        if name.lower() not in ("localhost", "127.0.0.1", "[::1]", service.host.lower(), f"[{service.host}]"):
+            raise Refused(403, "this server answers to the names of its own machine alone, such as localhost")
+    if service.key is None or request.path == "/health":
+        return
+    given = request.headers.get("Authorization", "")
+    wanted = f"Bearer {service.key}"
+    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode()):
+        what = "the key is not that of this server: send it as `Authorization: Bearer KEY`"
+        raise Refused(401, what, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _log(service: Service, request: web.Request, status: int, seconds: float, noted: dict[str, Any]) -> None:
+    parts = [f"{request.method[:16]} {request.path[:60]} {status} {1000 * seconds:,.0f} ms"]
+    parts += [f"{noted['chunks']:,} chunks"] if noted.get("chunks") else []
+    tokens = noted.get("tokens")
+    parts += [f"{tokens:,} prompt tokens"] if isinstance(tokens, int) else []
+    service.log(", ".join(parts))
