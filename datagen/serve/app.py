@@ -30,7 +30,8 @@ from datagen.serve.upstream import Upstream
 MOST_BYTES = 64 << 20  # of a request
 THREADS = 2  # that cut documents: more would hold up the event loop
 AT_ONCE = 64  # requests whose bodies are in hand for that; others wait
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answer = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+Noted = dict[str, Any]  # what the log says of a request: chunks, tokens, error
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,15 @@ def is_loopback(host: str) -> bool:
 
 def app(service: Service) -> web.Application:
     """The server's application; it opens and closes the connections to the upstream itself."""
-    made = web.Application(client_max_size=MOST_BYTES, middlewares=[_guard(service)])
+    made = web.Application(client_max_size=MOST_BYTES)
     server = _Server(service)
-    made.router.add_post("/v1/chat/completions", server.complete)
-    made.router.add_get("/v1/models", server.models)
-    made.router.add_get("/health", server.health)
+    for method, path, answer in (
+        ("POST", "/v1/chat/completions", server.complete),
+        ("GET", "/v1/models", server.models),
+        ("GET", "/health", server.health),
+        ("*", "/{other:.*}", server.nothing),
+    ):
+        made.router.add_route(method, path, _guarded(service, answer))
     made.cleanup_ctx.append(server.running)
     return made
 
@@ -81,20 +86,26 @@ class _Server:
             yield
         self.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def health(self, _: web.Request) -> web.StreamResponse:
+    async def nothing(self, *_: Any) -> web.StreamResponse:
+        what = "there are POST /v1/chat/completions, GET /v1/models and GET /health, and nothing else"
+        raise Refused(404, what, code="unknown_url")
+
+    async def health(self, *_: Any) -> web.StreamResponse:
         return web.json_response({"status": "ok"})
 
-    async def models(self, _: web.Request) -> web.StreamResponse:
+    async def models(self, *_: Any) -> web.StreamResponse:
         behind = self.service.upstream
         await behind.look()
         model: dict[str, Any] = {"id": behind.model, "object": "model", "created": self.begun}
         model |= {"owned_by": "longrlvr-data"} | ({"max_model_len": behind.window} if behind.window else {})
         return web.json_response({"object": "list", "data": [model]})
 
-    async def complete(self, request: web.Request) -> web.StreamResponse:
+    async def complete(self, request: web.Request, noted: Noted) -> web.StreamResponse:
         if request.content_type != "application/json":
             raise Refused(415, "the request has to be sent as `Content-Type: application/json`")
-        service, noted = self.service, request["noted"]
+        if (request.content_length or 0) > MOST_BYTES:
+            raise _too_large()
+        service = self.service
         if not service.upstream.listed:
             await service.upstream.look()
         loop = asyncio.get_running_loop()
@@ -113,7 +124,7 @@ class _Server:
         noted["chunks"] = len(found.spans)
         async with service.upstream.request("POST", "/chat/completions", found.payload) as response:
             if found.chat.stream:
-                return await self._stream(request, found, response)
+                return await self._stream(request, found, response, noted)
             body = await upstream.whole(response)
         read = await loop.run_in_executor(self.threads, self._read, body, found)
         noted["tokens"] = (read.get("usage") or {}).get("prompt_tokens")
@@ -128,73 +139,68 @@ class _Server:
         self.service.upstream.check(found.asked, body.get("usage"))
         return reply.completion(body, found)
 
-    async def _stream(self, request: web.Request, found: Prepared, response: Any) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, found: Prepared, response: Any, noted: Noted) -> web.StreamResponse:
         if response.content_type != "text/event-stream":
             body = upstream.completion(await upstream.whole(response))
             raise self.service.upstream.refusal(body) or bad_gateway("the model's server does not stream")
         out = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await out.prepare(request)
         made = stream.chunks(response, found, self.service.upstream) if found.spans else stream.events(response)
-        async with aclosing(made), aclosing(stream.sent(self._noting(made, request))) as parts:
+        async with aclosing(made), aclosing(stream.sent(self._noting(made, noted))) as parts:
             async for part in parts:
                 await out.write(part)
         await out.write_eof()
         return out
 
-    async def _noting(self, made: AsyncIterator[dict[str, Any]], request: web.Request) -> AsyncIterator[dict[str, Any]]:
+    async def _noting(self, made: AsyncIterator[dict[str, Any]], noted: Noted) -> AsyncIterator[dict[str, Any]]:
         """The chunks; what goes wrong among them, with the upstream's connection, too, is a refusal."""
         try:
             async for chunk in made:
                 if isinstance(usage := chunk.get("usage"), dict):
-                    request["noted"]["tokens"] = usage.get("prompt_tokens")
+                    noted["tokens"] = usage.get("prompt_tokens")
                 yield chunk
         except Refused as e:
-            request["noted"]["error"] = e.status
+            noted["error"] = e.status
             raise
         except (OSError, ClientError) as e:
-            request["noted"]["error"] = 502
+            noted["error"] = 502
             raise bad_gateway(f"the model's server broke off its reply: {e or type(e).__name__}") from e
 
 
-def _guard(service: Service) -> Any:
-    """Who may ask; what goes wrong, as OpenAI tells it; a line a request."""
+def _guarded(service: Service, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A handler that asks who may ask, tells what goes wrong as OpenAI does, and logs a line a request."""
 
-    @web.middleware
-    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began = time.monotonic()
-        request["noted"] = noted = {}
+    async def handle(request: web.Request) -> web.StreamResponse:
+        began, noted = time.monotonic(), Noted()
         status = 499  # the client went away
         try:
-            response = await _answered(service, request, handler)
+            response = await _answered(service, request, answer, noted)
             status = noted.get("error", response.status)
             return response
         finally:
             _log(service, request, status, time.monotonic() - began, noted)
 
-    return guarded
+    return handle
 
 
-async def _answered(service: Service, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answered(service: Service, request: web.Request, answer: Answer, noted: Noted) -> web.StreamResponse:
     try:
         _admit(service, request)
-        return await handler(request)
+        return await answer(request, noted)
+    except web.HTTPRequestEntityTooLarge:
+        refused = _too_large()
     except Refused as e:
-        return web.json_response(e.body, status=e.status, headers=e.headers)
-    except web.HTTPException as e:
-        if e.status == 413:
-            what = f"the request is larger than {MOST_BYTES >> 20} MiB"
-        elif e.status in (404, 405):
-            what = "there are POST /v1/chat/completions, GET /v1/models and GET /health, and nothing else"
-        else:
-            what = e.reason
-        headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
-        return web.json_response(Refused(e.status, what).body, status=e.status, headers=headers)
+        refused = e
     except ConnectionError:
         raise  # the client's: nobody is left to be told
     except Exception as e:
-        logging.getLogger(__name__).exception("a bug")
-        failed = Refused(500, f"this server failed: {type(e).__name__}", type="server_error")
-        return web.json_response(failed.body, status=500)
+        logging.getLogger(__name__).exception("a request could not be answered")
+        refused = Refused(500, f"this server failed: {type(e).__name__}", type="server_error")
+    return web.json_response(refused.body, status=refused.status, headers=refused.headers)
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"the request is larger than {MOST_BYTES >> 20} MiB")
 
 
 def _admit(service: Service, request: web.Request) -> None:
