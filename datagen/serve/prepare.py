@@ -23,7 +23,7 @@ from datagen.serve.errors import Refused, too_long
 from datagen.serve.request import Chat, Taken
 from datagen.text.splitter import Span
 
-MOST_BYTES = 64 << 20  # of spans that are kept
+MOST_BYTES = 8 << 20  # of spans that are kept: of some 150 documents of 128k tokens
 SPAN_BYTES = 200  # of one in memory, at most
 CHARS_PER_TOKEN = 32  # a text of more a token is not counted to tell that it is long
 NOTHING = Taken("", "")

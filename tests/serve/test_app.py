@@ -240,8 +240,6 @@ FAULTS = {
 
 
 BOTH = [(fault, streamed) for fault in FAULTS for streamed in (False, True) if not streamed or fault not in LATE]
-    (fault, streamed) for fault in FAULTS for streamed in (False, True) if not (streamed and fault in IN_MID_STREAM)
-]
 
 
 @pytest.mark.parametrize(("fault", "streamed"), BOTH)
