@@ -14,7 +14,7 @@ import openai
 import pytest
 from aiohttp import web
 
-from datagen.grounding import tags
+from datagen.grounding import tags, verify
 from datagen.serve import stream
 from tests.serve.serving import code, document, finder, serving, upstream_of
 from tests.servers import openai_server
@@ -341,3 +341,41 @@ def test_what_is_logged_has_no_content(upstream):
     shape = r"POST /v1/chat/completions 200 [\d,]+ ms, \d+ chunks, [\d,]+ prompt tokens"
     assert all(re.fullmatch(shape, line) for line in lines[:4]), lines
     assert "words" not in lines[4]
+
+
+def test_a_harness_scores_what_the_strict_reader_does():
+    """A request as lm-evaluation-harness sends it, for rows whose responses are right, wrong and unreadable."""
+    rows = [(seed, code(seed)) for seed in range(200, 320)]
+    responses: dict[str, str] = {}
+
+    def model(body: dict) -> str:
+        right = finder(body)
+        found = tags.read_response(right).answer or ""
+        made = (
+            right,
+            right.replace(f"<answer>\n{found}", "<answer>\nelsewhere"),
+            f"It may be {found}.\n{tags.render_response([0], 'not this', 'So no.')}",  # a substring match would score
+            f"{right}\n<answer>{found}</answer>",
+            right.removesuffix("</answer>"),
+        )[int(found[1:6]) % 5]
+        responses[found] = made
+        return made
+
+    def ask(seed: int) -> str:
+        body = {"max_tokens": 32, "temperature": 0, "stop": ["\n\n", "Question:"], "seed": 1234}
+        message = {"role": "user", "content": f"{document(seed)}\n\nQuestion: {QUESTION}\nAnswer:", "type": "text"}
+        status, answered, _ = post(url, body | {"model": "scripted", "messages": [message]})
+        assert status == 200
+        return answered["choices"][0]["message"]["content"]
+
+    with (
+        openai_server.serve(Settings(reply=model)) as behind,
+        serving(behind.url) as url,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        given = list(pool.map(ask, [seed for seed, _ in rows]))
+    through_serve = [verify.exact(gold, answer) for (_, gold), answer in zip(rows, given, strict=True)]
+    readings = [tags.read_response(responses[gold]) for _, gold in rows]
+    strict = [r.parsed and verify.exact(gold, r.answer or "") for (_, gold), r in zip(rows, readings, strict=True)]
+    assert through_serve == strict
+    assert sum(strict) == len(rows) // 5
