@@ -128,7 +128,7 @@ def _service(given: dict[str, Any], reporter: Reporter) -> Service:
         host=host,
         key=_key(key_env, "--api-key-env"),
         max_response_tokens=given["max_response_tokens"],
-        markers=tuple(given["question_marker"] or MARKERS),
+        markers=tuple(filter(None, given["question_marker"] or ())) or MARKERS,
         log=reporter.say,
     )
 
@@ -177,7 +177,7 @@ async def _listen(service: Service, port: int, reporter: Reporter) -> int:
                 f"{service.host} port {port:,} cannot be listened at: {what}. --port 0 takes a free one"
             ) from e
         if problem := await service.upstream.look():
-            reporter.say(f"{problem}; requests are refused with 502 until it answers")
+            reporter.say(problem)
         for number in before:
             loop.add_signal_handler(number, end)
         _announce(service, runner.addresses[0][1])

@@ -28,8 +28,9 @@ from datagen.serve.prepare import Prepared, Spans, prepare
 from datagen.serve.upstream import Upstream
 
 MOST_BYTES = 64 << 20  # of a request
+GONE = 499  # the status, in the log, of a client that went away
+EVENTS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 THREADS = 2  # that cut documents: more would hold up the event loop
-AT_ONCE = 64  # requests whose bodies are in hand for that; others wait
 Answer = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 Noted = dict[str, Any]  # what the log says of a request: chunks, tokens, error
 
@@ -79,7 +80,6 @@ class _Server:
         self.service, self.spans = service, Spans(service.form)
         self.threads = ThreadPoolExecutor(THREADS, "prepare")
         self.begun = int(time.time())
-        self.room = asyncio.Semaphore(AT_ONCE)
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         async with self.service.upstream:
@@ -106,28 +106,26 @@ class _Server:
         if (request.content_length or 0) > MOST_BYTES:
             raise _too_large()
         service = self.service
-        if not service.upstream.listed:
-            await service.upstream.look()
+        await service.upstream.look_again()
         loop = asyncio.get_running_loop()
-        async with self.room:
-            raw = await request.read()
-            found = await loop.run_in_executor(
-                self.threads,
-                prepare,
-                raw,
-                self.spans,
-                service.upstream.model,
-                service.max_response_tokens,
-                service.upstream.window,
-                service.markers,
-            )
+        found = await loop.run_in_executor(
+            self.threads,
+            prepare,
+            await request.read(),
+            self.spans,
+            service.upstream.model,
+            service.max_response_tokens,
+            service.upstream.window,
+            service.markers,
+        )
         noted["chunks"] = len(found.spans)
         async with service.upstream.request("POST", "/chat/completions", found.payload) as response:
             if found.chat.stream:
                 return await self._stream(request, found, response, noted)
             body = await upstream.whole(response)
         read = await loop.run_in_executor(self.threads, self._read, body, found)
-        noted["tokens"] = (read.get("usage") or {}).get("prompt_tokens")
+        if isinstance(usage := read.get("usage"), dict):
+            noted["tokens"] = usage.get("prompt_tokens")
         return web.json_response(read)
 
     def _read(self, raw: bytes, found: Prepared) -> dict[str, Any]:
@@ -143,13 +141,16 @@ class _Server:
         if response.content_type != "text/event-stream":
             body = upstream.completion(await upstream.whole(response))
             raise self.service.upstream.refusal(body) or bad_gateway("the model's server does not stream")
-        out = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        out = web.StreamResponse(headers=EVENTS)
         await out.prepare(request)
         made = stream.chunks(response, found, self.service.upstream) if found.spans else stream.events(response)
-        async with aclosing(made), aclosing(stream.sent(self._noting(made, noted))) as parts:
-            async for part in parts:
-                await out.write(part)
-        await out.write_eof()
+        try:
+            async with aclosing(made), aclosing(stream.sent(self._noting(made, noted))) as parts:
+                async for part in parts:
+                    await out.write(part)
+            await out.write_eof()
+        except ConnectionError:
+            noted["error"] = GONE  # of the client: what fails behind is among the parts
         return out
 
     async def _noting(self, made: AsyncIterator[dict[str, Any]], noted: Noted) -> AsyncIterator[dict[str, Any]]:
@@ -172,7 +173,7 @@ def _guarded(service: Service, answer: Answer) -> Callable[[web.Request], Awaita
 
     async def handle(request: web.Request) -> web.StreamResponse:
         began, noted = time.monotonic(), Noted()
-        status = 499  # the client went away
+        status = GONE
         try:
             response = await _answered(service, request, answer, noted)
             status = noted.get("error", response.status)

@@ -1,8 +1,8 @@
 """Read a chat completion's request: which of its text is the document, which the question, and what is passed on.
 
 1. A *turn* is what the user says between two replies: one message or several, of one text or several. Where it has
-   several texts, the last is the question and those before it are the document. If the last is long and has no marker
-   (below), and another is short, the short one is the question and the long ones are the document.
+   several texts, the last is the question, and those before it, if they are long together, are the document. If the
+   last is long and has no marker (below), and another is short, the short one is the question.
 2. A turn of one long text is cut before the last line that begins with a marker such as `Question:`; what follows the
    marker is the question. Without a marker in its last 8,000 characters, the last paragraph is the question, and with
    it the paragraphs before it that it goes on from: choices and instructions about the answer's form belong to the
@@ -48,7 +48,7 @@ _ABOUT_THE_FORM = re.compile(
     r"|do not (?:output|explain|write)|answer\s*:)",
     re.IGNORECASE,
 )
-_ANSWER_BEGUN = re.compile(r"\s*\bAnswer:\s*\Z", re.IGNORECASE)
+_ANSWER = "answer:"
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 _ASKS = "?？؟"
 
@@ -138,8 +138,9 @@ def _parted(
         return (len(text) > BESIDE or not beside) and is_long(text)
 
     *others, final = texts
-    if not long(final, beside or any(is_long(text) for text in others)):
-        if any(is_long(text) for text in others):
+    before = bool(others) and is_long("\n\n".join(others))
+    if not long(final, beside or before):
+        if before:
             return others, _question(final)
         return [], _question("\n\n".join(texts))
     if (at := _marked(final, markers)) is None:
@@ -165,7 +166,7 @@ def _marked(text: str, markers: Sequence[str]) -> tuple[int, int] | None:
     """Where the last line begins that begins with a marker, and where that ends; None: there is none near the end."""
     pattern = re.compile(rf"^[^\S\n]*(?:{'|'.join(map(re.escape, markers))})", re.IGNORECASE | re.MULTILINE)
     found = None
-    for found in pattern.finditer(text, max(0, len(text) - MARKED)):  # noqa: B007
+    for found in pattern.finditer(text, max(0, len(text.rstrip()) - MARKED)):  # noqa: B007
         pass
     return (found.start(), found.end()) if found else None
 
@@ -193,7 +194,10 @@ def _goes_on(text: str) -> bool:
 
 
 def _question(text: str) -> str:
-    return _ANSWER_BEGUN.sub("", text).strip()
+    """A text without the beginning of an answer at its end."""
+    text = text.strip()
+    begun = text[-len(_ANSWER) :].lower() == _ANSWER and not text[: -len(_ANSWER)][-1:].isalnum()
+    return text[: -len(_ANSWER)].rstrip() if begun else text
 
 
 def _turns(messages: Any) -> tuple[list[Body], list[tuple[list[str], str | None]]]:
@@ -265,7 +269,7 @@ def _flag(body: Body, name: str) -> bool:
 
 def _stop(value: Any) -> list[str]:
     stop = [value] if isinstance(value, str) else value or []
-    if not isinstance(stop, list) or not all(isinstance(text, str) for text in stop):
+    if not isinstance(stop, list) or not all(text is None or isinstance(text, str) for text in stop):
         raise Refused(400, "`stop` has to be a text or a list of texts", param="stop")
     return [text for text in stop if text]
 

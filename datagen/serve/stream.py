@@ -106,14 +106,15 @@ async def chunks(
         head = head or {k: v for k, v in event.items() if k in ("id", "created", "model", "system_fingerprint")}
         head |= {"object": "chat.completion.chunk"}
         usage = event.get("usage") or usage
-        for choice in event.get("choices") or []:
-            index = choice.get("index", 0)
+        choices = event.get("choices") or []
+        for choice in choices if isinstance(choices, list) else [None]:
+            index = choice.get("index", 0) if isinstance(choice, dict) else None
             if not isinstance(index, int):
                 raise bad_gateway("the model's server sent a choice without a number")
             if index not in heard:
                 heard[index] = Reasoning()
                 yield chunk(index, {"role": "assistant", "content": ""})
-            delta = choice.get("delta") or {}
+            delta = choice["delta"] if isinstance(choice.get("delta"), dict) else {}
             said = reply.reasoning_of(delta)
             if isinstance(text := delta.get("content"), str) and text:
                 said += heard[index].add(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from datagen.serve.errors import Refused, bad_gateway, too_long
 
 MOST_BYTES = 64 << 20  # of a reply
 CONNECT = 10.0  # seconds
+AGAIN = 30.0  # seconds until a server that did not say what it has is asked again
 PASSED_ON = ("Retry-After", "Retry-After-Ms", "X-Request-Id")
 _JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
@@ -39,7 +41,7 @@ class Upstream:
             )
         self.url, self.model, self.key, self.timeout = base_url.rstrip("/"), model, key, timeout
         self.window: int | None = None  # tokens, where it says so
-        self.listed = False  # whether it has said what it has
+        self.listed, self.looked = False, -AGAIN  # whether it has said what it has, and when it was asked
         self.read = 0  # tokens of the longest prompt that it counted
         self._session: aiohttp.ClientSession | None = None
 
@@ -54,17 +56,24 @@ class Upstream:
         if self._session:
             await self._session.close()
 
+    async def look_again(self) -> None:
+        """Ask what it has if it has not said so, now and then."""
+        if not self.listed and time.monotonic() >= self.looked + AGAIN:
+            await self.look()
+
     async def look(self) -> str:
-        """Ask what it has and how large the model's window is. Why it cannot be asked, in a sentence; else nothing."""
+        """Ask what it has and how large the model's window is. What is wrong with that, in a sentence; else nothing."""
+        self.looked = time.monotonic()
         try:
             async with asyncio.timeout(window.LOOK), self.request("GET", "/models") as response:
                 body = json_or_text(await whole(response))
         except Refused as e:
-            return e.message
+            return f"{e.message}; requests are refused until it answers"
         except TimeoutError:
-            return f"{self.url} says nothing for {window.LOOK:.0f} s"
+            return f"{self.url} says nothing for {window.LOOK:.0f} s; it is asked all the same"
         self.window, self.listed = window.of_model(body, self.model), True
-        names = [m.get("id") for m in body.get("data") or [] if isinstance(m, dict)] if isinstance(body, dict) else []
+        listed = body.get("data") if isinstance(body, dict) else None
+        names = [m.get("id") for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
         if names and self.model not in names:
             return f"{self.url} has no model {self.model!r}; it has {', '.join(map(repr, names[:8]))}"
         return ""

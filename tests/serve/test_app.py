@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
@@ -306,6 +307,29 @@ def test_a_client_that_goes_away_ends_the_upstreams_request():
             time.sleep(0.02)
         assert behind.stats.received.total() == 2
         assert behind.stats.in_flight == 0
+
+
+def test_a_client_that_leaves_in_mid_stream_ends_the_upstreams_request():
+    ended, lines = threading.Event(), []
+
+    async def handle(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            while True:
+                chunk = {"id": "x", "choices": [{"index": 0, "delta": {"content": "thinking "}}]}
+                await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    with upstream_of(handle) as at, serving(at, log=lines.append) as url:
+        made = openai.OpenAI(base_url=url, api_key=KEY, max_retries=0).chat.completions.create(**asking(stream=True))
+        said = "".join(getattr(next(made).choices[0].delta, "reasoning_content", "") for _ in range(5))
+        made.close()
+        assert ended.wait(5)
+    assert said.startswith("thinking")
+    assert "/v1/chat/completions 499 " in lines[-1]
 
 
 def test_a_slow_stream_is_kept_alive(monkeypatch):

@@ -1,6 +1,7 @@
 """Which text is the document, and which the question."""
 
 import json
+import time
 
 import pytest
 
@@ -80,6 +81,19 @@ def test_a_document_and_a_question_apart():
     parts = [{"type": "text", "text": BOOK}, {"type": "text", "text": "What is the code?"}]
     assert taken(parts) == taken(BOOK, "What is the code?") == request.Taken(BOOK, "What is the code?")
     assert taken(BOOK, document(2), "And?").document == f"{BOOK}\n\n{document(2)}"
+
+
+def test_paragraphs_sent_one_by_one_are_a_document():
+    assert taken(*BOOK.split("\n\n"), "What is the code?") == request.Taken(BOOK, "What is the code?")
+
+
+def test_blanks_take_no_time():
+    began = time.perf_counter()
+    taken(f"{BOOK}\n\nWhat?{' ' * 400_000}")
+    taken(f"{BOOK}\n\nWho?{' ' * 1_900}Answer:")
+    with pytest.raises(Refused):
+        taken(f"{' ' * 7_000}x Answer{' ' * 500}")
+    assert time.perf_counter() - began < 1
 
 
 def test_a_question_before_its_document():
