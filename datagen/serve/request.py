@@ -62,7 +62,6 @@ class Chat:
     body: Body
     system: list[Body]
     turns: list[tuple[list[str], str | None]]
-    n: int
     stop: list[str]
     stream: bool
     include_usage: bool
@@ -93,7 +92,8 @@ def read(raw: bytes) -> Chat:
     if body.get("modalities") not in (None, [], ["text"]):
         raise Refused(400, "`modalities`: only text is answered", param="modalities", code="unsupported_parameter")
     for name in ("max_tokens", "max_completion_tokens"):
-        _whole(body, name, 1, 10**9)
+        _check_whole(body, name, 10**9)
+    _check_whole(body, "n", MOST_CHOICES)
     options = body.get("stream_options") or {}
     if not isinstance(options, dict):
         raise Refused(400, "`stream_options` has to be an object", param="stream_options")
@@ -102,7 +102,6 @@ def read(raw: bytes) -> Chat:
         body=body,
         system=system,
         turns=turns,
-        n=_whole(body, "n", 1, MOST_CHOICES) or 1,
         stop=_stop(body.get("stop")),
         stream=_flag(body, "stream"),
         include_usage=options.get("include_usage") is True,
@@ -251,13 +250,12 @@ def _texts(content: Any, i: int, empty: bool) -> list[str]:
     return texts
 
 
-def _whole(body: Body, name: str, least: int, most: int) -> int | None:
+def _check_whole(body: Body, name: str, most: int) -> None:
     value = body.get(name)
     if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise Refused(400, f"`{name}` has to be a whole number from {least} to {most:,}", param=name)
-    return value
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise Refused(400, f"`{name}` has to be a whole number from 1 to {most:,}", param=name)
 
 
 def _flag(body: Body, name: str) -> bool:
