@@ -1,4 +1,4 @@
-"""`serve`: a model that cites, behind an OpenAI-compatible endpoint that gives answers and citations apart."""
+"""`serve`: an OpenAI-compatible endpoint in front of a trained model."""
 
 from __future__ import annotations
 
@@ -6,141 +6,210 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import Settings, Verbose
+from datagen.commands.options import ConfigFile, Settings, Verbose
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
+    from datagen.serve.app import Service
+
+GRACE = 10.0  # seconds that requests have to be answered once the server is asked to end
 
 
 def serve(
     base_url: Annotated[
         str,
-        typer.Option(
-            "--base-url", metavar="URL", help="The server that has the model, such as http://localhost:8000/v1."
-        ),
+        typer.Option("--base-url", metavar="URL", help="The model's server, such as http://localhost:8000/v1."),
     ],
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="The model, by its name on that server.")],
-    host: Annotated[
-        str,
-        typer.Option(metavar="HOST", help="Where to listen. Anything but this machine itself needs --api-key-env."),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port to listen on. 0: any that is free.")
-    ] = 8001,
     format: Annotated[
         Literal["ours", "published"],
         typer.Option(
-            "--format",
-            metavar="NAME",
-            help="How the model was trained to be asked. ours: as this configuration says. published: as the models "
-            "published with LongRLVR.",
+            metavar="FORMAT",
+            help="What the model was trained on: ours, the prompt and chunks of -c; published, those of the published "
+            "LongRLVR models.",
         ),
     ] = "ours",
-    config: Annotated[
+    config: ConfigFile = None,
+    set: Settings = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Where to listen. Other machines reach no loopback address, the default."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port. 0: any that is free. Default: 8001.")
+    ] = 8001,
+    api_key_env: Annotated[
         Optional[str],
         typer.Option(
-            "-c",
-            "--config",
-            metavar="FILE",
-            help="The configuration of the run that the model was trained on, such as RUN/config.yaml, or the name of "
-            "a bundled one: how documents are cut into chunks, and the prompt.",
+            "--api-key-env",
+            metavar="NAME",
+            help="The environment variable with the key that clients have to send; needed where other machines can.",
         ),
     ] = None,
-    set: Settings = None,
+    upstream_api_key_env: Annotated[
+        Optional[str],
+        typer.Option(
+            "--upstream-api-key-env",
+            metavar="NAME",
+            help="The environment variable with the key of the model's server.",
+        ),
+    ] = None,
     max_response_tokens: Annotated[
         int,
         typer.Option(
             "--max-response-tokens",
             min=1,
             metavar="N",
-            help="Most tokens of a response, reasoning included. A client's max_tokens is meant for the answer alone, "
-            "and counts only where it is larger.",
+            help="Tokens that the model has for reasoning and answer, where a client asks for fewer. Default: 4,096.",
         ),
     ] = 4096,
     question_marker: Annotated[
-        Optional[str],
+        Optional[list[str]],
         typer.Option(
             "--question-marker",
             metavar="TEXT",
-            help="What the line begins with from which on a message is the question. Default: Question:, Query:, and "
-            "what LongBench v2 says.",
-        ),
-    ] = None,
-    api_key_env: Annotated[
-        Optional[str],
-        typer.Option("--api-key-env", metavar="NAME", help="The environment variable with the key clients must show."),
-    ] = None,
-    upstream_api_key_env: Annotated[
-        Optional[str],
-        typer.Option(
-            "--upstream-api-key-env", metavar="NAME", help="The environment variable with that server's own key."
+            help="How the line begins with which a question begins, in a message that holds the document, too. Can be "
+            "given several times. Default: Question:, Query: and that of LongBench v2.",
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="How long that server may take for a reply.")
-    ] = 600,
+        float,
+        typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long the model's server may be silent."),
+    ] = 600.0,
     verbose: Verbose = False,
 ) -> None:
-    """Serve a trained model to any chat client or harness: answers as content, citations as annotations.
+    """Serve a trained model to any OpenAI client: answers as messages, citations as annotations.
 
     \b
     Examples:
       longrlvr-data serve --base-url http://localhost:8000/v1 --model my-model
-      longrlvr-data serve --base-url http://localhost:8000/v1 --model my-model -c runs/mine/config.yaml --port 9000
+      longrlvr-data serve --base-url http://localhost:8000/v1 --model my-model --host 0.0.0.0 --api-key-env SERVE_KEY
     """
     given: dict[str, Any] = dict(locals())
     from datagen.commands import guard
 
-    raise guard.guarded(lambda said: _serve(given, said), verbose)
+    raise guard.guarded(lambda reporter: _serve(given, reporter), verbose)
 
 
 def _serve(given: dict[str, Any], reporter: Reporter) -> int:
+    import asyncio
+
+    return asyncio.run(_listen(_service(given, reporter), given["port"], reporter))
+
+
+def _service(given: dict[str, Any], reporter: Reporter) -> Service:
+    """What is to be served. Raises ConfigError for what cannot be."""
     from datagen import grounded, resources
-    from datagen.commands import guard
     from datagen.config import layers
     from datagen.config import model as configs
     from datagen.config.model import Config
     from datagen.errors import ConfigError
-    from datagen.serve import app, run
+    from datagen.serve.app import Service, is_loopback
+    from datagen.serve.request import MARKERS
     from datagen.serve.upstream import Upstream
 
-    host = given["host"]
-    key = _key("--api-key-env", given["api_key_env"])
-    names = app.hosts(host)
-    if names is None and key is None:
+    host, key_env = given["host"], given["api_key_env"]
+    if not is_loopback(host) and not key_env:
         raise ConfigError(
-            f"--host {host}: whoever reaches it could ask the model: `export SERVE_KEY=…` a key that clients must "
-            "show, and add --api-key-env SERVE_KEY"
+            f"--host {host}: other machines can reach this server, so it needs a key: put one into an environment "
+            "variable and name that, as in\n  export SERVE_KEY=$(openssl rand -hex 24)\n"
+            f"  longrlvr-data serve … --host {host} --api-key-env SERVE_KEY",
+            ("--api-key-env", "NAME"),
         )
-    if not given["base_url"].startswith(("http://", "https://")):
-        raise ConfigError(f"--base-url {given['base_url']}: an address begins with http:// or https://")
-    files = [configs.layer(resources.path("configs", given["config"]))] if given["config"] else []
-    config = layers.combined(Config, files, layers.given({}, given["set"] or (), Config))
-    upstream_key = _key("--upstream-api-key-env", given["upstream_api_key_env"])
-    service = app.Service(
-        app.Settings(given["question_marker"], given["max_response_tokens"], key, names),
-        grounded.form(config, given["format"]),
-        Upstream(given["base_url"], given["model"], upstream_key, given["timeout"]),
-        reporter.say,
+    file = given["config"]
+    found = [configs.layer(resources.path("configs", file))] if file else []
+    config = layers.combined(Config, found, layers.given({}, given["set"] or (), Config))
+    behind = _key(given["upstream_api_key_env"], "--upstream-api-key-env")
+    return Service(
+        form=grounded.form(config, given["format"]),
+        upstream=Upstream(given["base_url"], given["model"], behind, given["timeout"]),
+        host=host,
+        key=_key(key_env, "--api-key-env"),
+        max_response_tokens=given["max_response_tokens"],
+        markers=tuple(filter(None, given["question_marker"] or ())) or MARKERS,
+        log=reporter.say,
     )
 
-    def started(address: str) -> None:
-        reporter.say(f"{given['model']} answers at {address}, with its citations. Ask it:")
-        show_key = ' -H "Authorization: Bearer $' + given["api_key_env"] + '"' if key else ""
-        body = '{"messages": [{"role": "user", "content": "It rained on Monday.\\n\\nWhen did it rain?"}]}'
-        print(f"curl {address}/chat/completions{show_key} -d '{body}'", flush=True)
 
-    run.listen(service, host, given["port"], started)
-    return guard.COMPLETE
-
-
-def _key(option: str, variable: str | None) -> str | None:
+def _key(name: str | None, option: str) -> str | None:
     import os
 
     from datagen.errors import ConfigError
 
-    if variable is None:
+    if name is None:
         return None
-    if not (key := os.environ.get(variable, "").strip()):
-        raise ConfigError(f"{option} {variable}: this environment variable is not set: export {variable}=…")
+    key = os.environ.get(name, "").strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise ConfigError(f"{option} {name}: the environment variable {name} holds no key")
     return key
+
+
+async def _listen(service: Service, port: int, reporter: Reporter) -> int:
+    """Serve until a signal asks to end; another ends at once."""
+    import asyncio
+    import signal
+
+    from aiohttp import web
+
+    from datagen import signals
+    from datagen.commands import guard
+    from datagen.errors import UserError
+    from datagen.serve.app import app
+
+    runner = web.AppRunner(app(service), access_log=None, handler_cancellation=True, shutdown_timeout=GRACE)
+    await runner.setup()
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    before = {number: signal.getsignal(number) for number in signals.polite()}
+
+    def end() -> None:
+        ended.set()
+        _back(loop, before)
+
+    try:
+        try:
+            site = web.TCPSite(runner, service.host, port)
+            await site.start()
+        except OSError as e:
+            what = e.strerror or str(e)
+            raise UserError(
+                f"{service.host} port {port:,} cannot be listened at: {what}. --port 0 takes a free one"
+            ) from e
+        if problem := await service.upstream.look():
+            reporter.say(problem)
+        for number in before:
+            loop.add_signal_handler(number, end)
+        _announce(service, runner.addresses[0][1])
+        await ended.wait()
+        reporter.say("ending: requests in hand are answered first")
+    finally:
+        _back(loop, before)
+        await runner.cleanup()
+    return guard.INTERRUPTED
+
+
+def _back(loop: Any, handlers: dict[int, Any]) -> None:
+    """The signals' handlers as they were, if they are not."""
+    import signal
+
+    for number, handler in handlers.items():
+        if loop.remove_signal_handler(number):
+            signal.signal(number, handler)
+
+
+def _announce(service: Service, port: int) -> None:
+    import json
+    import sys
+
+    from datagen.console import put
+
+    host = f"[{service.host}]" if ":" in service.host else service.host
+    url = f"http://{host}:{port}/v1"
+    question = {"role": "user", "content": "…the document…\n\nQuestion: Who wrote it?"}
+    body = json.dumps({"model": service.upstream.model, "messages": [question]}, ensure_ascii=False)
+    key = " -H 'Authorization: Bearer KEY'" if service.key else ""
+    quoted = body.replace("'", "'\\''")
+    put(f"{url} serves {service.upstream.model} of {service.upstream.url}\n")
+    put(f"curl {url}/chat/completions -H 'Content-Type: application/json'{key} -d '{quoted}'")
+    sys.stdout.flush()

@@ -1,93 +1,83 @@
-"""What the server behind replied, as a client of OpenAI's API reads an answer."""
+"""Make the client's reply of the upstream's: the answer as the message, what it cites as annotations.
+
+A response that cannot be read has no answer: its content is empty, and never the text with its tags, so that nothing
+scores it by what stands in them. `longrlvr.response` has the text then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from datagen import grounded
 from datagen.grounded import Answer
-from datagen.serve.question import Posed
-from datagen.text.splitter import Span
+from datagen.serve.errors import bad_gateway
+from datagen.serve.prepare import Prepared
 
 
-@dataclass
-class Choice:
-    """One of the responses to a request, as far as it was heard."""
-
-    text: str = ""
-    reasoning: str = ""  # where the server behind sets it apart
-    refusal: str = ""
-    finish: str | None = None
+def read(response: str, prepared: Prepared) -> Answer:
+    """What a response about the request's document says. A lone surrogate, half a character, is replaced."""
+    response = response.encode("utf-8", "replace").decode()
+    return grounded.read(response, prepared.taken.document, prepared.spans)
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Reads responses to a question. Without a document, they are passed on as they are."""
+def content(answer: Answer, stop: Sequence[str]) -> str:
+    """The answer, up to the first of the strings at which the client wants it to stop; nothing where it has none."""
+    if not answer.parsed or not answer.answer:
+        return ""
+    at = min((i for text in stop if (i := answer.answer.find(text)) >= 0), default=len(answer.answer))
+    return answer.answer[:at]
 
-    posed: Posed
-    spans: list[Span]
-    stop: list[str] = field(default_factory=list)
 
-    def message(self, choice: Choice) -> dict[str, Any]:
-        """A choice as a message: the answer alone as its content, or nothing where the response has none that can be
-        read; citations as annotations; the reasoning apart; and what is wrong with it.
-        """
-        message: dict[str, Any] = {"role": "assistant", "refusal": choice.refusal or None}
-        if not self.posed.document:
-            message["content"] = self._stopped(choice.text)
-            return message | ({"reasoning_content": choice.reasoning} if choice.reasoning else {})
-        answer = grounded.read(choice.text, self.posed.document, self.spans)
-        message["content"] = self._stopped(answer.answer or "") if answer.parsed else ""
-        message["annotations"] = cited(answer)
-        message["reasoning_content"] = "\n\n".join(filter(None, (choice.reasoning, answer.reasoning)))
-        message["longrlvr"] = {"parsed": answer.parsed, "problems": list(answer.problems)}
-        if not answer.parsed:
-            message["longrlvr"]["response"] = choice.text
-        return message
-
-    def taken(self) -> dict[str, Any]:
-        """What was taken for the document and the question."""
-        return {
-            "document_characters": len(self.posed.document),
-            "chunks": len(self.spans),
-            "question": self.posed.question,
+def annotations(answer: Answer) -> list[dict[str, Any]]:
+    """The chunks that a response cites, with their places in the document, in characters."""
+    cited = answer.citations if answer.parsed else ()
+    return [
+        {
+            "type": "chunk_citation",
+            "chunk_citation": {"chunk": c.chunk, "start": c.start, "end": c.end, "text": c.text},
         }
-
-    def _stopped(self, answer: str) -> str:
-        return answer[: min((at for stop in self.stop if (at := answer.find(stop)) >= 0), default=len(answer))]
-
-
-def cited(answer: Answer) -> list[dict[str, Any]]:
-    """The citations, each quoted from the document: `text` is `document[start:end]`."""
-    return [{"type": "chunk_citation", "chunk_citation": asdict(citation)} for citation in answer.citations]
-
-
-def completion(head: dict[str, Any], choices: list[Choice], usage: Any, reader: Reader) -> dict[str, Any]:
-    """The whole reply. head: id, created and model."""
-    listed = [
-        {"index": i, "message": reader.message(choice), "finish_reason": choice.finish or "stop", "logprobs": None}
-        for i, choice in enumerate(choices)
+        for c in cited
     ]
-    return head | {"object": "chat.completion", "choices": listed, "usage": usage, "longrlvr": reader.taken()}
 
 
-def chunk(head: dict[str, Any], index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-    """A piece of a streamed reply."""
-    choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
-    return head | {"object": "chat.completion.chunk", "choices": [choice]}
+def told(answer: Answer) -> dict[str, Any]:
+    """What `longrlvr` says of a choice."""
+    found: dict[str, Any] = {"parsed": answer.parsed, "problems": list(answer.problems)}
+    return found if answer.parsed else found | {"response": answer.response}
 
 
-def last_chunks(head: dict[str, Any], index: int, choice: Choice, reader: Reader, heard: bool) -> Iterator[dict]:
-    """The end of a streamed choice: its answer, which is known to be the one only now, its citations, and the end.
-    heard: whether its reasoning was streamed.
-    """
-    message = reader.message(choice)
-    reasoning = message.pop("reasoning_content", "")
-    if reasoning and not heard:
-        yield chunk(head, index, {"reasoning_content": reasoning})
-    if message["content"]:
-        yield chunk(head, index, {"content": message["content"]})
-    rest = {k: v for k, v in message.items() if k not in ("content", "role") and v is not None}
-    yield chunk(head, index, rest, choice.finish or "stop")
+def about(prepared: Prepared) -> dict[str, Any]:
+    """What `longrlvr` says of a request."""
+    taken = prepared.taken
+    characters = len(taken.document)
+    return {"chunks": len(prepared.spans), "document_characters": characters, "question": taken.question}
+
+
+def reasoning_of(message: dict[str, Any]) -> str:
+    """What an upstream sent apart as reasoning, under either name."""
+    found = message.get("reasoning_content") or message.get("reasoning")
+    return found if isinstance(found, str) else ""
+
+
+def completion(body: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+    """A chat completion of the upstream as the client's. Raises Refused where it is none."""
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not all(isinstance(c, dict) for c in choices):
+        raise bad_gateway("the model's server sent no choice")
+    made = [_choice(choice, prepared) for choice in choices]
+    return body | {"choices": made, "longrlvr": about(prepared) | made[0]["longrlvr"]}
+
+
+def _choice(choice: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise bad_gateway("the model's server sent a choice without a message")
+    text = message.get("content")
+    answer = read(text if isinstance(text, str) else "", prepared)
+    reasoning = "\n\n".join(filter(None, [reasoning_of(message), answer.reasoning]))
+    made = {"role": "assistant", "content": content(answer, prepared.chat.stop), "annotations": annotations(answer)}
+    made |= {"reasoning_content": reasoning} if reasoning else {}
+    made |= {"refusal": message["refusal"]} if message.get("refusal") else {}
+    kept = {"index": choice.get("index", 0), "finish_reason": choice.get("finish_reason"), "logprobs": None}
+    return kept | {"message": made, "longrlvr": told(answer)}

@@ -1,183 +1,168 @@
-"""The server behind, which has the model: asked through OpenAI's client, and what it refuses said as it said it."""
+"""The server behind: one attempt a request, since clients retry; what it refuses is told to the client as it told it.
+
+Its key is its own: that of a client is never sent on. Redirects are not followed, so that no document goes elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
-import openai
+import aiohttp
 
-from datagen.errors import masked
-from datagen.llm import window
-from datagen.llm.base import Request
-from datagen.serve.refusal import Refused
-from datagen.serve.reply import Choice
+from datagen.errors import ConfigError
+from datagen.llm import http_errors, window
+from datagen.llm.http_errors import NO_ROOM, TOO_LONG, clipped
+from datagen.llm.pool import json_or_text
+from datagen.serve.errors import Refused, bad_gateway, too_long
 
-TOO_LONG = "context_length_exceeded"
-CUT = "prompt_cut"
-_SHORT = 16  # tokens of a reply that nobody reads
+MOST_BYTES = 64 << 20  # of a reply
+CONNECT = 10.0  # seconds
+AGAIN = 30.0  # seconds until a server that did not say what it has is asked again
+PASSED_ON = ("Retry-After", "Retry-After-Ms", "X-Request-Id")
+_JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
-@dataclass
 class Upstream:
-    """base_url, key: where it is. model: its name there. window: the tokens it has room for; None: it does not say.
-    uncached: whether it counts only those tokens of a prompt that its cache had not; None: not known yet.
+    """A server with OpenAI's API. timeout: seconds that it may be silent. Raises ConfigError for an address of another
+    kind.
     """
 
-    base_url: str
-    model: str
-    key: str | None
-    timeout: float
-    window: int | None = None
-    uncached: bool | None = None
-    client: openai.AsyncOpenAI = field(init=False)
+    def __init__(self, base_url: str, model: str, key: str | None = None, timeout: float = 600.0) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ConfigError(
+                f"--base-url {base_url!r}: it is http(s)://HOST:PORT/v1, such as http://localhost:8000/v1"
+            )
+        self.url, self.model, self.key, self.timeout = base_url.rstrip("/"), model, key, timeout
+        self.window: int | None = None  # tokens, where it says so
+        self.listed, self.looked = False, -AGAIN  # whether it has said what it has, and when it was asked
+        self.read = 0  # tokens of the longest prompt that it counted
+        self._session: aiohttp.ClientSession | None = None
 
-    def __post_init__(self) -> None:
-        timeout = openai.Timeout(self.timeout, connect=min(30.0, self.timeout), pool=None)
-        self.client = openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=self.key or "none",
-            max_retries=0,  # the client in front tries again, and knows how long it can wait
-            timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(timeout=timeout, follow_redirects=False),
-        )
+    async def __aenter__(self) -> Upstream:
+        times = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=self.timeout)
+        headers = _JSON | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=times, headers=headers, trust_env=False)
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def look_again(self) -> None:
+        """Ask what it has if it has not said so, now and then."""
+        if not self.listed and time.monotonic() >= self.looked + AGAIN:
+            await self.look()
 
     async def look(self) -> str:
-        """Find out the window. Returns why the server cannot be asked, or nothing."""
+        """Ask what it has and how large the model's window is. What is wrong with that, in a sentence; else nothing."""
+        self.looked = time.monotonic()
         try:
-            async with asyncio.timeout(window.LOOK):
-                listed = await self.client.get("/models", cast_to=object)
-        except (openai.OpenAIError, TimeoutError) as e:
-            return str(e) or type(e).__name__
-        self.window = window.of_model(listed, self.model)
+            async with asyncio.timeout(window.LOOK), self.request("GET", "/models") as response:
+                body = json_or_text(await whole(response))
+        except Refused as e:
+            return f"{e.message}; requests are refused until it answers"
+        except TimeoutError:
+            return f"{self.url} says nothing for {window.LOOK:.0f} s; it is asked all the same"
+        self.window, self.listed = window.of_model(body, self.model), True
+        listed = body.get("data") if isinstance(body, dict) else None
+        names = [m.get("id") for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
+        if names and self.model not in names:
+            return f"{self.url} has no model {self.model!r}; it has {', '.join(map(repr, names[:8]))}"
         return ""
 
-    def check(self, messages: list[dict[str, str]], reply: int) -> None:
-        """Raise Refused for a prompt that has no room, whatever the tokenizer."""
-        needed = window.least(Request(self.model, messages, {}), 0) + reply
-        if self.window and needed > self.window:
-            raise Refused(
-                400,
-                f"the prompt and a reply of {reply:,} tokens need {needed:,} tokens at least, and the model has a "
-                f"window of {self.window:,}. A document is never cut: ask about a part of it",
-                TOO_LONG,
-            )
-
-    async def complete(self, body: dict[str, Any]) -> Any:
-        """The whole reply. Raises Refused."""
-        async with _said(self):
-            found = await self.client.post("/chat/completions", body=body, cast_to=object)
-        if not isinstance(found, dict) or not isinstance(found.get("choices"), list) or not found["choices"]:
-            error = found.get("error") if isinstance(found, dict) else None
-            said = f"says: {masked(str(error))[:500]}" if error else "gave a reply without choices"
-            raise Refused(502, f"the server behind {said}")
-        await self.settle(body["messages"], found.get("usage"))
-        return found
-
     @asynccontextmanager
-    async def stream(self, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The pieces of the reply, as objects. Raises Refused, also as they are taken. Left early, the request ends."""
-        async with _said(self):
-            stream = await self.client.post(
-                "/chat/completions",
-                body=body | {"stream": True, "stream_options": {"include_usage": True}},
-                cast_to=object,
-                stream=True,
-                stream_cls=openai.AsyncStream[Any],
-            )
+    async def request(self, method: str, path: str, payload: bytes | None = None) -> AsyncIterator[Any]:
+        """A response with status 200. Raises Refused for any other, and where none comes, within the block as well."""
+        assert self._session
         try:
-            yield self._pieces(stream)
-        finally:
-            await stream.close()
+            async with self._session.request(method, self.url + path, data=payload, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise self._refused(response, json_or_text(await whole(response)))
+                yield response
+        except (TimeoutError, aiohttp.ConnectionTimeoutError) as e:
+            if isinstance(e, aiohttp.ConnectionTimeoutError):
+                raise bad_gateway(f"the model's server, {self.url}, cannot be reached: {e}", 504) from e
+            if not isinstance(e, aiohttp.ServerTimeoutError):
+                raise  # of a caller
+            raise bad_gateway(f"the model's server, {self.url}, was silent for {self.timeout:g} s", 504) from e
+        except aiohttp.ClientError as e:
+            what = str(e) or type(e).__name__
+            raise bad_gateway(self._clean(f"the model's server, {self.url}, did not answer: {clipped(what)}")) from e
 
-    async def _pieces(self, stream: Any) -> AsyncIterator[dict[str, Any]]:
-        async with _said(self):
-            async for piece in stream:
-                if isinstance(piece, dict):
-                    yield piece
+    def refusal(self, body: Any) -> Refused | None:
+        """What a reply with status 200 says went wrong, as some gateways do."""
+        status = http_errors.meant(200, body)
+        return None if status == 200 else self._told(status, body, {})
 
-    async def settle(self, messages: list[dict[str, str]], usage: Any) -> None:
-        """Raise Refused where the server cut the prompt: it counted fewer tokens than there can be, and that is not for
-        its cache, as one more request with another beginning shows.
+    def _refused(self, response: aiohttp.ClientResponse, body: Any) -> Refused:
+        headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+        return self._told(response.status, body, headers)
+
+    def _told(self, status: int, body: Any, headers: dict[str, str]) -> Refused:
+        failure = http_errors.failure(status, body)
+        if status < 400:
+            return bad_gateway(self._clean(f"the model's server, {self.url}: {failure.detail}"))
+        if status in (401, 403):
+            what = "refused the key of this server (--upstream-api-key-env), not yours"
+            return bad_gateway(self._clean(f"the model's server {what}: {failure.detail}"))
+        error = body.get("error", body) if isinstance(body, dict) else {}
+        error = error if isinstance(error, dict) else {"message": error}
+        said = error.get("message") or error.get("detail")
+        message = self._clean(clipped(said, 2000)) if isinstance(said, str) else self._clean(failure.detail)
+        if failure.reason == TOO_LONG:
+            return too_long(message)
+        if failure.reason == NO_ROOM:
+            return too_long(f"{message} (this server asks for room to reason: --max-response-tokens)")
+        code, kind = error.get("code"), error.get("type")
+        code = str(code) if isinstance(code, (str, int)) and str(code) != str(status) else None
+        kind = kind if isinstance(kind, str) else "server_error" if status >= 500 else "invalid_request_error"
+        return Refused(status, message, type=kind, code=code, headers=headers)
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self.key, "…") if self.key else text
+
+    def check(self, asked: Any, usage: Any) -> None:
+        """Raise Refused where the usage shows that the prompt was cut in silence. Some servers leave out of their count
+        what a cache had: a prompt no longer than one that was counted whole is in no doubt.
         """
-        counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-        if type(counted) is not int or self.uncached or not (fewest := self._missing(messages, counted)):
+        counted = http_errors.count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
+        if not counted:
             return
-        anew = [{**messages[0], "content": f"{secrets.token_hex(16)}\n{messages[0]['content']}"}, *messages[1:]]
-        async with _said(self):
-            probe: Any = await self.client.post(
-                "/chat/completions",
-                body={"model": self.model, "messages": anew, "max_tokens": _SHORT},
-                cast_to=object,
+        self.read = max(self.read, counted)
+        if (fewest := window.least(asked, counted)) > self.read:
+            raise bad_gateway(
+                f"the model's server counted {counted:,} tokens of a prompt that has {fewest:,} at least: it cut the "
+                f"prompt, since its context window is too small. Raise it ({window.RAISE})"
             )
-        again = (probe.get("usage") or {}).get("prompt_tokens") if isinstance(probe, dict) else None
-        if type(again) is int and not self._missing(anew, again):
-            self.uncached = True
-            return
-        raise Refused(
-            502,
-            f"the server behind counted {counted:,} tokens of a prompt that has {fewest:,} at least: it cut the "
-            f"document. Raise its window ({window.RAISE})",
-            CUT,
-        )
-
-    def _missing(self, messages: list[dict[str, str]], counted: int) -> int:
-        return window.least(Request(self.model, messages, {}), counted)
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        await self.client.close()
 
 
-def heard(choices: dict[int, Choice], listed: Any) -> list[tuple[int, str, str]]:
-    """Add what a reply, or a piece of one, says to its choices. Returns what is new: the choice, text, reasoning."""
-    new = []
-    for position, each in enumerate(listed if isinstance(listed, list) else []):
-        if not isinstance(each, dict):
-            continue
-        index = each["index"] if type(each.get("index")) is int else position
-        choice = choices.setdefault(index, Choice())
-        said = each.get("delta") or each.get("message") or {}
-        text, refusal = _text(said.get("content")), _text(said.get("refusal"))
-        reasoning = _text(said.get("reasoning_content")) or _text(said.get("reasoning"))
-        choice.text, choice.reasoning = choice.text + text, choice.reasoning + reasoning
-        choice.refusal, choice.finish = choice.refusal + refusal, each.get("finish_reason") or choice.finish
-        new.append((index, text, reasoning))
-    return new
+async def whole(response: aiohttp.ClientResponse) -> bytes:
+    """A body, if it is no larger than one may be. Raises Refused otherwise."""
+    if (response.headers.get("Content-Encoding") or "identity") != "identity":
+        raise bad_gateway("the model's server compressed its reply, which was not asked for")
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > MOST_BYTES:
+            raise bad_gateway(f"the reply of the model's server is longer than {MOST_BYTES >> 20} MiB")
+        parts.append(part)
+    return b"".join(parts)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-@asynccontextmanager
-async def _said(upstream: Upstream) -> AsyncIterator[None]:
-    """Turn what OpenAI's client raises into Refused, with the status that the client in front should see."""
+def completion(body: bytes) -> dict[str, Any]:
+    """A chat completion as read from a reply. Raises Refused for what is none."""
     try:
-        yield
-    except openai.APIStatusError as e:
-        body = e.body if isinstance(e.body, dict) else {}
-        code = str(body.get("code") or "") or None
-        message = masked(str(body.get("message") or e.message))[:2000]
-        if e.status_code == 400 and "context" in message.lower():
-            code = TOO_LONG
-        # That this program has no right to ask is not the client's fault, nor can it change that.
-        status = 502 if e.status_code in (401, 403) or e.status_code < 400 else e.status_code
-        raise Refused(status, f"the server behind says: {message}", code, e.response.headers.get("retry-after")) from e
-    except (openai.APIConnectionError, httpx.HTTPError) as e:
-        cause: BaseException = e
-        while cause.__cause__:
-            cause = cause.__cause__
-        if isinstance(cause, TimeoutError):  # the client's own classes call a closed connection a time-out, too
-            raise Refused(504, f"the server behind did not reply within {upstream.timeout:g} seconds") from e
-        what = str(cause) or type(cause).__name__
-        raise Refused(502, f"the server behind cannot be reached, or hung up: {what}") from e
-    except openai.OpenAIError as e:  # an error in the middle of a stream, a reply that is no JSON
-        raise Refused(502, f"the server behind gave a reply that cannot be read: {masked(str(e))[:500]}") from e
-    except ValueError as e:
-        raise Refused(502, f"the server behind gave a reply that cannot be read: {str(e)[:500]}") from e
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise bad_gateway(f"the model's server sent no JSON: {clipped(body[:400].decode(errors='replace'))}")
+    return found

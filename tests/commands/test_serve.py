@@ -1,90 +1,107 @@
-"""`serve` as a process: it starts, says where it is, answers, and ends when it is asked to."""
+"""`serve` as a process: its start, its end, and what it refuses to begin."""
 
+import json
 import os
-import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import pytest
 
 from tests.commands.calls import call
-from tests.serve.served import chat, cites
+from tests.serve.serving import code, document, finder
+from tests.serve.test_app import asking, error, post
 from tests.servers.openai_server import serve
 from tests.servers.settings import Settings
 
-ASK = ("--base-url", "http://127.0.0.1:9/v1", "--model", "scripted")
+UPSTREAM = ("--base-url", "http://127.0.0.1:9/v1", "--model", "scripted")
 
 
 @contextmanager
-def started(*options: str, **env: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """The process, and the line that says where it is."""
-    command = [sys.executable, "-m", "datagen", "serve", "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | env)
-    assert process.stdout
+def started(*given: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The process, its address, and the command that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "datagen", "serve", "--port", "0", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
     try:
-        yield process, process.stdout.readline()
+        assert process.stdout
+        first = process.stdout.readline()
+        assert first.startswith("http"), process.communicate(timeout=10)
+        process.stdout.readline()
+        yield process, first.split()[0], process.stdout.readline()
     finally:
         process.kill()
         process.communicate()
 
 
-def test_it_says_where_it_is_and_ends_when_asked():
-    small = ("--set", "chunk.max_tokens=32")
-    with serve(Settings(reply=cites)) as behind:
-        options = ("--base-url", behind.url, "--model", "scripted", *small)
-        with started(*options) as (process, line):
-            (address,) = re.findall(r"http://127\.0\.0\.1:\d+/v1/chat/completions", line)
-            message = httpx.post(address, json=chat("owl"), timeout=30).json()["choices"][0]["message"]
-            assert message["content"] == "owl"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_asked_to_end(number):
+    with (
+        serve(Settings(reply=finder)) as upstream,
+        started("--base-url", upstream.url, "--model", "scripted") as (process, url, curl),
+    ):
+        status, body, _ = post(url, asking(document(3)))
+        assert (status, body["choices"][0]["message"]["content"]) == (200, code(3))
+        if number == signal.SIGINT:
+            done = subprocess.run(["bash", "-c", f"{curl.strip()} -s"], capture_output=True, text=True)
+            assert json.loads(done.stdout)["object"] == "chat.completion", done.stderr
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "POST /v1/chat/completions 200" in err
+    assert code(3) not in err
+
+
+def test_a_request_in_hand_is_answered_before_the_end():
+    with (
+        serve(Settings(reply=finder, latency=1.0)) as upstream,
+        started("--base-url", upstream.url, "--model", "scripted") as (process, url, _),
+    ):
+        body = json.dumps(asking(document(4)))
+        curl = ["curl", "-s", f"{url}/chat/completions", "-H", "Content-Type: application/json", "-d", body]
+        with subprocess.Popen(curl, stdout=subprocess.PIPE, text=True) as client:
+            while not upstream.stats.in_flight:
+                pass
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=20)
-            assert process.returncode == 0
-            assert "Traceback" not in said
-            assert "POST /v1/chat/completions 200" in said
+            out, _ = client.communicate(timeout=20)
+        process.communicate(timeout=20)
+    assert json.loads(out)["choices"][0]["message"]["content"] == code(4)
+    assert process.returncode == 130
 
 
-def test_it_starts_before_the_server_behind_does():
-    with started(*ASK) as (process, line):
-        address = line.split()[1]
-        assert httpx.post(address, json=chat("owl"), timeout=30).status_code == 502
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        assert process.returncode == 0
-        assert "does not answer yet" in said
+def test_without_an_upstream_it_warns_and_serves():
+    with started(*UPSTREAM) as (process, url, _):
+        assert error(post(url, asking(document(3))))[0] == 502
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+    assert "requests are refused until it answers" in err
 
 
-def test_a_port_that_is_taken():
-    with started(*ASK) as (_, line):
-        (port,) = re.findall(r":(\d+)/v1", line)
-        done = call("serve", *ASK, "--port", port)
-        assert done.exit_code == 1
-        assert f"127.0.0.1:{port}: cannot listen there" in done.output
+def test_what_other_machines_reach_needs_a_key(monkeypatch):
+    refused = call("serve", *UPSTREAM, "--host", "0.0.0.0")
+    assert refused.exit_code == 2
+    assert "it needs a key" in refused.stderr
+    monkeypatch.setenv("EMPTY", " ")
+    assert "EMPTY holds no key" in call("serve", *UPSTREAM, "--host", "0.0.0.0", "--api-key-env", "EMPTY").stderr
+    with started(*UPSTREAM, "--host", "0.0.0.0", "--api-key-env", "SERVE_KEY", SERVE_KEY="abc") as (_, url, curl):
+        at = url.replace("0.0.0.0", "127.0.0.1")
+        assert error(post(at, asking()))[0] == 401
+        assert error(post(at, asking(), Authorization="Bearer abc", Host="model.example"))[0] == 502
+        assert "abc" not in curl
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--host", "0.0.0.0"), "--api-key-env SERVE_KEY"),
-        (("--api-key-env", "NO_SUCH_VARIABLE"), "this environment variable is not set"),
-        (("--upstream-api-key-env", "NO_SUCH_VARIABLE"), "this environment variable is not set"),
-        (("--base-url", "localhost:8000/v1"), "begins with http"),
-        (("--set", "chunk.max_tokens=1"), "chunk.max_tokens"),
-    ],
-)
-def test_what_is_wrong_is_said_before_anything_starts(options: tuple[str, ...], said: str):
-    done = call("serve", *ASK, *options)
-    assert done.exit_code == 2
-    assert said in done.output
-
-
-def test_others_may_ask_with_the_key():
-    with started(*ASK, "--host", "0.0.0.0", "--api-key-env", "SERVE_KEY", SERVE_KEY="sesame") as (_, line):
-        address = line.split()[1].replace("0.0.0.0", "127.0.0.1")
-        assert '"Authorization: Bearer $SERVE_KEY"' in line
-        assert httpx.post(address, json=chat("owl"), timeout=30).status_code == 401
-        asked = httpx.post(address, json=chat("owl"), timeout=30, headers={"Authorization": "Bearer sesame"})
-        assert asked.status_code == 502
+def test_a_port_in_use_and_a_wrong_address():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = call("serve", *UPSTREAM, "--port", str(taken.getsockname()[1]))
+    assert refused.exit_code == 1
+    assert "cannot be listened at" in refused.stderr
+    refused = call("serve", "--base-url", "localhost:8000", "--model", "m")
+    assert (refused.exit_code, "http(s)://HOST:PORT/v1" in refused.stderr) == (2, True)

@@ -1,0 +1,405 @@
+"""The server in front of a loopback upstream: every client gets its own answer, and a sentence when it gets none."""
+
+import asyncio
+import json
+import re
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import openai
+import pytest
+from aiohttp import web
+
+from datagen.grounding import tags, verify
+from datagen.serve import stream
+from tests.serve.serving import code, document, finder, serving, upstream_of
+from tests.servers import openai_server
+from tests.servers.settings import Settings
+
+BOOK = document(1)
+QUESTION = "What is the keeper's code?"
+KEY = "sk-a-key-of-the-clients"
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    with openai_server.serve(Settings(reply=finder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def url(upstream):
+    with serving(upstream.url) as at:
+        yield at
+
+
+def asking(book: str = BOOK, question: str = QUESTION, **body) -> dict:
+    return {"model": "scripted", "messages": [{"role": "user", "content": f"{book}\n\n{question}"}]} | body
+
+
+def post(url: str, body, path: str = "/chat/completions", **headers: str) -> tuple[int, dict, dict]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = Request(url + path, data, {"Content-Type": "application/json"} | headers)
+    try:
+        with urlopen(request, timeout=30) as response:
+            return response.status, json.loads(response.read()), dict(response.headers)
+    except HTTPError as e:
+        return e.code, json.loads(e.read()), dict(e.headers)
+
+
+def error(answered: tuple[int, dict, dict]) -> tuple[int, str]:
+    """The status and the message, in OpenAI's shape."""
+    status, body, _ = answered
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    return status, body["error"]["message"]
+
+
+def test_an_answer_with_its_citation(url):
+    status, body, _ = post(url, asking())
+    assert status == 200
+    choice = body["choices"][0]
+    assert choice["message"]["content"] == code(1)
+    assert choice["message"]["reasoning_content"].endswith("speaks of the keeper.")
+    [cited] = [each["chunk_citation"] for each in choice["message"]["annotations"]]
+    assert code(1) in cited["text"] == BOOK[cited["start"] : cited["end"]]
+    assert choice["finish_reason"] == "stop"
+    assert body["usage"]["prompt_tokens"] > 500
+    told = body["longrlvr"]
+    assert (told["parsed"], told["problems"], told["question"]) == (True, [], QUESTION)
+    assert told["document_characters"] == len(BOOK)
+    assert told["chunks"] > 4
+
+
+def test_a_short_message_is_passed_on_as_it_is(url):
+    status, body, _ = post(url, asking("Hello.", "How are you?", stop=["x"], max_tokens=5))
+    assert (status, body["choices"][0]["message"]["content"]) == (200, "You said: Hello.\n\nHow are you?")
+    assert "longrlvr" not in body
+
+
+def test_64_clients_get_their_own_answers(url):
+    async def ask(client: openai.AsyncOpenAI, seed: int, streamed: bool) -> str:
+        made = await client.chat.completions.create(**asking(document(seed)), stream=streamed)
+        if not streamed:
+            return made.choices[0].message.content
+        return "".join([c.choices[0].delta.content or "" async for c in made if c.choices])
+
+    async def ask_all() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
+            return await asyncio.gather(*(ask(client, seed, seed % 2 == 0) for seed in range(2, 66)))
+
+    assert asyncio.run(ask_all()) == [code(seed) for seed in range(2, 66)]
+
+
+def test_the_official_client(url, upstream):
+    with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["scripted"]
+        whole = client.chat.completions.create(**asking())
+        chunks = list(client.chat.completions.create(**asking(), stream=True, stream_options={"include_usage": True}))
+    message = whole.choices[0].message
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    assert "".join(delta.content or "" for delta in deltas) == message.content == code(1)
+    assert (
+        "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == message.model_extra["reasoning_content"]
+    )
+    [annotated] = [delta.annotations for delta in deltas if getattr(delta, "annotations", None)]
+    assert annotated == [each.model_dump(exclude_unset=True) for each in message.annotations]
+    assert annotated[0]["chunk_citation"]["text"].endswith(f"{code(1)}.")
+    assert chunks[-1].usage == whole.usage
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert not [name for name in upstream.stats.authorizations if KEY in name]
+
+
+def test_each_of_several_choices_is_read_by_itself(upstream):
+    texts = [tags.render_response([0], "one"), "no sections", tags.render_response([1], "three")]
+
+    async def handle(request):
+        choices = [{"index": i, "message": {"content": t}, "finish_reason": "stop"} for i, t in enumerate(texts)]
+        assert (await request.json())["n"] == 3
+        return web.json_response({"choices": choices, "usage": {"prompt_tokens": 900}})
+
+    with upstream_of(handle) as at, serving(at) as url:
+        _, body, _ = post(url, asking(n=3))
+    assert [choice["message"]["content"] for choice in body["choices"]] == ["one", "", "three"]
+    assert [choice["longrlvr"]["parsed"] for choice in body["choices"]] == [True, False, True]
+    assert body["choices"][1]["longrlvr"]["response"] == "no sections"
+    assert body["choices"][1]["message"]["annotations"] == []
+
+
+HOSTILE = {
+    "not JSON": (b"hello", 400),
+    "nothing": (b"", 400),
+    "bytes": (b"\xff\xfe\x00", 400),
+    "a list": (b"[]", 400),
+    "NaN": (b'{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 400),
+    "too large a number": (b'{"messages": [{"role": "user", "content": "x"}], "temperature": 1e999}', 400),
+    "digits": (b'{"n": ' + b"9" * 100_000 + b"}", 400),
+    "brackets": (b"[" * 10_000_000, 400),
+    "deep": (b'{"messages": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, 400),
+    "no messages": ({}, 400),
+    "messages of another type": ({"messages": "hello"}, 400),
+    "no message": ({"messages": []}, 400),
+    "a message of another type": ({"messages": [3]}, 400),
+    "no user": ({"messages": [{"role": "system", "content": "x"}]}, 400),
+    "a tool": ({"messages": [{"role": "tool", "content": "x"}]}, 400),
+    "empty": ({"messages": [{"role": "user", "content": " "}]}, 400),
+    "null": ({"messages": [{"role": "user", "content": None}]}, 400),
+    "an image": ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, 400),
+    "parts of another type": ({"messages": [{"role": "user", "content": [1]}]}, 400),
+    "huge n": (asking(n=10**9), 400),
+    "n of another type": (asking(n="2"), 400),
+    "no tokens": (asking(max_tokens=0), 400),
+    "tokens of another type": (asking(max_tokens=1.5), 400),
+    "stop": (asking(stop=[1]), 400),
+    "stream": (asking(stream="yes"), 400),
+    "stream_options": (asking(stream_options=[1]), 400),
+    "a lone surrogate": (asking(question="\ud800?"), 400),
+    "another model": (asking(model="gpt\x00\x1b[31m"), 404),
+    "model of another type": (asking(model=["scripted"]), 404),
+    "tools": (asking(tools=[{}]), 400),
+    "functions": (asking(functions=[{}]), 400),
+    "a schema": (asking(response_format={"type": "json_schema"}), 400),
+    "logprobs": (asking(logprobs=True), 400),
+    "audio": (asking(modalities=["audio"]), 400),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_request_gets_a_sentence(url, name):
+    body, status = HOSTILE[name]
+    told = error(post(url, body))
+    assert told[0] == status
+    assert len(told[1]) > 20
+    assert "Traceback" not in told[1]
+
+
+def test_control_characters_are_text(url):
+    status, body, _ = post(url, asking(BOOK.replace("river", "ri\x00v\x1ber\u202e")))
+    assert (status, body["choices"][0]["message"]["content"]) == (200, code(1))
+
+
+def test_too_large_a_body(url):
+    at = urlsplit(url)
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+        connection.sendall(f"{head}Content-Length: {1 << 40}\r\n\r\n".encode())
+        told = connection.recv(1 << 16)
+    assert told.startswith(b"HTTP/1.1 413 ")
+    assert b"larger than 64 MiB" in told
+
+
+def test_other_paths_and_methods(url):
+    assert error(post(url, {}, "/completions"))[0] == 404
+    assert error(post(url, {}, "/models"))[0] == 404
+    with pytest.raises(HTTPError):
+        urlopen(f"{url}/chat/completions", timeout=5)
+    assert urlopen(url.removesuffix("/v1") + "/health", timeout=5).status == 200
+
+
+def test_a_page_of_another_site_can_send_nothing(url):
+    assert error(post(url, asking(), **{"Content-Type": "text/plain"}))[0] == 415
+    for host in ("evil.example", "localhost.evil.example:80", "", "[::1", "127.0.0.1@evil.example"):
+        assert error(post(url, asking(), Host=host))[0] in (400, 403), host
+    for host in ("localhost", "127.0.0.1:99", "LOCALHOST:1", "[::1]:80"):
+        assert post(url, asking(), Host=host)[0] == 200, host
+    _, _, headers = post(url, asking(), Origin="http://evil.example")
+    assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+def test_a_key(upstream):
+    with serving(upstream.url, key="the-key", upstream_key="the-upstreams") as url:
+        for given in ({}, {"Authorization": "Bearer other"}, {"Authorization": "the-key"}):
+            assert error(post(url, asking(), **given))[0] == 401
+        assert post(url, asking(), Authorization="Bearer the-key")[0] == 200
+    assert "Bearer the-upstreams" in upstream.stats.authorizations
+    assert not [given for given in upstream.stats.authorizations if "the-key" in given]
+
+
+LATE = {"cut", "empty choices"}  # there they come after the status
+FAULTS = {
+    "429": (429, "Rate limit"),
+    "500": (500, "had an error"),
+    "503": (503, "overloaded"),
+    "502 html body": (502, "Bad Gateway"),
+    "401": (502, "--upstream-api-key-env"),
+    "context vllm": (400, "maximum context length is 8192"),
+    "200 context": (400, "only 4096 tokens"),
+    "200 error": (502, "Provider returned error"),
+    "reset": (502, "did not answer"),
+    "cut": (502, "did not answer"),
+    "garbage": (502, "no JSON"),
+    "redirect": (502, "redirect"),
+    "empty choices": (502, "no choice"),
+    "hang": (504, "silent for 1 s"),
+    "bomb": (502, "compressed"),
+}
+
+
+BOTH = [(fault, streamed) for fault in FAULTS for streamed in (False, True) if not streamed or fault not in LATE]
+
+
+@pytest.mark.parametrize(("fault", "streamed"), BOTH)
+def test_what_goes_wrong_behind(fault, streamed):
+    with openai_server.serve(Settings(reply=finder, faults=lambda body, asked: fault, retry_after=7)) as behind:
+        with serving(behind.url, timeout=1.0, upstream_key="sk-behind") as url:
+            answered = post(url, asking(stream=streamed))
+            status, message = error(answered)
+        assert behind.stats.received.total() == 1  # a client retries, not this server
+    assert (status, FAULTS[fault][1] in message) == (FAULTS[fault][0], True), message
+    assert "sk-behind" not in json.dumps(answered[1])
+    if fault == "429":
+        assert answered[2]["Retry-After"] == "7"
+    if "context" in fault:
+        assert answered[1]["error"]["code"] == "context_length_exceeded"
+
+
+def test_nobody_there(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serving(f"http://127.0.0.1:{port}/v1") as url:
+        assert error(post(url, asking()))[0] == 502
+
+
+def test_a_stream_that_breaks_off():
+    with (
+        openai_server.serve(Settings(reply=finder, faults=lambda body, asked: "cut")) as behind,
+        serving(behind.url) as url,
+        pytest.raises(openai.APIError, match="broke off"),
+    ):
+        list(openai.OpenAI(base_url=url, api_key=KEY, max_retries=0).chat.completions.create(**asking(stream=True)))
+
+
+def test_a_prompt_that_was_cut_or_does_not_fit():
+    long = document(5, 400)
+    with openai_server.serve(Settings(reply=finder, window=2_000)) as behind, serving(behind.url) as url:
+        status, message = error(post(url, asking(long)))
+        assert status == 502
+        assert "its context window is too small" in message
+    with (
+        openai_server.serve(Settings(reply=finder, says={"max_model_len": 8_192})) as behind,
+        serving(behind.url) as url,
+    ):
+        status, message = error(post(url, asking(long)))
+        assert status == 400
+        assert "8,192 tokens" in message
+        assert not behind.stats.received
+        assert post(url, asking())[0] == 200
+
+
+def test_a_client_that_goes_away_ends_the_upstreams_request():
+    with (
+        openai_server.serve(Settings(reply=finder, faults=lambda body, asked: "hang")) as behind,
+        serving(behind.url) as url,
+    ):
+        for streamed in (False, True):
+            with pytest.raises(openai.APITimeoutError):
+                openai.OpenAI(base_url=url, api_key=KEY, max_retries=0, timeout=0.5).chat.completions.create(
+                    **asking(stream=streamed)
+                )
+        end = time.monotonic() + 5
+        while behind.stats.in_flight and time.monotonic() < end:
+            time.sleep(0.02)
+        assert behind.stats.received.total() == 2
+        assert behind.stats.in_flight == 0
+
+
+def test_a_client_that_leaves_in_mid_stream_ends_the_upstreams_request():
+    ended, lines = threading.Event(), []
+
+    async def handle(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            while True:
+                chunk = {"id": "x", "choices": [{"index": 0, "delta": {"content": "thinking "}}]}
+                await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    with upstream_of(handle) as at, serving(at, log=lines.append) as url:
+        made = openai.OpenAI(base_url=url, api_key=KEY, max_retries=0).chat.completions.create(**asking(stream=True))
+        said = "".join(getattr(next(made).choices[0].delta, "reasoning_content", "") for _ in range(5))
+        made.close()
+        assert ended.wait(5)
+    assert said.startswith("thinking")
+    assert "/v1/chat/completions 499 " in lines[-1]
+
+
+def test_a_slow_stream_is_kept_alive(monkeypatch):
+    monkeypatch.setattr(stream, "KEEP_ALIVE", 0.05)
+
+    async def handle(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await asyncio.sleep(0.3)
+        head = {"id": "x", "choices": [{"index": 0, "delta": {"content": tags.render_response([0], "yes")}}]}
+        end = {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        for event in (head, end):
+            await response.write(f"data: {json.dumps(event)}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    with upstream_of(handle) as at, serving(at) as url:
+        request = Request(
+            f"{url}/chat/completions", json.dumps(asking(stream=True)).encode(), {"Content-Type": "application/json"}
+        )
+        text = urlopen(request, timeout=10).read().decode()
+    assert text.startswith(": keep-alive\n\n")
+    assert '"content": "yes"' in text
+    assert text.endswith("data: [DONE]\n\n")
+
+
+def test_what_is_logged_has_no_content(upstream):
+    lines: list[str] = []
+    with serving(upstream.url, log=lines.append) as url, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: post(url, asking(document(seed))), range(80, 84)))
+        post(url, {"secret": "words"}, "/secret\x1b[31m?key=words".replace("\x1b", "%1b"))
+    assert len(lines) == 5
+    shape = r"POST /v1/chat/completions 200 [\d,]+ ms, \d+ chunks, [\d,]+ prompt tokens"
+    assert all(re.fullmatch(shape, line) for line in lines[:4]), lines
+    assert "words" not in lines[4]
+
+
+def test_a_harness_scores_what_the_strict_reader_does():
+    """A request as lm-evaluation-harness sends it, for rows whose responses are right, wrong and unreadable."""
+    rows = [(seed, code(seed)) for seed in range(200, 320)]
+    responses: dict[str, str] = {}
+
+    def model(body: dict) -> str:
+        right = finder(body)
+        found = tags.read_response(right).answer or ""
+        made = (
+            right,
+            right.replace(f"<answer>\n{found}", "<answer>\nelsewhere"),
+            f"It may be {found}.\n{tags.render_response([0], 'not this', 'So no.')}",  # a substring match would score
+            f"{right}\n<answer>{found}</answer>",
+            right.removesuffix("</answer>"),
+        )[int(found[1:6]) % 5]
+        responses[found] = made
+        return made
+
+    def ask(seed: int) -> str:
+        body = {"max_tokens": 32, "temperature": 0, "stop": ["\n\n", "Question:"], "seed": 1234}
+        message = {"role": "user", "content": f"{document(seed)}\n\nQuestion: {QUESTION}\nAnswer:", "type": "text"}
+        status, answered, _ = post(url, body | {"model": "scripted", "messages": [message]})
+        assert status == 200
+        return answered["choices"][0]["message"]["content"]
+
+    with (
+        openai_server.serve(Settings(reply=model)) as behind,
+        serving(behind.url) as url,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        given = list(pool.map(ask, [seed for seed, _ in rows]))
+    through_serve = [verify.exact(gold, answer) for (_, gold), answer in zip(rows, given, strict=True)]
+    readings = [tags.read_response(responses[gold]) for _, gold in rows]
+    strict = [r.parsed and verify.exact(gold, r.answer or "") for (_, gold), r in zip(rows, readings, strict=True)]
+    assert through_serve == strict
+    assert sum(strict) == len(rows) // 5
