@@ -18,7 +18,7 @@ from datagen import prompts
 from datagen.config.llm import EngineConfig
 from datagen.config.model import Config, engine_of
 from datagen.config.questions import QuestionType
-from datagen.grounding import fences, tags
+from datagen.grounding import fences, tags, verify
 from datagen.llm import objects, parsing
 from datagen.llm.base import LLM, Conversation, Request
 from datagen.llm.objects import ParseError
@@ -43,6 +43,7 @@ QUESTION_TYPES: dict[str, str] = {
     "counting": "counting. How many things of one kind the passages mention or imply, which are spread over them.",
 }
 SKIPPED = "skipped by the model"
+FEW = 4  # words: a shorter question may stand in a prompt by chance
 _NUMBERED = re.compile(r"\b(?:chunk|passage)s?[\s_#]*\d", re.IGNORECASE)
 assert QUESTION_TYPES.keys() == set(get_args(QuestionType))
 
@@ -108,6 +109,8 @@ async def _write(llm: LLM, prompt: Prompt, cluster: Cluster, sample: int, texts:
 
     def usable(text: str) -> tuple[str, str, list[int]] | None:
         found = read(text, len(passages), config.generate.min_evidence, config.generate.max_evidence)
+        if found and _stands_in(prompt, found[0]):
+            raise Unfit("copied from the prompt", "the question is one of the examples, and not about these passages")
         if found and (wrong := wording.flaw(*found, range(len(passages)), passages, config)):
             raise Unfit(*wrong)
         return found
@@ -165,6 +168,14 @@ def read(text: str, n: int, min_evidence: int, max_evidence: int) -> tuple[str, 
     return question, answer, sorted(set(cited))
 
 
+def _stands_in(prompt: Prompt, question: str) -> bool:
+    """Whether a question is an example of the prompt's own."""
+    asked = verify.words(question)
+    return len(asked) >= FEW and any(
+        f" {' '.join(asked)} " in f" {' '.join(verify.words(text))} " for text in prompt.literals
+    )
+
+
 def _text(reply: dict[str, Any], key: str) -> str:
     value = reply.get(key)
     if not isinstance(value, str) or not value.strip():
@@ -194,5 +205,5 @@ TASK = Task(
     models=models,
     per_cluster=per_cluster,
     shows=lambda config, sizes: sizes.cluster,
-    version=2,
+    version=3,
 )

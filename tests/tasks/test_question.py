@@ -186,6 +186,17 @@ def test_what_cannot_be_read_is_asked_for_again_and_then_fails_with_its_text(run
     assert balanced(ledger)
 
 
+def test_an_example_of_the_prompt_is_no_question(run, tmp_path):
+    """A small model hands it back as its own, with passages that have nothing to do with it."""
+    example = "Who rebuilt the mill, and in which year did it burn?"
+    prompt = tmp_path / "mine.md"
+    prompt.write_text(f'{prompts.load("generate").text}\n\nAn example: {{"question": "{example}", …}}\n')
+    copied = json.dumps({"skip": False, "evidence": [0, 1], "question": example, "answer": "Hannah Orde; 1931"})
+    ledger = run.go(Settings(reply=copied), generate__candidates=1, generate__prompt=str(prompt))
+    n = len(run.rows("cluster", Cluster))
+    assert ledger["candidate"] == {"in": n, "kept": 0, "rejected": {"copied from the prompt": n}, "failed": {}}
+
+
 def test_the_second_reply_counts(run):
     again = prompts.load("again").literals[0]
     got: list[dict] = []
