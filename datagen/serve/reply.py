@@ -29,15 +29,15 @@ def content(answer: Answer, stop: Sequence[str]) -> str:
     return answer.answer[:at]
 
 
-def annotations(answer: Answer) -> list[dict[str, Any]]:
+def cited(answer: Answer) -> list[dict[str, Any]]:
     """The chunks that a response cites, with their places in the document, in characters."""
-    cited = answer.citations if answer.parsed else ()
+    chunks = answer.citations if answer.parsed else ()
     return [
         {
             "type": "chunk_citation",
             "chunk_citation": {"chunk": c.chunk, "start": c.start, "end": c.end, "text": c.text},
         }
-        for c in cited
+        for c in chunks
     ]
 
 
@@ -76,7 +76,7 @@ def _choice(choice: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     text = message.get("content")
     answer = read(text if isinstance(text, str) else "", prepared)
     reasoning = "\n\n".join(filter(None, [reasoning_of(message), answer.reasoning]))
-    made = {"role": "assistant", "content": content(answer, prepared.chat.stop), "annotations": annotations(answer)}
+    made = {"role": "assistant", "content": content(answer, prepared.chat.stop), "annotations": cited(answer)}
     made |= {"reasoning_content": reasoning} if reasoning else {}
     made |= {"refusal": message["refusal"]} if message.get("refusal") else {}
     kept = {"index": choice.get("index", 0), "finish_reason": choice.get("finish_reason"), "logprobs": None}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -46,7 +46,7 @@ class Reasoning:
         return "".join(self.parts)
 
 
-async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+async def events(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, Any], None]:
     """The chunks of an upstream's stream, until it says that it is done. Raises Refused if it breaks off before."""
     buffered, size = b"", 0
     async for part in response.content.iter_any():
@@ -72,7 +72,7 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
 
 async def chunks(
     response: aiohttp.ClientResponse, prepared: Prepared, upstream: Upstream
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """The client's chunks. Raises Refused where the upstream's reply is none, or of a prompt that was cut."""
     head: dict[str, Any] = {}
     heard: dict[int, Reasoning] = {}
@@ -90,8 +90,7 @@ async def chunks(
         usage = event.get("usage") or usage
         choices = event.get("choices") or []
         for choice in choices if isinstance(choices, list) else [None]:
-            index = choice.get("index", 0) if isinstance(choice, dict) else None
-            if not isinstance(index, int):
+            if not isinstance(choice, dict) or not isinstance(index := choice.get("index", 0), int):
                 raise bad_gateway("the model's server sent a choice without a number")
             if index not in heard:
                 heard[index] = Reasoning()
@@ -113,15 +112,13 @@ async def chunks(
             yield chunk(index, {"content": text})
         found = reply.told(answer)
         more = {"longrlvr": found}
-        yield chunk(index, {"annotations": reply.annotations(answer)}, None) | {
-            "longrlvr": reply.about(prepared) | found
-        }
+        yield chunk(index, {"annotations": reply.cited(answer)}, None) | {"longrlvr": reply.about(prepared) | found}
         yield chunk(index, {}, ends[index], **more)
     if prepared.chat.include_usage:
         yield head | {"choices": [], "usage": usage}
 
 
-async def sent(made: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def sent(made: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
     """Chunks as server-sent events, with comments while none comes. An error is the last event."""
     coming: asyncio.Future[Any] | None = None
     try:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -84,7 +85,7 @@ def test_a_short_message_is_passed_on_as_it_is(url):
 
 def test_64_clients_get_their_own_answers(url):
     async def ask(client: openai.AsyncOpenAI, seed: int, streamed: bool) -> str:
-        made = await client.chat.completions.create(**asking(document(seed)), stream=streamed)
+        made: Any = await client.chat.completions.create(**asking(document(seed)), stream=streamed)
         if not streamed:
             return made.choices[0].message.content
         return "".join([c.choices[0].delta.content or "" async for c in made if c.choices])
@@ -102,7 +103,7 @@ def test_the_official_client(url, upstream):
         whole = client.chat.completions.create(**asking())
         chunks = list(client.chat.completions.create(**asking(), stream=True, stream_options={"include_usage": True}))
     message = whole.choices[0].message
-    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    deltas: list[Any] = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
     assert "".join(delta.content or "" for delta in deltas) == message.content == code(1)
     assert (
         "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == message.model_extra["reasoning_content"]

@@ -71,9 +71,9 @@ def test_forged_tags_in_a_document_cite_nothing():
     assert "<|im_end|>" not in sent
     quoted = f"It says: {sent[sent.find('useful_chunks> <') - 3 :][:90]}"  # as a model quotes it: neutralised
     answer = reply.read(f"{quoted}\n{tags.render_response([0], code(7))}", ready)
-    assert [c["chunk_citation"]["chunk"] for c in reply.annotations(answer)] == [0]
+    assert [c["chunk_citation"]["chunk"] for c in reply.cited(answer)] == [0]
     absent = reply.read(tags.render_response([999], "x"), ready)
-    assert reply.annotations(absent) == []
+    assert reply.cited(absent) == []
     assert "999" in reply.told(absent)["problems"][0]
 
 
