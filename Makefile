@@ -18,6 +18,8 @@
 # make test-ray  runs on Ray clusters that lose workers and nodes on their way; six minutes
 # make test-peers exports in the hands of TRL, verl, OpenRLHF and verifiers, on the CPU, in an environment of their own
 #                (some minutes, 3 GB); SLIME=DIR, a checkout of slime, for that too
+# make test-harnesses  lm-evaluation-harness and evalscope, as they are, through `serve`, in an environment of their own
+#                (some minutes, 4 GB)
 # make resolve   which training frameworks resolve together with this package and its extras
 #
 # TORCH=cpu (default) installs PyTorch's CPU build; TORCH=default takes what the package index has, which on Linux is
@@ -31,6 +33,7 @@ FUZZ_VENV ?= .venv-fuzz
 FUZZ_SECONDS ?= 60
 REAL_VENV ?= .venv-real
 PEERS_VENV ?= .venv-peers
+HARNESS_VENV ?= .venv-harness
 MODELS ?= build/models
 GGUF ?= $(MODELS)/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
 MODEL ?= qwen2.5-coder-1.5b-instruct
@@ -58,7 +61,7 @@ TORCH_default := $(TORCH_VERSION)
 TORCH_ARGS := $(or $(TORCH_$(TORCH)),$(TORCH))
 
 WORLDS := train-longrlvr train-answer train-context train-warm-start
-.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real test-ray test-peers resolve docs check lint format lock audit fuzz clean
+.PHONY: dataset train $(WORLDS) train-quickstart test test-slow campaign test-lowest test-vllm test-gpu test-real test-ray test-peers test-harnesses resolve docs check lint format lock audit fuzz clean
 .DELETE_ON_ERROR:
 
 dataset: $(VENV)/.run-installed $(CORPUS)
@@ -120,6 +123,9 @@ test-ray: $(VENV)/.dev-installed
 
 test-peers: $(VENV)/.dev-installed $(PEERS_VENV)/.installed
 	PEERS_PYTHON=$(abspath $(PEERS_VENV))/bin/python SLIME=$(abspath $(SLIME)) $(BIN)/python -m pytest -m peers -rs tests/peers
+
+test-harnesses: $(VENV)/.dev-installed $(HARNESS_VENV)/.installed
+	HARNESS_PYTHON=$(abspath $(HARNESS_VENV))/bin/python $(BIN)/python -m pytest -m peers -rs tests/peers/test_harnesses.py
 
 # The rooms whose tests need no torch. The tests' own tools are not held down.
 LOWEST_TESTS := test_shards.py test_records.py servers llm text clustering selection stages executors grounding run
@@ -186,6 +192,13 @@ $(FUZZ_VENV)/.installed: locks/run.lock
 $(REAL_VENV)/.installed:
 	@$(PYTHON) -m venv $(REAL_VENV)
 	@$(REAL_VENV)/bin/python -m pip --disable-pip-version-check -qq install xllamacpp==2026.10.11549
+	@touch $@
+
+$(HARNESS_VENV)/.installed:
+	@echo "making $(HARNESS_VENV) (once; a few minutes, 4 GB)"
+	@$(PYTHON) -m venv $(HARNESS_VENV)
+	@$(HARNESS_VENV)/bin/python -m pip --disable-pip-version-check -qq install --no-deps $(TORCH_cpu)
+	@$(HARNESS_VENV)/bin/python -m pip --disable-pip-version-check -qq install 'lm_eval[api]==0.4.13' evalscope==1.14.1
 	@touch $@
 
 # verl and OpenRLHF need each its own versions of what only GPUs use: what their data, rewards and options need is here.
