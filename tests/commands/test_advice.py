@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup as Group
 from typer.main import get_command
 
 import datagen
@@ -38,7 +39,7 @@ def commands() -> list[tuple[str, str]]:
         (source.name, found)
         for source in SOURCES
         for text in texts(source)
-        for found in re.findall(r"(?:`|&& |^ +)longrlvr-data ([^`\n&]+)", text, re.MULTILINE)
+        for found in re.findall(r"(?:`|&& |^ +)longrlvr-data ((?:[^`\n&\\]|\\\n)+)", text, re.MULTILINE)
     ]
 
 
@@ -51,7 +52,10 @@ def test_commands_are_found():
 def test_every_command_and_option_in_the_sources_exists(where, command):
     name, *words = shlex.split(command)
     assert name in COMMANDS, f"{where}: {command}: a command whose name is put in is made by advice.command_line"
-    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    known = COMMANDS[name]
+    if isinstance(known, Group):
+        known = known.commands[words.pop(0)]
+    options = {option for parameter in known.params for option in parameter.opts}
     assert not {word for word in words if word.startswith("-")} - options, f"{where}: {command}"
 
 
