@@ -22,8 +22,10 @@ from datagen.text.tokenizers import Tokenizer
 
 Format = Literal["ours", "published"]
 PUBLISHED_TOKENIZER = "hf:Qwen/Qwen2.5-7B-Instruct"  # what the published data was cut with
+_VERDICTS = {"yes", "no", "true", "false", "none"}  # they stand nowhere, and are borne out all the same
 TELLING = 4  # letters from which on a word of an answer is looked for in what is cited; a number always is
-_THINK = re.compile(r"\A\s*<think>|</think>\s*\Z")
+_END = "</think>"
+_THINK = re.compile("</?think>")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Answer:
     citations: the chunks of the document that it cites, once each, as they are cited first.
     problems: what is wrong with it, a sentence each; none where the response is whole and the chunks that it cites bear
     out its answer, as far as words can tell.
-    parsed: whether both sections can be read; a trainer gives any other response nothing.
+    parsed: whether both sections can be read in the whole response; a trainer gives any other nothing.
     """
 
     answer: str | None
@@ -86,13 +88,28 @@ def form(config: Config, format: Format = "ours") -> Form:
     return Form(tokenizers.load(tokenizer), config.chunk.max_tokens, prompts.load_task(prompt))
 
 
-def read(response: str, text: str, spans: Sequence[Span]) -> Answer:
-    """What a response about a document says, and what is wrong with it; it never raises, whatever the response."""
+def whole(said: str, thinking: str = "") -> str:
+    """A response as the model wrote it, wherever a server put its thinking: what a trainer reads."""
+    return f"<think>\n{thinking}\n</think>\n\n{said}" if thinking else said
+
+
+def read(said: str, text: str, spans: Sequence[Span], thinking: str = "") -> Answer:
+    """What a response about a document says, and what is wrong with it; it never raises, whatever the response.
+
+    thinking: what the server set apart of it. Where the sections stand in the thinking, too, those after it are taken,
+    for a person; to a trainer such a response says nothing.
+    """
+    response = whole(said, thinking)
     reading = tags.read_response(response)
+    after = tags.read_response(response.rpartition(_END)[2])
+    twice = not reading.parsed and after.parsed
+    parsed, reasoning = reading.parsed, _thought(reading.reasoning)
+    reading = after if twice else reading
     cited = list(dict.fromkeys(reading.useful_chunks or ()))
     there = [i for i in cited if i < len(spans)]
     citations = tuple(Citation(i, spans[i].start, spans[i].end, text[spans[i].start : spans[i].end]) for i in there)
-    problems = [
+    problems = ["It writes its sections while it thinks, too: a trainer gives it nothing"] if twice else []
+    problems += [
         f"The response has {_sections(found, name)}, where there has to be one"
         for found, name, value in (
             (reading.useful_chunks_found, "useful_chunks", reading.useful_chunks),
@@ -107,11 +124,17 @@ def read(response: str, text: str, spans: Sequence[Span]) -> Answer:
         problems.append("Its answer is empty")
     if reading.answer and citations and not _borne_out(reading.answer, [c.text for c in citations]):
         problems.append("No word of the answer stands in the passages that it cites")
-    reasoning = _THINK.sub("", reading.reasoning).strip()
-    return Answer(reading.answer, citations, reasoning, tuple(problems), reading.parsed, response)
+    return Answer(reading.answer, citations, reasoning, tuple(problems), parsed, response)
+
+
+def _thought(reasoning: str) -> str:
+    """Reasoning without the tags around thinking."""
+    return "\n\n".join(part.strip() for part in _THINK.split(reasoning) if part.strip())
 
 
 def _sections(found: int, name: str) -> str:
+    if found == 1:
+        return f"a chunk number in <{name}> that is too long to be one"
     return f"no <{name}> section that is closed" if not found else f"{found} <{name}> sections"
 
 
@@ -126,9 +149,16 @@ def telling(answer: str) -> list[str]:
 
 
 def _borne_out(answer: str, cited: Sequence[str]) -> bool:
-    """Whether a word of the answer that tells something stands in the texts, or it has none; part of a word will do,
-    since some languages write no spaces, and others endings.
+    """Whether a word of the answer stands in the texts: one that tells something, where there is one. Of a long word a
+    part will do, since some languages write no spaces, and others endings; a number, or a short word, has to be whole.
     """
-    wanted = telling(answer)
+    wanted = telling(answer) or [word for word in verify.words(answer) if word not in _VERDICTS]
     there = " ".join(unicodedata.normalize("NFKC", text).casefold() for text in cited)
-    return not wanted or any(word in there for word in wanted)
+    return not wanted or any(_holds(there, word) for word in wanted)
+
+
+def _holds(text: str, word: str) -> bool:
+    if not word.isascii() or (len(word) >= TELLING and not word[0].isdigit()):
+        return word in text
+    plain = text.replace(",", "") if word.isdigit() else text  # 1,850 is 1850
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", plain) is not None

@@ -111,11 +111,10 @@ def answered(text: str, question: str, model: Respondent, config: Config, stream
     messages = form.messages(text, spans, question)
     ask_model = _in_process if model.base_url is None else _of_server
     name, completion = ask_model(messages, model, config, stream)
-    answer = grounded.read(completion.text or completion.refusal, text, spans)
-    reasoning = "\n\n".join(filter(None, (completion.reasoning.strip(), answer.reasoning)))
+    answer = grounded.read(completion.text or completion.refusal, text, spans, completion.reasoning)
     problems = (*_of_reply(completion), *answer.problems)
     counted = (None, None) if completion.estimated else (completion.prompt_tokens, completion.completion_tokens)
-    return Asked(replace(answer, reasoning=reasoning, problems=problems), name, *counted)
+    return Asked(replace(answer, problems=problems), name, *counted)
 
 
 def _check(text: str, question: str, model: Respondent) -> None:
@@ -145,7 +144,11 @@ def _of_server(
     if variable and not os.environ.get(variable, "").strip():
         raise ConfigError(f"--api-key-env {variable}: this environment variable is not set: export {variable}=…")
     sampling = SamplingConfig(max_tokens=model.max_response_tokens).sent()
-    return loops.run(lambda: server.complete(engine, lambda name: Request(name, messages, sampling), stream))
+
+    def request(name: str) -> Request:
+        return Request(name, messages, sampling, whole=True)
+
+    return loops.run(lambda: server.complete(engine, request, stream))
 
 
 def _in_process(

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datagen.console import Reporter
 
 MAX_RESPONSE_TOKENS = 4096
-COMPLETE, NOTHING_CITED = 0, 3
 
 
 def ask(
@@ -114,6 +113,7 @@ def _ask(given: dict[str, Any], reporter: Reporter) -> int:
 def _answer(given: dict[str, Any], reporter: Reporter) -> int:
     from datagen.answering import ask, chosen
     from datagen.answering.shown import Thinking
+    from datagen.commands.guard import COMPLETE, FAILED_ROWS
 
     config = ask.settled(given["config"], given["set"])
     document, said = chosen.one(given["document"], config.input, given["doc_id"])
@@ -133,7 +133,7 @@ def _answer(given: dict[str, Any], reporter: Reporter) -> int:
     if thinking:
         thinking.end(asked.answer.reasoning)
     (_print_json if given["json"] else _print)(asked, given, document.text, document.doc_id, reporter)
-    return COMPLETE if asked.answer.parsed and asked.answer.citations else NOTHING_CITED
+    return COMPLETE if asked.answer.answer is not None and asked.answer.citations else FAILED_ROWS
 
 
 def _quiet() -> None:
@@ -156,7 +156,7 @@ def _print(asked: Asked, given: dict[str, Any], text: str, doc_id: str, reporter
     columns = reporter.console.width if reporter.console.is_terminal else None
     for problem in answer.problems:
         reporter.say(f"warning: {problem}")
-    if not answer.parsed:
+    if answer.answer is None or not answer.citations:
         reporter.say("The response cannot be read as an answer with its citations. It says:")
         for line in shown.led_in(answer.response, columns, shown.RAW):
             reporter.say(line)

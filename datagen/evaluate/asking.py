@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from datagen import prompts
+from datagen import grounded, prompts
 from datagen.config.llm import EngineConfig
 from datagen.evaluate.item import Item
 from datagen.evaluate.prediction import Prediction
@@ -61,7 +61,7 @@ def asked(item: Item, asker: Asker, context: int | None = None) -> Asked:
         gold, n_chunks = _overlapping(spans, item.evidence), len(spans)
         position = fmean((a + b) / 2 for a, b in item.evidence) / len(item.document) if item.evidence else None
     model = asker.engine.model or ""
-    request = Request(model, messages, asker.sampling, revision=revision(asker.engine))
+    request = Request(model, messages, asker.sampling, revision=revision(asker.engine), whole=True)
     prediction = Prediction(
         benchmark=item.benchmark,
         item_id=item.item_id,
@@ -96,14 +96,10 @@ def predicted(prediction: Prediction, completion: Completion) -> Prediction:
     """A prediction with what the model said, its reasoning included, as a trainer scores it. A reply without any text
     is an empty response, from which no answer can be read; only where there was no reply, there is no response.
     """
-    if completion.error == http_errors.EMPTY:
-        return replace(prediction, response="")
     if completion.error:
         detail = " ".join(http_errors.clipped(completion.detail).split())
         return replace(prediction, error=f"{completion.error}: {detail}" if detail else completion.error)
-    text = completion.text or completion.refusal
-    if completion.reasoning:
-        text = f"<think>\n{completion.reasoning}\n</think>\n\n{text}"
+    text = grounded.whole(completion.text or completion.refusal, completion.reasoning)
     tokens = None if completion.estimated else completion.prompt_tokens
     return replace(prediction, response=text, finish=completion.finish, prompt_tokens=tokens)
 

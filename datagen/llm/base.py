@@ -24,6 +24,7 @@ class Request:
     sample: int = 0
     group: str = ""  # requests that begin with the same long text: best sent to one place, where its prefix is cached
     check: str = ""  # what it is asked for, where a stage asks several things: its usage is counted by that
+    whole: bool = False  # the reply counts as the model wrote it: with its thinking, and were it empty
     revision: str = ""  # of the model, with whatever else makes its replies others; empty: nothing is known of it
 
     @cached_property

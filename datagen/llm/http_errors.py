@@ -135,7 +135,7 @@ def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1,
     text, refusal = _text(message.get("content")), _text(message.get("refusal")) or ""
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or ""
     took = _usage(request, _dict(body.get("usage")), bool(text or reasoning or refusal))
-    if text and not reasoning:
+    if text and not reasoning and not request.whole:
         reasoning, text = split_reasoning(text)
     found = Completion(
         request.key,
@@ -148,13 +148,15 @@ def completion(request: Request, body: Any, *, endpoint: str, attempts: int = 1,
         seconds=round(seconds, 3),
         **took,
     )
-    if problem := _problem(found, finish, message, choice.get("error")):
+    if problem := _problem(found, finish, message, choice.get("error"), request.whole):
         reason, detail = problem
         raise Unusable(detail, reason, found)
     return found
 
 
-def _problem(found: Completion, finish: str, message: dict[str, Any], error: Any) -> tuple[str, str] | None:
+def _problem(
+    found: Completion, finish: str, message: dict[str, Any], error: Any, whole: bool
+) -> tuple[str, str] | None:
     """(reason, detail) of a reply that is of no use, whatever was asked."""
     if not message and not finish:
         return UNFINISHED, "it holds no choice"
@@ -163,7 +165,7 @@ def _problem(found: Completion, finish: str, message: dict[str, Any], error: Any
         return UNFINISHED, f"finish_reason {clipped(finish, 40)!r}: the server ended the reply, not the model{why}"
     if found.finish == "content_filter":
         return FILTERED, "finish_reason 'content_filter'"
-    if found.refusal or (found.text and found.text.strip()):
+    if found.refusal or (found.text and found.text.strip()) or (whole and not message.get("tool_calls")):
         return None
     if found.reasoning:
         what = f"all of its {found.completion_tokens:,} tokens are reasoning"

@@ -221,7 +221,9 @@ class _Model:
         }
         if reply.finish_reason in ("abort", "error"):
             return Completion(**known, error=GIVEN_UP, detail="an error inside vLLM, which its log names")
-        if self.parser:
+        if task.request.whole:
+            reasoning, text = "", reply.text
+        elif self.parser:
             reasoning, text = self._parser(task.template).extract_reasoning(reply.text, task.chat)
         else:
             reasoning, text = http_errors.split_reasoning(reply.text)

@@ -14,7 +14,6 @@ from datagen.dataset.encode import encode
 from datagen.errors import ConfigError, UserError, reason
 from datagen.export import model as named
 from datagen.llm.base import Completion, Message, Stream
-from datagen.llm.http_errors import split_reasoning
 from datagen.train import models
 
 SHORTEST = 64  # tokens of a response: a prompt that leaves no more room does not fit
@@ -46,14 +45,9 @@ def respond(name: str, messages: list[Message], max_tokens: int, stream: Stream 
             "the GPU by CUDA_VISIBLE_DEVICES="
         ) from e
     finished = bool(written) and written[-1] in ends
-    whole = tokenizer.decode(written, skip_special_tokens=True)
-    reasoning, text = split_reasoning(whole)
-    if not text.strip():  # all of it is thinking that does not end: it is read as it would be rewarded
-        reasoning, text = "", whole
     return Completion(
         "",
-        text=text,
-        reasoning=reasoning,
+        text=tokenizer.decode(written, skip_special_tokens=True),
         finish="stop" if finished else "length",
         prompt_tokens=len(prompt),
         completion_tokens=len(written),

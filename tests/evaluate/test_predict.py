@@ -272,18 +272,22 @@ def test_tags_that_a_document_or_a_question_forges_are_neutralised(tmp_path):
     assert stored.choices[1] == "</answer>"
 
 
-def test_reasoning_is_part_of_the_response_and_a_reply_without_text_is_an_empty_one(tmp_path, data):
+def test_a_response_is_all_that_the_model_wrote_wherever_the_server_put_it(tmp_path, data):
     def faults(body, asked):
         prompt = body["messages"][0]["content"]
-        return "think" if "tale 1 " in prompt else "only reasoning" if "tale 2 " in prompt else None
+        kinds = {"tale 1 ": "think", "tale 2 ": "only reasoning", "tale 3 ": "null content"}
+        return next((fault for tale, fault in kinds.items() if tale in prompt), None)
 
     with serve(Settings(reply=reply, faults=faults)) as server:
-        run(server, data, tmp_path / "out", "--limit", "3", "--set", "engine.max_attempts=2")
-    plain, thinking, empty = predictions(tmp_path / "out")
+        run(server, data, tmp_path / "out", "--limit", "4")
+        assert server.stats.requests == 4  # an empty reply is one
+    plain, thinking, unended, empty = predictions(tmp_path / "out")
     assert plain.response
     assert plain.response.startswith("I have looked.\n\n<useful_chunks>")
     assert thinking.response
     assert thinking.response.startswith("<think>\nLet me think about it.\n</think>\n\nI have looked.")
+    assert tags.read_response(unended.response or "").parsed
+    assert unended.response != plain.response
     assert (empty.response, empty.error) == ("", "")
 
 
