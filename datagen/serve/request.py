@@ -4,9 +4,10 @@
    several texts, the last is the question, and those before it, if they are long together, are the document. If the
    last is long and has no marker (below), and another is short, the short one is the question.
 2. A turn of one long text is cut before the last line that begins with a marker such as `Question:`; what follows the
-   marker is the question. Without a marker in its last 8,000 characters, the last paragraph is the question, and with
-   it the paragraphs before it that it goes on from: choices and instructions about the answer's form belong to the
-   question that they follow. All before the question is the document, an instruction at its head included.
+   marker is the question. A marker that a filled line `Answer: …` comes after is the document's own, as in a FAQ. Without
+   a marker in its last 8,000 characters, the last paragraph is the question, and with it the paragraphs before it that
+   it goes on from: choices and instructions about the answer's form belong to the question that they follow. All before
+   the question is the document, an instruction at its head included.
 3. Where no text is long, there is no document: the request is forwarded as it is.
 4. In a later turn, the documents of earlier turns stay the document, and their questions and replies are put before the
    new question as a transcript.
@@ -49,6 +50,7 @@ _ABOUT_THE_FORM = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = "answer:"
+_ANSWERED = re.compile(r"^[^\S\n]*answer:\s*\S", re.IGNORECASE | re.MULTILINE)
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 _ASKS = "?？؟"
 
@@ -162,12 +164,16 @@ def _parted(
 
 
 def _marked(text: str, markers: Sequence[str]) -> tuple[int, int] | None:
-    """Where the last line begins that begins with a marker, and where that ends; None: there is none near the end."""
+    """Where the last line begins that begins with a marker, and where that ends; None: there is none near the end, or it
+    has its answer already.
+    """
     pattern = re.compile(rf"^[^\S\n]*(?:{'|'.join(map(re.escape, markers))})", re.IGNORECASE | re.MULTILINE)
     found = None
     for found in pattern.finditer(text, max(0, len(text.rstrip()) - MARKED)):  # noqa: B007
         pass
-    return (found.start(), found.end()) if found else None
+    if found is None or _ANSWERED.search(text, found.end()):
+        return None
+    return found.start(), found.end()
 
 
 def _last_paragraphs(text: str) -> tuple[int, int]:

@@ -72,6 +72,17 @@ def test_a_marker_far_from_the_end_is_the_documents_own():
     assert found.question == "Where was it?"
 
 
+FAQ = "\n\n".join(f"Question: Who lit lamp {i}?\nAnswer: Keeper {i} lit it." for i in range(40))
+
+
+def test_a_marker_with_its_answer_is_the_documents_own():
+    asked = "Who lights lamp 7?"
+    assert taken(f"{FAQ}\n\n{asked}") == taken(FAQ, asked) == taken(asked, FAQ) == request.Taken(FAQ, asked)
+    assert taken(f"{FAQ}\n\nQuestion: {asked}\nAnswer:\n") == request.Taken(FAQ, asked)
+    spread = FAQ.replace("\nAnswer: ", "\n\nanswer:\n")
+    assert taken(f"{spread}\n\n{asked}") == request.Taken(spread, asked)
+
+
 def test_a_marker_of_ones_own():
     found = taken(f"{BOOK}\nFrage: Wie lautet der Code?\nAntworte kurz.", markers=("Frage:",))
     assert found == request.Taken(BOOK, "Wie lautet der Code?\nAntworte kurz.")
