@@ -93,7 +93,7 @@ def prepare(
 
     taken = request.take(chat, is_long, markers)
     cut = _cut(spans, taken.document)
-    if len(cut) < 2:
+    if not cut:
         return Prepared(chat, _json(chat.body | {"model": model}))
     messages = [*chat.system, *form.messages(taken.document, cut, taken.question)]
     measured = Request(model, _flat(messages), {})

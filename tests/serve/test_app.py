@@ -83,6 +83,16 @@ def test_a_short_message_is_passed_on_as_it_is(url):
     assert "longrlvr" not in body
 
 
+def test_documents_of_mixed_length_are_asked_about_in_one_form(url):
+    found = []
+    for paragraphs in (1, 2, 24):
+        content = f"{document(1, paragraphs)}\n\nQuestion: {QUESTION}\nAnswer:"
+        status, body, _ = post(url, {"model": "scripted", "messages": [{"role": "user", "content": content}]})
+        assert (status, body["choices"][0]["message"]["content"]) == (200, code(1))
+        found.append(body["longrlvr"]["chunks"])
+    assert found[0] == 1 < found[1] < found[2]
+
+
 def test_64_clients_get_their_own_answers(url):
     async def ask(client: openai.AsyncOpenAI, seed: int, streamed: bool) -> str:
         made: Any = await client.chat.completions.create(**asking(document(seed)), stream=streamed)

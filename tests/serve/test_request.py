@@ -116,6 +116,20 @@ def test_a_short_text_has_no_document():
     assert taken("Hello!", said("Hello."), "How are you?").document == ""
 
 
+def test_a_short_document_is_one_where_it_was_told_apart():
+    short, asked = "The keeper's code is 7.", "What is the code?"
+    for given in ([short, asked], [asked, short], [f"{short}\n\nQuestion: {asked}\nAnswer:"]):
+        assert taken(*given) == request.Taken(short, asked)
+    assert taken("Kept by Ann.", "Lit by Bo.", asked) == request.Taken("Kept by Ann.\n\nLit by Bo.", asked)
+    assert taken("Which one?", "The red one?").question == "The red one?"
+    for given in (f"{short}\n\n{asked}", f"Question: {asked}", f"{asked}\n\nQuery: "):
+        assert taken(given).document == ""
+    assert taken(" ", asked).document == ""
+    later = taken(short, asked, said("7."), "And", "when?")
+    assert later.document == short
+    assert later.question.endswith("The question now: And\n\nwhen?")
+
+
 def test_a_later_turn_keeps_the_document_and_has_what_was_said():
     found = taken(f"{BOOK}\n\nWho bought it?", said("The sailor."), "And when?")
     assert found.document == BOOK
