@@ -23,7 +23,7 @@ from aiohttp import ClientError, web
 from datagen.grounded import Form
 from datagen.serve import reply, stream, upstream
 from datagen.serve import request as requests
-from datagen.serve.errors import Refused, bad_gateway
+from datagen.serve.errors import TOO_LONG, Refused, bad_gateway
 from datagen.serve.prepare import Prepared, Spans, prepare
 from datagen.serve.upstream import Upstream
 
@@ -107,26 +107,33 @@ class _Server:
             raise _too_large()
         service = self.service
         await service.upstream.look_again()
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self.threads,
-            prepare,
-            await request.read(),
-            self.spans,
-            service.upstream.model,
-            service.max_response_tokens,
-            service.upstream.window,
-            service.markers,
-        )
+        found = await self._prepared(await request.read())
         noted["chunks"] = len(found.spans)
         async with service.upstream.request("POST", "/chat/completions", found.payload) as response:
             if found.chat.stream:
                 return await self._stream(request, found, response, noted)
             body = await upstream.whole(response)
-        read = await loop.run_in_executor(self.threads, self._read, body, found)
+        read = await asyncio.get_running_loop().run_in_executor(self.threads, self._read, body, found)
         if isinstance(usage := read.get("usage"), dict):
             noted["tokens"] = usage.get("prompt_tokens")
         return web.json_response(read)
+
+    async def _prepared(self, raw: bytes) -> Prepared:
+        """A request made ready. One that does not fit the window is looked at again if the upstream has another by now:
+        it may have been started anew.
+        """
+        service, behind = self.service, self.service.upstream
+        given = raw, self.spans, behind.model, service.max_response_tokens
+        loop, window = asyncio.get_running_loop(), behind.window
+        try:
+            return await loop.run_in_executor(self.threads, prepare, *given, window, service.markers)
+        except Refused as e:
+            if e.code != TOO_LONG:
+                raise
+            await behind.look_again(anyway=True)
+            if behind.window == window:
+                raise
+        return await loop.run_in_executor(self.threads, prepare, *given, behind.window, service.markers)
 
     def _read(self, raw: bytes, found: Prepared) -> dict[str, Any]:
         body = upstream.completion(raw)

@@ -23,7 +23,7 @@ from datagen.serve.errors import Refused, bad_gateway, too_long
 
 MOST_BYTES = 64 << 20  # of a reply
 CONNECT = 10.0  # seconds
-AGAIN = 30.0  # seconds until a server that did not say what it has is asked again
+AGAIN = 30.0  # seconds, at least, until a server is asked again what it has
 PASSED_ON = ("Retry-After", "Retry-After-Ms", "X-Request-Id")
 _JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
@@ -43,6 +43,7 @@ class Upstream:
         self.window: int | None = None  # tokens, where it says so
         self.listed, self.looked = False, -AGAIN  # whether it has said what it has, and when it was asked
         self.read = 0  # tokens of the longest prompt that it counted
+        self._looking = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Upstream:
@@ -56,10 +57,11 @@ class Upstream:
         if self._session:
             await self._session.close()
 
-    async def look_again(self) -> None:
-        """Ask what it has if it has not said so, now and then."""
-        if not self.listed and time.monotonic() >= self.looked + AGAIN:
-            await self.look()
+    async def look_again(self, anyway: bool = False) -> None:
+        """Ask what it has if it has not said so, or `anyway`, now and then; who comes meanwhile waits for its reply."""
+        async with self._looking:
+            if (anyway or not self.listed) and time.monotonic() >= self.looked + AGAIN:
+                await self.look()
 
     async def look(self) -> str:
         """Ask what it has and how large the model's window is. What is wrong with that, in a sentence; else nothing."""

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from datagen.grounding import tags, verify
 from datagen.serve import stream
+from datagen.serve import upstream as behind_it
 from tests.serve.serving import code, document, finder, serving, upstream_of
 from tests.servers import openai_server
 from tests.servers.settings import Settings
@@ -301,6 +302,18 @@ def test_a_prompt_that_was_cut_or_does_not_fit():
         assert "8,192 tokens" in message
         assert not behind.stats.received
         assert post(url, asking())[0] == 200
+
+
+def test_a_window_that_grew_is_seen(monkeypatch):
+    long, says = document(5, 400), {"max_model_len": 8_192}
+    with openai_server.serve(Settings(reply=finder, says=says)) as behind, serving(behind.url) as url:
+        assert error(post(url, asking(long)))[0] == 400
+        says["max_model_len"] = 131_072
+        assert error(post(url, asking(long)))[0] == 400  # it was asked a moment ago
+        monkeypatch.setattr(behind_it, "AGAIN", 0.0)
+        assert post(url, asking(long))[0] == 200
+        del says["max_model_len"]
+        assert post(url, asking(long))[0] == 200
 
 
 def test_a_client_that_goes_away_ends_the_upstreams_request():
