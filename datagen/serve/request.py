@@ -4,10 +4,10 @@
    several texts, the last is the question, and those before it, if they are long together, are the document. If the
    last is long and has no marker (below), and another is short, the short one is the question.
 2. A turn of one long text is cut before the last line that begins with a marker such as `Question:`; what follows the
-   marker is the question. A marker with a filled line `Answer: …` after it is the document's own, as in a FAQ. Without a
-   marker in its last 8,000 characters, the last paragraph is the question, and with it the paragraphs before it that it
-   goes on from: choices and instructions about the answer's form belong to the question that they follow. All before
-   the question is the document, an instruction at its head included.
+   marker is the question. A marker with a filled line `Answer: …` after it is the document's own, as in a FAQ. Without
+   a marker in its last 8,000 characters, the last paragraph is the question, and with it the paragraphs before it that
+   it goes on from: choices and instructions about the answer's form belong to the question that they follow. All
+   before the question is the document, an instruction at its head included.
 3. Where no text is long, there is a document if it was told apart: by a marker with something before it, or as a text
    of its own. The last of several texts is the question then, or, if that asks nothing, a shorter one that ends with a
    question mark. So documents of any length are asked about in one form. A lone text without a marker is no document,

@@ -113,7 +113,7 @@ class Upstream:
         if status < 400:
             return bad_gateway(self._clean(f"the model's server, {self.url}: {failure.detail}"))
         if status in (401, 403):
-            what = "refused the key of this server (--upstream-api-key-env), not yours"
+            what = "refused the key of this server (--api-key-env), not yours"
             return bad_gateway(self._clean(f"the model's server {what}: {failure.detail}"))
         error = body.get("error", body) if isinstance(body, dict) else {}
         error = error if isinstance(error, dict) else {"message": error}

@@ -238,7 +238,7 @@ FAULTS = {
     "500": (500, "had an error"),
     "503": (503, "overloaded"),
     "502 html body": (502, "Bad Gateway"),
-    "401": (502, "--upstream-api-key-env"),
+    "401": (502, "(--api-key-env)"),
     "context vllm": (400, "maximum context length is 8192"),
     "200 context": (400, "only 4096 tokens"),
     "200 error": (502, "Provider returned error"),
