@@ -33,7 +33,14 @@ class Reasoning:
     def add(self, text: str) -> str:
         """What is certain to be reasoning, and was not told before; white space around it belongs to nothing."""
         self.parts.append(text)
-        said = self.blank + self.prose(text)
+        return self._told(self.prose(text))
+
+    def end(self) -> str:
+        """What is left to tell when the response has ended: what could have been the beginning of a tag, and is none."""
+        return self._told(self.prose.end())
+
+    def _told(self, said: str) -> str:
+        said = self.blank + said
         said = said if self.told else said.lstrip()
         end = len(said.rstrip())
         said, self.blank = said[:end], said[end:]
@@ -107,6 +114,8 @@ async def chunks(
         raise bad_gateway("the model's server broke off its reply")
     upstream.check(prepared.asked, usage)
     for index in sorted(heard):
+        if rest := heard[index].end():
+            yield chunk(index, {"reasoning_content": rest})
         answer = await asyncio.to_thread(reply.read, heard[index].text, prepared)
         if text := reply.content(answer, prepared.chat.stop):
             yield chunk(index, {"content": text})

@@ -47,6 +47,17 @@ def test_reasoning_told_on_the_way_holds_no_section(response, step):
     assert said in response.replace("<think>", "").replace("</think>", "")
 
 
+@given(
+    st.lists(st.sampled_from(["<", "<ans", "use", "a", " ", "\n", "3 <", "</thin"]) | st.text(max_size=3)).map("".join)
+)
+def test_no_end_of_the_reasoning_is_lost(response):
+    """Where there are no sections, the streamed reasoning is the whole reply's."""
+    heard = Reasoning()
+    said = "".join(heard.add(c) for c in response) + heard.end()
+    assert said == reply.read(response, READY).reasoning
+    assert heard.end() == ""
+
+
 def test_reasoning_is_told_but_for_what_may_be_a_tag():
     heard = Reasoning()
     assert [heard.add(part) for part in ("<thi", "nk>\nFirst", " a <", "b, then <ans", "wer>x")] == [
