@@ -98,6 +98,11 @@ def prepare(
     messages = [*chat.system, *form.messages(taken.document, cut, taken.question)]
     measured = Request(model, _flat(messages), {})
     fewest = least(measured, 1)
+    if window and window <= max_response_tokens:
+        raise too_long(
+            f"the model's context window of {window:,} tokens has no room for a prompt beside the "
+            f"{max_response_tokens:,} that this server asks for the response: lower --max-response-tokens"
+        )
     if window and fewest + max_response_tokens > window:
         raise too_long(
             f"the prompt has {fewest:,} tokens at least, and with {max_response_tokens:,} for the response it does not "
