@@ -112,8 +112,8 @@ def _service(given: dict[str, Any], reporter: Reporter) -> Service:
     host, key_env = given["host"], given["client_key_env"]
     if not is_loopback(host) and not key_env:
         raise ConfigError(
-            f"--host {host}: other machines can reach this server, so it needs a key of its own, which clients send: put "
-            "one into an environment variable and name that, as in\n  export SERVE_KEY=$(openssl rand -hex 24)\n"
+            f"--host {host}: other machines can reach this server, so it needs a key of its own, which clients send: "
+            "put one into an environment variable and name that, as in\n  export SERVE_KEY=$(openssl rand -hex 24)\n"
             f"  longrlvr-data serve … --host {host} --client-key-env SERVE_KEY",
             ("--client-key-env", "NAME"),
         )

@@ -67,12 +67,16 @@ class Upstream:
         """Ask what it has and how large the model's window is. What is wrong with that, in a sentence; else nothing."""
         self.looked = time.monotonic()
         try:
-            async with asyncio.timeout(window.LOOK), self.request("GET", "/models") as response:
+            async with asyncio.timeout(window.LOOK), self._sent("GET", "/models") as response:
                 body = json_or_text(await whole(response))
         except Refused as e:
             return f"{e.message}; requests are refused until it answers"
         except TimeoutError:
             return f"{self.url} says nothing for {window.LOOK:.0f} s; it is asked all the same"
+        if response.status != 200:
+            key = ", see --api-key-env" if response.status in (401, 403) else ""
+            detail = self._clean(http_errors.failure(response.status, body).detail)
+            return f"{self.url} does not say what it has ({detail}{key}); it is asked all the same"
         self.window, self.listed = window.of_model(body, self.model), True
         listed = body.get("data") if isinstance(body, dict) else None
         names = [m.get("id") for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
@@ -83,11 +87,17 @@ class Upstream:
     @asynccontextmanager
     async def request(self, method: str, path: str, payload: bytes | None = None) -> AsyncIterator[Any]:
         """A response with status 200. Raises Refused for any other, and where none comes, within the block as well."""
+        async with self._sent(method, path, payload) as response:
+            if response.status != 200:
+                raise self._refused(response, json_or_text(await whole(response)))
+            yield response
+
+    @asynccontextmanager
+    async def _sent(self, method: str, path: str, payload: bytes | None = None) -> AsyncIterator[Any]:
+        """A response, whatever its status. Raises Refused where none comes, within the block as well."""
         assert self._session
         try:
             async with self._session.request(method, self.url + path, data=payload, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise self._refused(response, json_or_text(await whole(response)))
                 yield response
         except (TimeoutError, aiohttp.ConnectionTimeoutError) as e:
             if isinstance(e, aiohttp.ConnectionTimeoutError):

@@ -127,6 +127,14 @@ def test_the_official_client(url, upstream):
     assert not [name for name in upstream.stats.authorizations if KEY in name]
 
 
+def test_a_stream_without_sections_is_told_to_its_end():
+    with openai_server.serve(Settings(reply=lambda body: "I do not know; 3 <")) as behind, serving(behind.url) as url:
+        with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
+            deltas = [c.choices[0].delta for c in client.chat.completions.create(**asking(), stream=True)]
+    assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == "I do not know; 3 <"
+    assert not any(delta.content for delta in deltas)
+
+
 def test_each_of_several_choices_is_read_by_itself(upstream):
     texts = [tags.render_response([0], "one"), "no sections", tags.render_response([1], "three")]
 
@@ -278,6 +286,34 @@ def test_nobody_there(tmp_path):
         assert error(post(url, asking()))[0] == 502
 
 
+def test_what_a_look_at_the_upstream_says():
+    def look(url: str) -> str:
+        async def once() -> str:
+            async with behind_it.Upstream(url, "scripted", "sk-behind", 5.0) as behind:
+                return await behind.look()
+
+        return asyncio.run(once())
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert "requests are refused until it answers" in look(f"http://127.0.0.1:{port}/v1")
+    with upstream_of(unlisted) as at:
+        told = look(at)
+        assert f"{at} does not say what it has (HTTP 404" in told
+        assert "it is asked all the same" in told
+    with openai_server.serve(Settings(api_key="another")) as behind:
+        told = look(behind.url)
+        assert "does not say what it has (HTTP 401" in told
+        assert "--api-key-env" in told
+        assert "sk-behind" not in told
+    with openai_server.serve(Settings()) as behind:
+        assert look(behind.url) == ""
+
+
+async def unlisted(request):
+    return web.json_response({})
+
+
 def test_a_stream_that_breaks_off():
     with (
         openai_server.serve(Settings(reply=finder, faults=lambda body, asked: "cut")) as behind,
@@ -302,6 +338,17 @@ def test_a_prompt_that_was_cut_or_does_not_fit():
         assert "8,192 tokens" in message
         assert not behind.stats.received
         assert post(url, asking())[0] == 200
+
+
+def test_a_window_that_the_response_alone_fills():
+    with (
+        openai_server.serve(Settings(reply=finder, says={"max_model_len": 4_096})) as behind,
+        serving(behind.url) as url,
+    ):
+        status, message = error(post(url, asking()))
+    assert status == 400
+    assert "lower --max-response-tokens" in message
+    assert "document" not in message
 
 
 def test_a_window_that_grew_is_seen(monkeypatch):
