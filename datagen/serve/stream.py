@@ -36,7 +36,7 @@ class Reasoning:
         return self._told(self.prose(text))
 
     def end(self) -> str:
-        """What is left to tell when the response has ended: what could have been the beginning of a tag, and is none."""
+        """What is left to tell when the response has ended: what might have begun a tag, and did not."""
         return self._told(self.prose.end())
 
     def _told(self, said: str) -> str:
@@ -117,13 +117,13 @@ async def chunks(
         if rest := heard[index].end():
             yield chunk(index, {"reasoning_content": rest})
         answer = await asyncio.to_thread(reply.read, heard[index].text, prepared)
-        if text := reply.content(answer, prepared.chat.stop):
+        if text := reply.content(answer, prepared.stop):
             yield chunk(index, {"content": text})
         found = reply.told(answer)
         more = {"longrlvr": found}
         yield chunk(index, {"annotations": reply.cited(answer)}, None) | {"longrlvr": reply.about(prepared) | found}
         yield chunk(index, {}, ends[index], **more)
-    if prepared.chat.include_usage:
+    if prepared.include_usage:
         yield head | {"choices": [], "usage": usage}
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from http.client import HTTPConnection
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -17,8 +18,9 @@ import pytest
 from aiohttp import web
 
 from datagen.grounding import tags, verify
-from datagen.serve import stream
+from datagen.serve import app, stream
 from datagen.serve import upstream as behind_it
+from datagen.serve.errors import Refused
 from tests.serve.serving import code, document, finder, serving, upstream_of
 from tests.servers import openai_server
 from tests.servers.settings import Settings
@@ -128,9 +130,12 @@ def test_the_official_client(url, upstream):
 
 
 def test_a_stream_without_sections_is_told_to_its_end():
-    with openai_server.serve(Settings(reply=lambda body: "I do not know; 3 <")) as behind, serving(behind.url) as url:
-        with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
-            deltas = [c.choices[0].delta for c in client.chat.completions.create(**asking(), stream=True)]
+    with (
+        openai_server.serve(Settings(reply=lambda body: "I do not know; 3 <")) as behind,
+        serving(behind.url) as url,
+        openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client,
+    ):
+        deltas: list[Any] = [c.choices[0].delta for c in client.chat.completions.create(**asking(), stream=True)]
     assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == "I do not know; 3 <"
     assert not any(delta.content for delta in deltas)
 
@@ -211,6 +216,62 @@ def test_too_large_a_body(url):
         told = connection.recv(1 << 16)
     assert told.startswith(b"HTTP/1.1 413 ")
     assert b"larger than 64 MiB" in told
+
+
+@pytest.mark.parametrize("most", [1, 20_000, app.MOST_HELD])
+def test_requests_wait_for_room(monkeypatch, most, upstream):
+    """However little room there is, each is answered: one of more bytes than there are has all of them."""
+    monkeypatch.setattr(app, "MOST_HELD", most)
+    with serving(upstream.url) as url, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda seed: post(url, asking(document(seed))), range(400, 432)))
+    assert [body["choices"][0]["message"]["content"] for _, body, _ in answers] == [code(s) for s in range(400, 432)]
+
+
+def test_room_is_given_in_turn_and_given_back():
+    async def go() -> list[str]:
+        room, said = app.Room(10), []
+
+        async def hold(name: str, size: int, fails: bool = False) -> None:
+            async with room.of(size):
+                said.append(name)
+                await asyncio.sleep(0.01)
+                assert room.free >= 0
+                if fails:
+                    raise Refused(400, "no")
+
+        first = [hold("a", 6), hold("b", 6, fails=True), hold("all", 99), hold("c", 1), hold("d", 1)]
+        tasks = [asyncio.create_task(each) for each in first]
+        await asyncio.sleep(0)
+        tasks[3].cancel()  # of a client that went away while it waited
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.free == 10
+        return said
+
+    assert asyncio.run(go()) == ["a", "b", "all", "d"]
+
+
+def test_a_body_that_does_not_come_gives_its_room_back(monkeypatch, upstream):
+    monkeypatch.setattr(app, "SLOW", 0.3)
+    monkeypatch.setattr(app, "MOST_HELD", 1)
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with serving(upstream.url) as url:
+        at = urlsplit(url)
+        with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+            connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+            assert post(url, asking())[0] == 200
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_in_pieces_is_read_no_further_than_it_may_be(monkeypatch, upstream):
+    monkeypatch.setattr(app, "MOST_BYTES", 10_000)
+    with serving(upstream.url) as url:
+        at = urlsplit(url)
+        for body, status in ((asking(), 200), (asking(document(1, 200)), 413)):
+            connection = HTTPConnection(at.hostname or "", at.port, timeout=10)
+            pieces = iter([piece.encode() for piece in re.findall(r"(?s).{1,999}", json.dumps(body))])
+            connection.request("POST", "/v1/chat/completions", pieces, {"Content-Type": "application/json"})
+            assert connection.getresponse().status == status
+            connection.close()
 
 
 def test_other_paths_and_methods(url):

@@ -1,6 +1,7 @@
 """Whatever a model writes, a client sees its answer or nothing."""
 
 import json
+import pickle
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +96,11 @@ def test_what_is_sent():
     assert json.loads(prepared(max_completion_tokens=9000).payload)["max_completion_tokens"] == 9000
     first, second = (prepared(messages=[{"role": "user", "content": f"{BOOK}\n\n{q}"}]).payload for q in ("A?", "B?"))
     assert first[: len(BOOK)] == second[: len(BOOK)]  # the document is a prefix that a cache can share
+
+
+def test_a_request_made_ready_holds_nothing_of_what_was_sent_but_what_its_reply_needs():
+    held = pickle.dumps(prepared())  # the payload, the document, and what is counted
+    assert held.count(code(7).encode()) == 3
 
 
 def test_kept_spans_are_bounded():
