@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import ConfigFile, Settings, Verbose
+from datagen.commands.options import Settings, Verbose
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -29,7 +29,16 @@ def serve(
             "LongRLVR models.",
         ),
     ] = "ours",
-    config: ConfigFile = None,
+    config: Annotated[
+        Optional[str],
+        typer.Option(
+            "-c",
+            "--config",
+            metavar="FILE",
+            help="The configuration of the dataset that the model was trained on: a YAML file, or the name of a bundled "
+            "one.",
+        ),
+    ] = None,
     set: Settings = None,
     host: Annotated[
         str,
@@ -69,7 +78,7 @@ def serve(
         typer.Option(
             "--question-marker",
             metavar="TEXT",
-            help="How the line begins with which a question begins, in a message that holds the document, too. Can be "
+            help="What the line that opens the question begins with, in a message that holds the document as well. Can be "
             "given several times. Default: Question:, Query: and that of LongBench v2.",
         ),
     ] = None,

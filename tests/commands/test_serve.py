@@ -111,6 +111,12 @@ def test_the_servers_key_is_sent_to_it_and_asked_of_nobody():
         assert "Authorization" not in curl
 
 
+def test_its_help_speaks_of_no_run():
+    told = " ".join(call("serve", "--help").stdout.replace("│", " ").split())
+    assert "existing run" not in told
+    assert "What the line that opens the question begins with" in told
+
+
 def test_a_port_in_use_and_a_wrong_address():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = call("serve", *UPSTREAM, "--port", str(taken.getsockname()[1]))
