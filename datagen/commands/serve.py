@@ -35,8 +35,8 @@ def serve(
             "-c",
             "--config",
             metavar="FILE",
-            help="The configuration of the dataset that the model was trained on: a YAML file, or the name of a bundled "
-            "one.",
+            help="The configuration of the dataset that the model was trained on: a YAML file, or the name of a "
+            "bundled one.",
         ),
     ] = None,
     set: Settings = None,
@@ -78,8 +78,8 @@ def serve(
         typer.Option(
             "--question-marker",
             metavar="TEXT",
-            help="What the line that opens the question begins with, in a message that holds the document as well. Can be "
-            "given several times. Default: Question:, Query: and that of LongBench v2.",
+            help="What the line that opens the question begins with, in a message that holds the document as well. Can "
+            "be given several times. Default: Question:, Query: and that of LongBench v2.",
         ),
     ] = None,
     timeout: Annotated[
