@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import ConfigFile, Settings, Verbose
+from datagen.commands.options import Settings, Verbose
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -29,7 +29,16 @@ def serve(
             "LongRLVR models.",
         ),
     ] = "ours",
-    config: ConfigFile = None,
+    config: Annotated[
+        Optional[str],
+        typer.Option(
+            "-c",
+            "--config",
+            metavar="FILE",
+            help="The configuration of the dataset that the model was trained on: a YAML file, or the name of a "
+            "bundled one.",
+        ),
+    ] = None,
     set: Settings = None,
     host: Annotated[
         str,
@@ -43,17 +52,16 @@ def serve(
     api_key_env: Annotated[
         Optional[str],
         typer.Option(
-            "--api-key-env",
-            metavar="NAME",
-            help="The environment variable with the key that clients have to send; needed where other machines can.",
+            "--api-key-env", metavar="NAME", help="The environment variable that holds the key of the model's server."
         ),
     ] = None,
-    upstream_api_key_env: Annotated[
+    client_key_env: Annotated[
         Optional[str],
         typer.Option(
-            "--upstream-api-key-env",
+            "--client-key-env",
             metavar="NAME",
-            help="The environment variable with the key of the model's server.",
+            help="The environment variable that holds the key that clients have to send; needed where other machines "
+            "can reach this server.",
         ),
     ] = None,
     max_response_tokens: Annotated[
@@ -70,8 +78,8 @@ def serve(
         typer.Option(
             "--question-marker",
             metavar="TEXT",
-            help="How the line begins with which a question begins, in a message that holds the document, too. Can be "
-            "given several times. Default: Question:, Query: and that of LongBench v2.",
+            help="What the line that opens the question begins with, in a message that holds the document as well. Can "
+            "be given several times. Default: Question:, Query: and that of LongBench v2.",
         ),
     ] = None,
     timeout: Annotated[
@@ -85,7 +93,7 @@ def serve(
     \b
     Examples:
       longrlvr-data serve --base-url http://localhost:8000/v1 --model my-model
-      longrlvr-data serve --base-url http://localhost:8000/v1 --model my-model --host 0.0.0.0 --api-key-env SERVE_KEY
+      longrlvr-data serve --base-url http://localhost:8000/v1 --model my-model --host 0.0.0.0 --client-key-env SERVE_KEY
     """
     given: dict[str, Any] = dict(locals())
     from datagen.commands import guard
@@ -110,23 +118,23 @@ def _service(given: dict[str, Any], reporter: Reporter) -> Service:
     from datagen.serve.request import MARKERS
     from datagen.serve.upstream import Upstream
 
-    host, key_env = given["host"], given["api_key_env"]
+    host, key_env = given["host"], given["client_key_env"]
     if not is_loopback(host) and not key_env:
         raise ConfigError(
-            f"--host {host}: other machines can reach this server, so it needs a key: put one into an environment "
-            "variable and name that, as in\n  export SERVE_KEY=$(openssl rand -hex 24)\n"
-            f"  longrlvr-data serve … --host {host} --api-key-env SERVE_KEY",
-            ("--api-key-env", "NAME"),
+            f"--host {host}: other machines can reach this server, so it needs a key of its own, which clients send: "
+            "put one into an environment variable and name that, as in\n  export SERVE_KEY=$(openssl rand -hex 24)\n"
+            f"  longrlvr-data serve … --host {host} --client-key-env SERVE_KEY",
+            ("--client-key-env", "NAME"),
         )
     file = given["config"]
     found = [configs.layer(resources.path("configs", file))] if file else []
     config = layers.combined(Config, found, layers.given({}, given["set"] or (), Config))
-    behind = _key(given["upstream_api_key_env"], "--upstream-api-key-env")
+    behind = _key(given["api_key_env"], "--api-key-env")
     return Service(
         form=grounded.form(config, given["format"]),
         upstream=Upstream(given["base_url"], given["model"], behind, given["timeout"]),
         host=host,
-        key=_key(key_env, "--api-key-env"),
+        key=_key(key_env, "--client-key-env"),
         max_response_tokens=given["max_response_tokens"],
         markers=tuple(filter(None, given["question_marker"] or ())) or MARKERS,
         log=reporter.say,

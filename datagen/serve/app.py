@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,13 @@ from aiohttp import ClientError, web
 from datagen.grounded import Form
 from datagen.serve import reply, stream, upstream
 from datagen.serve import request as requests
-from datagen.serve.errors import Refused, bad_gateway
+from datagen.serve.errors import TOO_LONG, Refused, bad_gateway
 from datagen.serve.prepare import Prepared, Spans, prepare
 from datagen.serve.upstream import Upstream
 
 MOST_BYTES = 64 << 20  # of a request
+MOST_HELD = 256 << 20  # bytes of the requests that are being read and made ready; others wait
+SLOW = 120.0  # seconds that a request has to come in, since it holds room that others wait for
 GONE = 499  # the status, in the log, of a client that went away
 EVENTS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 THREADS = 2  # that cut documents: more would hold up the event loop
@@ -62,7 +64,7 @@ def is_loopback(host: str) -> bool:
 
 def app(service: Service) -> web.Application:
     """The server's application; it opens and closes the connections to the upstream itself."""
-    made = web.Application(client_max_size=MOST_BYTES)
+    made = web.Application()
     server = _Server(service)
     for method, path, answer in (
         ("POST", "/v1/chat/completions", server.complete),
@@ -75,9 +77,33 @@ def app(service: Service) -> web.Application:
     return made
 
 
+class Room:
+    """Room for so many bytes, given in turn: who waits for much is not passed by those who want little."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.free = most
+        self._turn, self._freed = asyncio.Lock(), asyncio.Event()
+
+    @asynccontextmanager
+    async def of(self, size: int) -> AsyncIterator[None]:
+        """Hold room for `size` bytes, once there is; for all bytes if it is more."""
+        size = min(size, self.most)
+        async with self._turn:
+            while self.free < size:
+                self._freed.clear()
+                await self._freed.wait()
+            self.free -= size
+        try:
+            yield
+        finally:
+            self.free += size
+            self._freed.set()
+
+
 class _Server:
     def __init__(self, service: Service) -> None:
         self.service, self.spans = service, Spans(service.form)
+        self.room = Room(MOST_HELD)
         self.threads = ThreadPoolExecutor(THREADS, "prepare")
         self.begun = int(time.time())
 
@@ -107,26 +133,34 @@ class _Server:
             raise _too_large()
         service = self.service
         await service.upstream.look_again()
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self.threads,
-            prepare,
-            await request.read(),
-            self.spans,
-            service.upstream.model,
-            service.max_response_tokens,
-            service.upstream.window,
-            service.markers,
-        )
+        async with self.room.of(_size(request)):
+            found = await self._prepared(await _body(request))
         noted["chunks"] = len(found.spans)
         async with service.upstream.request("POST", "/chat/completions", found.payload) as response:
-            if found.chat.stream:
+            if found.stream:
                 return await self._stream(request, found, response, noted)
             body = await upstream.whole(response)
-        read = await loop.run_in_executor(self.threads, self._read, body, found)
+        read = await asyncio.get_running_loop().run_in_executor(self.threads, self._read, body, found)
         if isinstance(usage := read.get("usage"), dict):
             noted["tokens"] = usage.get("prompt_tokens")
         return web.json_response(read)
+
+    async def _prepared(self, raw: bytes) -> Prepared:
+        """A request made ready. One that does not fit the window is looked at again if the upstream has another by now:
+        it may have been started anew.
+        """
+        service, behind = self.service, self.service.upstream
+        given = raw, self.spans, behind.model, service.max_response_tokens
+        loop, window = asyncio.get_running_loop(), behind.window
+        try:
+            return await loop.run_in_executor(self.threads, prepare, *given, window, service.markers)
+        except Refused as e:
+            if e.code != TOO_LONG:
+                raise
+            await behind.look_again(anyway=True)
+            if behind.window == window:
+                raise
+        return await loop.run_in_executor(self.threads, prepare, *given, behind.window, service.markers)
 
     def _read(self, raw: bytes, found: Prepared) -> dict[str, Any]:
         body = upstream.completion(raw)
@@ -188,8 +222,6 @@ async def _answered(service: Service, request: web.Request, answer: Answer, note
     try:
         _admit(service, request)
         return await answer(request, noted)
-    except web.HTTPRequestEntityTooLarge:
-        refused = _too_large()
     except Refused as e:
         refused = e
     except ConnectionError:
@@ -198,6 +230,26 @@ async def _answered(service: Service, request: web.Request, answer: Answer, note
         logging.getLogger(__name__).exception("a request could not be answered")
         refused = Refused(500, f"this server failed: {type(e).__name__}", type="server_error")
     return web.json_response(refused.body, status=refused.status, headers=refused.headers)
+
+
+def _size(request: web.Request) -> int:
+    """Bytes that a request's body has, or may have where its length is not said, or is that of a compressed one."""
+    said = None if "Content-Encoding" in request.headers else request.content_length
+    return MOST_BYTES if said is None else said
+
+
+async def _body(request: web.Request) -> bytes:
+    """A request's body; unlike `request.read`, which has the request keep it, it leaves it to the caller alone."""
+    read = bytearray()
+    try:
+        async with asyncio.timeout(SLOW):
+            async for part in request.content.iter_any():
+                read += part
+                if len(read) > MOST_BYTES:
+                    raise _too_large()
+    except TimeoutError:
+        raise Refused(408, f"the request did not come in whole within {SLOW:g} s") from None
+    return bytes(read)
 
 
 def _too_large() -> Refused:

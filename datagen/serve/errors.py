@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+TOO_LONG = "context_length_exceeded"  # the code, as OpenAI has it
+
 
 class Refused(Exception):
     """A request that gets no answer: the HTTP status, a sentence, and what else OpenAI's errors have."""
@@ -32,7 +34,7 @@ class Refused(Exception):
 
 def too_long(message: str) -> Refused:
     """A prompt that the upstream's context window does not hold."""
-    return Refused(400, message, code="context_length_exceeded", param="messages")
+    return Refused(400, message, code=TOO_LONG, param="messages")
 
 
 def bad_gateway(message: str, status: int = 502) -> Refused:

@@ -20,7 +20,7 @@ from datagen.llm.base import Request
 from datagen.llm.window import least
 from datagen.serve import request
 from datagen.serve.errors import Refused, too_long
-from datagen.serve.request import Chat, Taken
+from datagen.serve.request import Taken
 from datagen.text.splitter import Span
 
 MOST_BYTES = 8 << 20  # of spans that are kept: of some 150 documents of 128k tokens
@@ -59,11 +59,15 @@ class Spans:
 @dataclass(frozen=True)
 class Prepared:
     """What is sent upstream (JSON), and what its reply is read against. No spans: it is forwarded as it is, and so is
-    the reply. asked: what is sent, as `window.least` counts it.
+    the reply. stop, stream, include_usage: as the client asked. asked: what is sent, as `window.least` counts it.
+
+    It is held until the model has replied, so it has nothing else of what the client sent.
     """
 
-    chat: Chat
     payload: bytes
+    stop: Sequence[str]
+    stream: bool
+    include_usage: bool
     taken: Taken = NOTHING
     spans: Sequence[Span] = ()
     asked: Request | None = None
@@ -93,11 +97,16 @@ def prepare(
 
     taken = request.take(chat, is_long, markers)
     cut = _cut(spans, taken.document)
-    if len(cut) < 2:
-        return Prepared(chat, _json(chat.body | {"model": model}))
+    if not cut:
+        return Prepared(_json(chat.body | {"model": model}), chat.stop, chat.stream, chat.include_usage)
     messages = [*chat.system, *form.messages(taken.document, cut, taken.question)]
     measured = Request(model, _flat(messages), {})
     fewest = least(measured, 1)
+    if window and window <= max_response_tokens:
+        raise too_long(
+            f"the model's context window of {window:,} tokens has no room for a prompt beside the "
+            f"{max_response_tokens:,} that this server asks for the response: lower --max-response-tokens"
+        )
     if window and fewest + max_response_tokens > window:
         raise too_long(
             f"the prompt has {fewest:,} tokens at least, and with {max_response_tokens:,} for the response it does not "
@@ -108,7 +117,7 @@ def prepare(
     body |= {"model": model, "messages": messages, asked: max(chat.body.get(asked) or 0, max_response_tokens)}
     if chat.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Prepared(chat, _json(body), taken, cut, measured)
+    return Prepared(_json(body), chat.stop, chat.stream, chat.include_usage, taken, cut, measured)
 
 
 def _cut(spans: Spans, document: str) -> list[Span]:

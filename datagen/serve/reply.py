@@ -76,7 +76,7 @@ def _choice(choice: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     text = message.get("content")
     answer = read(text if isinstance(text, str) else "", prepared)
     reasoning = "\n\n".join(filter(None, [reasoning_of(message), answer.reasoning]))
-    made = {"role": "assistant", "content": content(answer, prepared.chat.stop), "annotations": cited(answer)}
+    made = {"role": "assistant", "content": content(answer, prepared.stop), "annotations": cited(answer)}
     made |= {"reasoning_content": reasoning} if reasoning else {}
     made |= {"refusal": message["refusal"]} if message.get("refusal") else {}
     kept = {"index": choice.get("index", 0), "finish_reason": choice.get("finish_reason"), "logprobs": None}

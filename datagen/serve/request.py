@@ -4,12 +4,16 @@
    several texts, the last is the question, and those before it, if they are long together, are the document. If the
    last is long and has no marker (below), and another is short, the short one is the question.
 2. A turn of one long text is cut before the last line that begins with a marker such as `Question:`; what follows the
-   marker is the question. Without a marker in its last 8,000 characters, the last paragraph is the question, and with
-   it the paragraphs before it that it goes on from: choices and instructions about the answer's form belong to the
-   question that they follow. All before the question is the document, an instruction at its head included.
-3. Where no text is long, there is no document: the request is forwarded as it is.
+   marker is the question. A marker with a filled line `Answer: …` after it is the document's own, as in a FAQ. Without
+   a marker in its last 8,000 characters, the last paragraph is the question, and with it the paragraphs before it that
+   it goes on from: choices and instructions about the answer's form belong to the question that they follow. All
+   before the question is the document, an instruction at its head included.
+3. Where no text is long, there is a document if it was told apart: by a marker with something before it, or as a text
+   of its own. The last of several texts is the question then, or, if that asks nothing, a shorter one that ends with a
+   question mark. So documents of any length are asked about in one form. A lone text without a marker is no document,
+   whatever its paragraphs, since any message of a chat may have several: the request is forwarded as it is.
 4. In a later turn, the documents of earlier turns stay the document, and their questions and replies are put before the
-   new question as a transcript.
+   new question as a transcript. Short texts are its question, all of them.
 
 A text is long if it is more than one chunk (of `chunk.max_tokens` tokens); beside a document, only if it also has more
 than 2,000 characters. A last message of the assistant, as harnesses add to start the answer ("Answer:"), is left out:
@@ -49,6 +53,7 @@ _ABOUT_THE_FORM = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = "answer:"
+_ANSWERED = re.compile(r"^[^\S\n]*answer:\s*\S", re.IGNORECASE | re.MULTILINE)
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 _ASKS = "?？؟"
 
@@ -141,7 +146,8 @@ def _parted(
     if not long(final, beside or before):
         if before:
             return others, _question(final)
-        return [], _question("\n\n".join(texts))
+        documents, question = ([], "") if beside else _short([text for text in texts if text.strip()], markers)
+        return (documents, question) if question else ([], _question("\n\n".join(texts)))
     if (at := _marked(final, markers)) is None:
         short = [i for i, text in enumerate(others) if not long(text, True) and text.strip()]
         if short:
@@ -161,13 +167,35 @@ def _parted(
     return [text for text in [*others, final[:begin].rstrip()] if text.strip()], question
 
 
+def _short(texts: list[str], markers: Sequence[str]) -> tuple[list[str], str]:
+    """(documents, question) where no text is long; nothing where they were not told apart."""
+    final = texts[-1] if texts else ""
+    begin, after = _marked(final, markers) or (0, 0)
+    if before := final[:begin].rstrip():
+        return [*texts[:-1], before], _question(final[after:])
+    if len(texts) < 2:
+        return [], ""
+    asked = len(texts) - 1
+    if not after and not _asks(final) and not _goes_on(final):
+        asked = max((i for i, text in enumerate(texts) if _asks(text) and len(text) < len(final)), default=asked)
+    return texts[:asked] + texts[asked + 1 :], _question(texts[asked])
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip().endswith(tuple(_ASKS))
+
+
 def _marked(text: str, markers: Sequence[str]) -> tuple[int, int] | None:
-    """Where the last line begins that begins with a marker, and where that ends; None: there is none near the end."""
+    """Where the last line begins that begins with a marker, and where that ends; None: there is none near the end, or
+    it has its answer already.
+    """
     pattern = re.compile(rf"^[^\S\n]*(?:{'|'.join(map(re.escape, markers))})", re.IGNORECASE | re.MULTILINE)
     found = None
     for found in pattern.finditer(text, max(0, len(text.rstrip()) - MARKED)):  # noqa: B007
         pass
-    return (found.start(), found.end()) if found else None
+    if found is None or _ANSWERED.search(text, found.end()):
+        return None
+    return found.start(), found.end()
 
 
 def _last_paragraphs(text: str) -> tuple[int, int]:

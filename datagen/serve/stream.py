@@ -33,7 +33,14 @@ class Reasoning:
     def add(self, text: str) -> str:
         """What is certain to be reasoning, and was not told before; white space around it belongs to nothing."""
         self.parts.append(text)
-        said = self.blank + self.prose(text)
+        return self._told(self.prose(text))
+
+    def end(self) -> str:
+        """What is left to tell when the response has ended: what might have begun a tag, and did not."""
+        return self._told(self.prose.end())
+
+    def _told(self, said: str) -> str:
+        said = self.blank + said
         said = said if self.told else said.lstrip()
         end = len(said.rstrip())
         said, self.blank = said[:end], said[end:]
@@ -107,14 +114,16 @@ async def chunks(
         raise bad_gateway("the model's server broke off its reply")
     upstream.check(prepared.asked, usage)
     for index in sorted(heard):
+        if rest := heard[index].end():
+            yield chunk(index, {"reasoning_content": rest})
         answer = await asyncio.to_thread(reply.read, heard[index].text, prepared)
-        if text := reply.content(answer, prepared.chat.stop):
+        if text := reply.content(answer, prepared.stop):
             yield chunk(index, {"content": text})
         found = reply.told(answer)
         more = {"longrlvr": found}
         yield chunk(index, {"annotations": reply.cited(answer)}, None) | {"longrlvr": reply.about(prepared) | found}
         yield chunk(index, {}, ends[index], **more)
-    if prepared.chat.include_usage:
+    if prepared.include_usage:
         yield head | {"choices": [], "usage": usage}
 
 

@@ -23,7 +23,7 @@ from datagen.serve.errors import Refused, bad_gateway, too_long
 
 MOST_BYTES = 64 << 20  # of a reply
 CONNECT = 10.0  # seconds
-AGAIN = 30.0  # seconds until a server that did not say what it has is asked again
+AGAIN = 30.0  # seconds, at least, until a server is asked again what it has
 PASSED_ON = ("Retry-After", "Retry-After-Ms", "X-Request-Id")
 _JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
@@ -43,6 +43,7 @@ class Upstream:
         self.window: int | None = None  # tokens, where it says so
         self.listed, self.looked = False, -AGAIN  # whether it has said what it has, and when it was asked
         self.read = 0  # tokens of the longest prompt that it counted
+        self._looking = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Upstream:
@@ -56,21 +57,26 @@ class Upstream:
         if self._session:
             await self._session.close()
 
-    async def look_again(self) -> None:
-        """Ask what it has if it has not said so, now and then."""
-        if not self.listed and time.monotonic() >= self.looked + AGAIN:
-            await self.look()
+    async def look_again(self, anyway: bool = False) -> None:
+        """Ask what it has if it has not said so, or `anyway`, now and then; who comes meanwhile waits for its reply."""
+        async with self._looking:
+            if (anyway or not self.listed) and time.monotonic() >= self.looked + AGAIN:
+                await self.look()
 
     async def look(self) -> str:
         """Ask what it has and how large the model's window is. What is wrong with that, in a sentence; else nothing."""
         self.looked = time.monotonic()
         try:
-            async with asyncio.timeout(window.LOOK), self.request("GET", "/models") as response:
+            async with asyncio.timeout(window.LOOK), self._sent("GET", "/models") as response:
                 body = json_or_text(await whole(response))
         except Refused as e:
             return f"{e.message}; requests are refused until it answers"
         except TimeoutError:
             return f"{self.url} says nothing for {window.LOOK:.0f} s; it is asked all the same"
+        if response.status != 200:
+            key = ", see --api-key-env" if response.status in (401, 403) else ""
+            detail = self._clean(http_errors.failure(response.status, body).detail)
+            return f"{self.url} does not say what it has ({detail}{key}); it is asked all the same"
         self.window, self.listed = window.of_model(body, self.model), True
         listed = body.get("data") if isinstance(body, dict) else None
         names = [m.get("id") for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
@@ -81,11 +87,17 @@ class Upstream:
     @asynccontextmanager
     async def request(self, method: str, path: str, payload: bytes | None = None) -> AsyncIterator[Any]:
         """A response with status 200. Raises Refused for any other, and where none comes, within the block as well."""
+        async with self._sent(method, path, payload) as response:
+            if response.status != 200:
+                raise self._refused(response, json_or_text(await whole(response)))
+            yield response
+
+    @asynccontextmanager
+    async def _sent(self, method: str, path: str, payload: bytes | None = None) -> AsyncIterator[Any]:
+        """A response, whatever its status. Raises Refused where none comes, within the block as well."""
         assert self._session
         try:
             async with self._session.request(method, self.url + path, data=payload, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise self._refused(response, json_or_text(await whole(response)))
                 yield response
         except (TimeoutError, aiohttp.ConnectionTimeoutError) as e:
             if isinstance(e, aiohttp.ConnectionTimeoutError):
@@ -111,7 +123,7 @@ class Upstream:
         if status < 400:
             return bad_gateway(self._clean(f"the model's server, {self.url}: {failure.detail}"))
         if status in (401, 403):
-            what = "refused the key of this server (--upstream-api-key-env), not yours"
+            what = "refused the key of this server (--api-key-env), not yours"
             return bad_gateway(self._clean(f"the model's server {what}: {failure.detail}"))
         error = body.get("error", body) if isinstance(body, dict) else {}
         error = error if isinstance(error, dict) else {"message": error}

@@ -88,14 +88,33 @@ def test_without_an_upstream_it_warns_and_serves():
 def test_what_other_machines_reach_needs_a_key(monkeypatch):
     refused = call("serve", *UPSTREAM, "--host", "0.0.0.0")
     assert refused.exit_code == 2
-    assert "it needs a key" in refused.stderr
+    assert "--client-key-env SERVE_KEY" in refused.stderr
     monkeypatch.setenv("EMPTY", " ")
-    assert "EMPTY holds no key" in call("serve", *UPSTREAM, "--host", "0.0.0.0", "--api-key-env", "EMPTY").stderr
-    with started(*UPSTREAM, "--host", "0.0.0.0", "--api-key-env", "SERVE_KEY", SERVE_KEY="abc") as (_, url, curl):
+    assert "EMPTY holds no key" in call("serve", *UPSTREAM, "--host", "0.0.0.0", "--client-key-env", "EMPTY").stderr
+    monkeypatch.setenv("UPSTREAM_KEY", "sk-behind")  # which never is the clients'
+    assert call("serve", *UPSTREAM, "--host", "0.0.0.0", "--api-key-env", "UPSTREAM_KEY").exit_code == 2
+    with started(*UPSTREAM, "--host", "0.0.0.0", "--client-key-env", "SERVE_KEY", SERVE_KEY="abc") as (_, url, curl):
         at = url.replace("0.0.0.0", "127.0.0.1")
         assert error(post(at, asking()))[0] == 401
         assert error(post(at, asking(), Authorization="Bearer abc", Host="model.example"))[0] == 502
         assert "abc" not in curl
+
+
+def test_the_servers_key_is_sent_to_it_and_asked_of_nobody():
+    with (
+        serve(Settings(reply=finder, api_key="sk-behind")) as upstream,
+        started(
+            *("--base-url", upstream.url, "--model", "scripted", "--api-key-env", "BEHIND"), BEHIND="sk-behind"
+        ) as (_, url, curl),
+    ):
+        assert post(url, asking(document(3)))[0] == 200
+        assert "Authorization" not in curl
+
+
+def test_its_help_speaks_of_no_run():
+    told = " ".join(call("serve", "--help").stdout.replace("│", " ").split())
+    assert "existing run" not in told
+    assert "What the line that opens the question begins with" in told
 
 
 def test_a_port_in_use_and_a_wrong_address():

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -17,7 +18,9 @@ import pytest
 from aiohttp import web
 
 from datagen.grounding import tags, verify
-from datagen.serve import stream
+from datagen.serve import app, stream
+from datagen.serve import upstream as behind_it
+from datagen.serve.errors import Refused
 from tests.serve.serving import code, document, finder, serving, upstream_of
 from tests.servers import openai_server
 from tests.servers.settings import Settings
@@ -83,6 +86,16 @@ def test_a_short_message_is_passed_on_as_it_is(url):
     assert "longrlvr" not in body
 
 
+def test_documents_of_mixed_length_are_asked_about_in_one_form(url):
+    found = []
+    for paragraphs in (1, 2, 24):
+        content = f"{document(1, paragraphs)}\n\nQuestion: {QUESTION}\nAnswer:"
+        status, body, _ = post(url, {"model": "scripted", "messages": [{"role": "user", "content": content}]})
+        assert (status, body["choices"][0]["message"]["content"]) == (200, code(1))
+        found.append(body["longrlvr"]["chunks"])
+    assert found[0] == 1 < found[1] < found[2]
+
+
 def test_64_clients_get_their_own_answers(url):
     async def ask(client: openai.AsyncOpenAI, seed: int, streamed: bool) -> str:
         made: Any = await client.chat.completions.create(**asking(document(seed)), stream=streamed)
@@ -114,6 +127,17 @@ def test_the_official_client(url, upstream):
     assert chunks[-1].usage == whole.usage
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
     assert not [name for name in upstream.stats.authorizations if KEY in name]
+
+
+def test_a_stream_without_sections_is_told_to_its_end():
+    with (
+        openai_server.serve(Settings(reply=lambda body: "I do not know; 3 <")) as behind,
+        serving(behind.url) as url,
+        openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client,
+    ):
+        deltas: list[Any] = [c.choices[0].delta for c in client.chat.completions.create(**asking(), stream=True)]
+    assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == "I do not know; 3 <"
+    assert not any(delta.content for delta in deltas)
 
 
 def test_each_of_several_choices_is_read_by_itself(upstream):
@@ -194,6 +218,62 @@ def test_too_large_a_body(url):
     assert b"larger than 64 MiB" in told
 
 
+@pytest.mark.parametrize("most", [1, 20_000, app.MOST_HELD])
+def test_requests_wait_for_room(monkeypatch, most, upstream):
+    """However little room there is, each is answered: one of more bytes than there are has all of them."""
+    monkeypatch.setattr(app, "MOST_HELD", most)
+    with serving(upstream.url) as url, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda seed: post(url, asking(document(seed))), range(400, 432)))
+    assert [body["choices"][0]["message"]["content"] for _, body, _ in answers] == [code(s) for s in range(400, 432)]
+
+
+def test_room_is_given_in_turn_and_given_back():
+    async def go() -> list[str]:
+        room, said = app.Room(10), []
+
+        async def hold(name: str, size: int, fails: bool = False) -> None:
+            async with room.of(size):
+                said.append(name)
+                await asyncio.sleep(0.01)
+                assert room.free >= 0
+                if fails:
+                    raise Refused(400, "no")
+
+        first = [hold("a", 6), hold("b", 6, fails=True), hold("all", 99), hold("c", 1), hold("d", 1)]
+        tasks = [asyncio.create_task(each) for each in first]
+        await asyncio.sleep(0)
+        tasks[3].cancel()  # of a client that went away while it waited
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.free == 10
+        return said
+
+    assert asyncio.run(go()) == ["a", "b", "all", "d"]
+
+
+def test_a_body_that_does_not_come_gives_its_room_back(monkeypatch, upstream):
+    monkeypatch.setattr(app, "SLOW", 0.3)
+    monkeypatch.setattr(app, "MOST_HELD", 1)
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with serving(upstream.url) as url:
+        at = urlsplit(url)
+        with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+            connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+            assert post(url, asking())[0] == 200
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_in_pieces_is_read_no_further_than_it_may_be(monkeypatch, upstream):
+    monkeypatch.setattr(app, "MOST_BYTES", 10_000)
+    with serving(upstream.url) as url:
+        at = urlsplit(url)
+        for body, status in ((asking(), 200), (asking(document(1, 200)), 413)):
+            connection = HTTPConnection(at.hostname or "", at.port, timeout=10)
+            pieces = iter([piece.encode() for piece in re.findall(r"(?s).{1,999}", json.dumps(body))])
+            connection.request("POST", "/v1/chat/completions", pieces, {"Content-Type": "application/json"})
+            assert connection.getresponse().status == status
+            connection.close()
+
+
 def test_other_paths_and_methods(url):
     assert error(post(url, {}, "/completions"))[0] == 404
     assert error(post(url, {}, "/models"))[0] == 404
@@ -227,7 +307,7 @@ FAULTS = {
     "500": (500, "had an error"),
     "503": (503, "overloaded"),
     "502 html body": (502, "Bad Gateway"),
-    "401": (502, "--upstream-api-key-env"),
+    "401": (502, "(--api-key-env)"),
     "context vllm": (400, "maximum context length is 8192"),
     "200 context": (400, "only 4096 tokens"),
     "200 error": (502, "Provider returned error"),
@@ -267,6 +347,34 @@ def test_nobody_there(tmp_path):
         assert error(post(url, asking()))[0] == 502
 
 
+def test_what_a_look_at_the_upstream_says():
+    def look(url: str) -> str:
+        async def once() -> str:
+            async with behind_it.Upstream(url, "scripted", "sk-behind", 5.0) as behind:
+                return await behind.look()
+
+        return asyncio.run(once())
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert "requests are refused until it answers" in look(f"http://127.0.0.1:{port}/v1")
+    with upstream_of(unlisted) as at:
+        told = look(at)
+        assert f"{at} does not say what it has (HTTP 404" in told
+        assert "it is asked all the same" in told
+    with openai_server.serve(Settings(api_key="another")) as behind:
+        told = look(behind.url)
+        assert "does not say what it has (HTTP 401" in told
+        assert "--api-key-env" in told
+        assert "sk-behind" not in told
+    with openai_server.serve(Settings()) as behind:
+        assert look(behind.url) == ""
+
+
+async def unlisted(request):
+    return web.json_response({})
+
+
 def test_a_stream_that_breaks_off():
     with (
         openai_server.serve(Settings(reply=finder, faults=lambda body, asked: "cut")) as behind,
@@ -291,6 +399,29 @@ def test_a_prompt_that_was_cut_or_does_not_fit():
         assert "8,192 tokens" in message
         assert not behind.stats.received
         assert post(url, asking())[0] == 200
+
+
+def test_a_window_that_the_response_alone_fills():
+    with (
+        openai_server.serve(Settings(reply=finder, says={"max_model_len": 4_096})) as behind,
+        serving(behind.url) as url,
+    ):
+        status, message = error(post(url, asking()))
+    assert status == 400
+    assert "lower --max-response-tokens" in message
+    assert "document" not in message
+
+
+def test_a_window_that_grew_is_seen(monkeypatch):
+    long, says = document(5, 400), {"max_model_len": 8_192}
+    with openai_server.serve(Settings(reply=finder, says=says)) as behind, serving(behind.url) as url:
+        assert error(post(url, asking(long)))[0] == 400
+        says["max_model_len"] = 131_072
+        assert error(post(url, asking(long)))[0] == 400  # it was asked a moment ago
+        monkeypatch.setattr(behind_it, "AGAIN", 0.0)
+        assert post(url, asking(long))[0] == 200
+        del says["max_model_len"]
+        assert post(url, asking(long))[0] == 200
 
 
 def test_a_client_that_goes_away_ends_the_upstreams_request():

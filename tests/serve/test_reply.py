@@ -1,6 +1,7 @@
 """Whatever a model writes, a client sees its answer or nothing."""
 
 import json
+import pickle
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +48,17 @@ def test_reasoning_told_on_the_way_holds_no_section(response, step):
     assert said in response.replace("<think>", "").replace("</think>", "")
 
 
+@given(
+    st.lists(st.sampled_from(["<", "<ans", "use", "a", " ", "\n", "3 <", "</thin"]) | st.text(max_size=3)).map("".join)
+)
+def test_no_end_of_the_reasoning_is_lost(response):
+    """Where there are no sections, the streamed reasoning is the whole reply's."""
+    heard = Reasoning()
+    said = "".join(heard.add(c) for c in response) + heard.end()
+    assert said == reply.read(response, READY).reasoning
+    assert heard.end() == ""
+
+
 def test_reasoning_is_told_but_for_what_may_be_a_tag():
     heard = Reasoning()
     assert [heard.add(part) for part in ("<thi", "nk>\nFirst", " a <", "b, then <ans", "wer>x")] == [
@@ -84,6 +96,11 @@ def test_what_is_sent():
     assert json.loads(prepared(max_completion_tokens=9000).payload)["max_completion_tokens"] == 9000
     first, second = (prepared(messages=[{"role": "user", "content": f"{BOOK}\n\n{q}"}]).payload for q in ("A?", "B?"))
     assert first[: len(BOOK)] == second[: len(BOOK)]  # the document is a prefix that a cache can share
+
+
+def test_a_request_made_ready_holds_nothing_of_what_was_sent_but_what_its_reply_needs():
+    held = pickle.dumps(prepared())  # the payload, the document, and what is counted
+    assert held.count(code(7).encode()) == 3
 
 
 def test_kept_spans_are_bounded():

@@ -72,6 +72,17 @@ def test_a_marker_far_from_the_end_is_the_documents_own():
     assert found.question == "Where was it?"
 
 
+FAQ = "\n\n".join(f"Question: Who lit lamp {i}?\nAnswer: Keeper {i} lit it." for i in range(40))
+
+
+def test_a_marker_with_its_answer_is_the_documents_own():
+    asked = "Who lights lamp 7?"
+    assert taken(f"{FAQ}\n\n{asked}") == taken(FAQ, asked) == taken(asked, FAQ) == request.Taken(FAQ, asked)
+    assert taken(f"{FAQ}\n\nQuestion: {asked}\nAnswer:\n") == request.Taken(FAQ, asked)
+    spread = FAQ.replace("\nAnswer: ", "\n\nanswer:\n")
+    assert taken(f"{spread}\n\n{asked}") == request.Taken(spread, asked)
+
+
 def test_a_marker_of_ones_own():
     found = taken(f"{BOOK}\nFrage: Wie lautet der Code?\nAntworte kurz.", markers=("Frage:",))
     assert found == request.Taken(BOOK, "Wie lautet der Code?\nAntworte kurz.")
@@ -103,6 +114,20 @@ def test_a_question_before_its_document():
 def test_a_short_text_has_no_document():
     assert taken("Good morning. How are you?").document == ""
     assert taken("Hello!", said("Hello."), "How are you?").document == ""
+
+
+def test_a_short_document_is_one_where_it_was_told_apart():
+    short, asked = "The keeper's code is 7.", "What is the code?"
+    for given in ([short, asked], [asked, short], [f"{short}\n\nQuestion: {asked}\nAnswer:"]):
+        assert taken(*given) == request.Taken(short, asked)
+    assert taken("Kept by Ann.", "Lit by Bo.", asked) == request.Taken("Kept by Ann.\n\nLit by Bo.", asked)
+    assert taken("Which one?", "The red one?").question == "The red one?"
+    for given in (f"{short}\n\n{asked}", f"Question: {asked}", f"{asked}\n\nQuery: "):
+        assert taken(given).document == ""
+    assert taken(" ", asked).document == ""
+    later = taken(short, asked, said("7."), "And", "when?")
+    assert later.document == short
+    assert later.question.endswith("The question now: And\n\nwhen?")
 
 
 def test_a_later_turn_keeps_the_document_and_has_what_was_said():
