@@ -148,7 +148,7 @@ def _parted(
             return others, _question(final)
         documents, question = ([], "") if beside else _short([text for text in texts if text.strip()], markers)
         return (documents, question) if question else ([], _question("\n\n".join(texts)))
-    if (at := _marked(final, markers)) is None:
+    if (at := _marked(final, markers, alone=not others)) is None:
         short = [i for i, text in enumerate(others) if not long(text, True) and text.strip()]
         if short:
             return [text for i, text in enumerate(texts) if i != short[-1]], _question(others[short[-1]])
@@ -170,7 +170,7 @@ def _parted(
 def _short(texts: list[str], markers: Sequence[str]) -> tuple[list[str], str]:
     """(documents, question) where no text is long; nothing where they were not told apart."""
     final = texts[-1] if texts else ""
-    begin, after = _marked(final, markers) or (0, 0)
+    begin, after = _marked(final, markers, alone=len(texts) < 2) or (0, 0)
     if before := final[:begin].rstrip():
         return [*texts[:-1], before], _question(final[after:])
     if len(texts) < 2:
@@ -185,15 +185,18 @@ def _asks(text: str) -> bool:
     return text.rstrip().endswith(tuple(_ASKS))
 
 
-def _marked(text: str, markers: Sequence[str]) -> tuple[int, int] | None:
+def _marked(text: str, markers: Sequence[str], alone: bool) -> tuple[int, int] | None:
     """Where the last line begins that begins with a marker, and where that ends; None: there is none near the end, or
-    it has its answer already.
+    it has its answer already. In a text that is alone, an answer in the last line was begun for the model to go on.
     """
     pattern = re.compile(rf"^[^\S\n]*(?:{'|'.join(map(re.escape, markers))})", re.IGNORECASE | re.MULTILINE)
-    found = None
-    for found in pattern.finditer(text, max(0, len(text.rstrip()) - MARKED)):  # noqa: B007
+    whole, found = text.rstrip(), None
+    for found in pattern.finditer(text, max(0, len(whole) - MARKED)):  # noqa: B007
         pass
-    if found is None or _ANSWERED.search(text, found.end()):
+    if found is None:
+        return None
+    answered = _ANSWERED.search(whole, found.end())
+    if answered and not (alone and "\n" not in whole[answered.end() :]):
         return None
     return found.start(), found.end()
 

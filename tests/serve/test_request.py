@@ -83,6 +83,12 @@ def test_a_marker_with_its_answer_is_the_documents_own():
     assert taken(f"{spread}\n\n{asked}") == request.Taken(spread, asked)
 
 
+@pytest.mark.parametrize("book", [BOOK, "The keeper's code is 7."])
+def test_an_answer_that_was_begun_for_the_model_is_the_questions(book):
+    asked = "What is the code?\nAnswer: Let's think step by step."
+    assert taken(f"{book}\n\nQuestion: {asked}\n") == request.Taken(book, asked)
+
+
 def test_a_marker_of_ones_own():
     found = taken(f"{BOOK}\nFrage: Wie lautet der Code?\nAntworte kurz.", markers=("Frage:",))
     assert found == request.Taken(BOOK, "Wie lautet der Code?\nAntworte kurz.")
