@@ -15,10 +15,12 @@ from datagen.serve.errors import bad_gateway
 from datagen.serve.prepare import Prepared
 
 
-def read(response: str, prepared: Prepared) -> Answer:
-    """What a response about the request's document says. A lone surrogate, half a character, is replaced."""
-    response = response.encode("utf-8", "replace").decode()
-    return grounded.read(response, prepared.taken.document, prepared.spans)
+def read(said: str, prepared: Prepared, thinking: str = "") -> Answer:
+    """What a response about the request's document says; thinking: what the upstream set apart of it. A lone surrogate,
+    half a character, is replaced.
+    """
+    said, thinking = (text.encode("utf-8", "replace").decode() for text in (said, thinking))
+    return grounded.read(said, prepared.taken.document, prepared.spans, thinking)
 
 
 def content(answer: Answer, stop: Sequence[str]) -> str:
@@ -74,10 +76,9 @@ def _choice(choice: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise bad_gateway("the model's server sent a choice without a message")
     text = message.get("content")
-    answer = read(text if isinstance(text, str) else "", prepared)
-    reasoning = "\n\n".join(filter(None, [reasoning_of(message), answer.reasoning]))
+    answer = read(text if isinstance(text, str) else "", prepared, reasoning_of(message))
     made = {"role": "assistant", "content": content(answer, prepared.stop), "annotations": cited(answer)}
-    made |= {"reasoning_content": reasoning} if reasoning else {}
+    made |= {"reasoning_content": answer.reasoning} if answer.reasoning else {}
     made |= {"refusal": message["refusal"]} if message.get("refusal") else {}
     kept = {"index": choice.get("index", 0), "finish_reason": choice.get("finish_reason"), "logprobs": None}
     return kept | {"message": made, "longrlvr": told(answer)}

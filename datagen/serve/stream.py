@@ -28,6 +28,7 @@ class Reasoning:
 
     def __init__(self) -> None:
         self.parts: list[str] = []
+        self.apart: list[str] = []  # the thinking, where the upstream sends it by itself
         self.prose, self.blank, self.told = Prose(), "", False
 
     def add(self, text: str) -> str:
@@ -44,6 +45,7 @@ class Reasoning:
         said = said if self.told else said.lstrip()
         end = len(said.rstrip())
         said, self.blank = said[:end], said[end:]
+        said = f"\n\n{said}" if said and self.apart and not self.told else said
         self.told = self.told or bool(said)
         return said
 
@@ -103,7 +105,8 @@ async def chunks(
                 heard[index] = Reasoning()
                 yield chunk(index, {"role": "assistant", "content": ""})
             delta = choice["delta"] if isinstance(choice.get("delta"), dict) else {}
-            said = reply.reasoning_of(delta)
+            if said := reply.reasoning_of(delta):
+                heard[index].apart.append(said)
             if isinstance(text := delta.get("content"), str) and text:
                 said += heard[index].add(text)
             if said:
@@ -116,7 +119,7 @@ async def chunks(
     for index in sorted(heard):
         if rest := heard[index].end():
             yield chunk(index, {"reasoning_content": rest})
-        answer = await asyncio.to_thread(reply.read, heard[index].text, prepared)
+        answer = await asyncio.to_thread(reply.read, heard[index].text, prepared, "".join(heard[index].apart))
         if text := reply.content(answer, prepared.stop):
             yield chunk(index, {"content": text})
         found = reply.told(answer)

@@ -140,6 +140,35 @@ def test_a_stream_without_sections_is_told_to_its_end():
     assert not any(delta.content for delta in deltas)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "think",
+        "reasoning_content",
+        "reasoning",
+        "only reasoning",  # a parser that never saw the end of the thinking
+    ],
+)
+def test_thinking_is_read_wherever_the_upstream_puts_it(fault: str, streamed: bool):
+    with (
+        openai_server.serve(Settings(reply=finder, faults=lambda body, asked: fault)) as behind,
+        serving(behind.url) as url,
+        openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client,
+    ):
+        made: Any = client.chat.completions.create(**asking(), stream=streamed)
+        if streamed:
+            deltas = [chunk.choices[0].delta for chunk in made if chunk.choices]
+            said = "".join(delta.content or "" for delta in deltas)
+            thought = "".join(getattr(delta, "reasoning_content", "") for delta in deltas)
+        else:
+            message = made.choices[0].message
+            said, thought = message.content, message.model_extra["reasoning_content"]
+    assert said == code(1)
+    if fault != "only reasoning":
+        assert " ".join(thought.split()).startswith("Let me think about it. Chunk ")
+
+
 def test_each_of_several_choices_is_read_by_itself(upstream):
     texts = [tags.render_response([0], "one"), "no sections", tags.render_response([1], "three")]
 
