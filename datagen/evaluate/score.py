@@ -89,8 +89,8 @@ def score(prediction: Prediction) -> Scored | None:
     if prediction.response is None:
         return None
     reading = read_response(prediction.response)
-    answer = reading.answer if reading.parsed else None
-    letter = named(answer, prediction.choices) if answer is not None and prediction.kind == "choice" else None
+    answer, gold = reading.answer if reading.parsed else None, prediction.gold[0].strip().upper()
+    letter = named(answer, prediction.choices, gold) if answer is not None and prediction.kind == "choice" else None
     strict = _strict(prediction, answer, letter)
     published = prediction.as_published if prediction.as_published is not None else by_rule(prediction)
     reason = "" if published is None or published == strict else _reason(prediction, reading, letter, published)
