@@ -27,8 +27,8 @@ EvaluateConfig = Annotated[
         "-c",
         "--config",
         metavar="FILE",
-        help="A YAML file, or the name of a bundled configuration: of it count chunk, dataset.prompt, engine and "
-        "input.hf_*.",
+        help="A YAML file, or the name of a bundled configuration. Only chunk, dataset.prompt, engine and "
+        "input.hf_* are used.",
     ),
 ]
 
@@ -108,6 +108,7 @@ def _run(given: dict[str, Any], reporter: Reporter) -> int:
     from datagen.evaluate import predict
     from datagen.llm import usage as usages
 
+    _check_ready(given)
     model, folder = given["model"], given["output_dir"]
     files = [configs.layer(resources.path("configs", given["config"]))] if given["config"] else []
     settings = configuration.overrides(model) | layers.given({}, given["set"] or (), Config)
@@ -144,10 +145,25 @@ def _run(given: dict[str, Any], reporter: Reporter) -> int:
         print(f"{folder}: `{score}` scores the answers")
     if code:
         n = sum(entry["failed"].values())
-        reporter.say(
-            f"{n:,} questions have no reply: they count as failed, not as wrong. The same command asks them again"
-        )
+        one = "1 question has no reply: it counts as failed, not as wrong. The same command asks it again"
+        several = f"{n:,} questions have no reply: they count as failed, not as wrong. The same command asks them again"
+        reporter.say(one if n == 1 else several)
     return code
+
+
+def _check_ready(given: dict[str, Any]) -> None:
+    """Raise ConfigError for what says how documents are shown, where none is: a dataset's prompts are ready."""
+    from datagen.errors import ConfigError
+
+    if given["benchmark"] != "dataset":
+        return
+    names = [each.partition("=")[0].strip() for each in given["set"] or ()]
+    idle = [f"--set {name}" for name in names if name == "dataset.prompt" or name.partition(".")[0] == "chunk"]
+    idle += [f"--format {given['format']}"] if given["format"] != "ours" else []
+    if idle:
+        raise ConfigError(
+            f"{idle[0]} changes nothing with --benchmark dataset, whose prompts are asked as they stand: leave it out"
+        )
 
 
 def _command(given: dict[str, Any], *more: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
@@ -35,6 +35,14 @@ def score(
         Optional[str],
         typer.Option("--html", metavar="FILE", help="Write the scores as a page that needs no other file."),
     ] = None,
+    verifier: Annotated[
+        Literal["exact", "contains"],
+        typer.Option(
+            metavar="NAME",
+            help="How the answers to rows of a dataset are held against the reference: exact or contains. Give the one "
+            "that the model was trained with.",
+        ),
+    ] = "exact",
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of the bootstrap intervals.")] = 0,
     json: Json = False,
     verbose: Verbose = False,
@@ -62,9 +70,13 @@ def _score(given: dict[str, Any], reporter: Reporter) -> int:
     if given["rows"]:
         differing.check(given["rows"])
     paths: list[str] = given["predictions"]
-    results = summary.results([row for path in paths for row in layouts.read(path)])
-    other = summary.results(layouts.read(given["against"])) if given["against"] else None
-    found: dict[str, Any] = {"predictions": paths, **summary.summary(results, given["seed"])}
+    rows_of = {path: layouts.read(path) for path in (*paths, *filter(None, [given["against"]]))}
+    asked_of = {path: _asked_of(path, len(rows), reporter) for path, rows in rows_of.items()}
+    results = summary.results([row for path in paths for row in rows_of[path]], given["verifier"])
+    other = summary.results(rows_of[given["against"]], given["verifier"]) if given["against"] else None
+    known = [n for path in paths if (n := asked_of[path]) is not None]
+    found: dict[str, Any] = {"predictions": paths, "asked_of": sum(known) if len(known) == len(paths) else None}
+    found |= {"verifier": given["verifier"], **summary.summary(results, given["seed"])}
     found["comparison"] = summary.compared(results, other, given["against"], given["seed"]) if other else None
     rows = differing.rows(results)
     if given["rows"]:
@@ -83,3 +95,18 @@ def _score(given: dict[str, Any], reporter: Reporter) -> int:
     for part in told.lines(found):
         terminal.print(part)
     return COMPLETE
+
+
+def _asked_of(path: str, rows: int, reporter: Reporter) -> int | None:
+    """How many questions there are to be answers to; None where nobody knows. Says so where some are still to come."""
+    from datagen.errors import DamagedFile
+    from datagen.evaluate import layouts
+
+    try:
+        total = layouts.questions(path)
+    except DamagedFile as e:
+        reporter.say(f"{e}\n{path}: whether all questions are asked is not known")
+        return None
+    if total is not None and rows < total:
+        reporter.say(f"{path}: {rows:,} of {total:,} questions are asked: go on with the same `evaluate run`")
+    return total

@@ -11,7 +11,7 @@ from datagen.evaluate.prediction import Kind
 class Item:
     """A question about a document, or the ready prompt of a row of a dataset.
 
-    item_id: no other question of the benchmark has it. kind, gold, length: as in `Prediction`.
+    item_id: no other question of the benchmark has it at the same length. kind, gold, length: as in `Prediction`.
     choices: the options of a multiple choice without their letters, in the order A, B, C …; none where they stand in
     the question, as the benchmark wrote them.
     evidence: what the answer follows from, as (start, end) in characters of the document; None where the benchmark does

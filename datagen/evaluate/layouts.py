@@ -25,7 +25,8 @@ import pyarrow as pa
 
 from datagen import shards
 from datagen.errors import DamagedFile, InputError, reason
-from datagen.evaluate.prediction import Prediction
+from datagen.evaluate.lengths import length_label
+from datagen.evaluate.prediction import RECORD, Prediction
 from datagen.evaluate.values import Values
 
 OWN = ("item_id", "kind", "gold", "response")
@@ -61,6 +62,16 @@ def read(path: str) -> list[Row]:
     if not rows:
         raise InputError(f"{path} holds no predictions")
     return rows
+
+
+def questions(path: str) -> int | None:
+    """How many questions a folder that `evaluate run` writes is to have answers to; None where that is not known.
+    Raises DamagedFile for its record.
+    """
+    if PurePosixPath(path).suffix in SUFFIXES:
+        return None
+    found = (shards.read_object(shards.join(path, RECORD)) or {}).get("questions")
+    return found if type(found) is int else None
 
 
 def _files(path: str) -> list[str]:
@@ -195,7 +206,7 @@ def _from_longreason(row: Values) -> Prediction:
         item_id=row.label("example_idx"),
         kind="choice",
         gold=[gold],
-        length=row.text("split", ""),
+        length=length_label(row.text("split", "")),
         model=PurePosixPath(row.file).stem,
         as_published=gold in pred if judge is None and pred is not None else judge,
         **_replied(row, "response"),
@@ -207,7 +218,6 @@ def _from_ruler(row: Values, task: str = "") -> Prediction:
     task = task or path.stem
     folders = path.parts[:-1]
     size = next((part for part in reversed(folders) if re.fullmatch(r"[0-9]{3,8}", part)), "")
-    length = f"{int(size) // 1024}k" if size and int(size) % 1024 == 0 else size
     model = folders[folders.index("synthetic") - 1] if "synthetic" in folders[1:] else ""
     return _prediction(
         benchmark="ruler-qa",
@@ -215,7 +225,7 @@ def _from_ruler(row: Values, task: str = "") -> Prediction:
         kind="match",
         gold=list(dict.fromkeys(row.texts("outputs"))),
         prompt_tokens=row.integer("length"),
-        length=length,
+        length=length_label(size),
         domain=task,
         model=model,
         **_replied(row, "pred"),

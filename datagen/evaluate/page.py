@@ -9,7 +9,7 @@ from typing import Any
 
 from datagen.console import plain
 from datagen.evaluate.differing import Differing
-from datagen.evaluate.told import MEANING, breakdowns, cells, headings, percent, sentences
+from datagen.evaluate.told import EVIDENCE, MEANING, breakdowns, cells, headings, percent, sentences
 
 MOST_ROWS = 300  # that differ; --rows writes all of them
 MOST_CHARACTERS = 600  # of a text
@@ -90,13 +90,17 @@ def render(title: str, found: dict[str, Any], differing: Sequence[Differing]) ->
 
 
 def _share_row(label: str, of: dict[str, Any], found: dict[str, Any], cell: str = "td") -> str:
-    *counts, strict, published = map(_text, cells(of, found))
+    told = dict(zip(headings(found), map(_text, cells(of, found)), strict=True))
+    strict, published = told.pop("strict"), told.pop("as published")
+    evidence = [text for name, text in told.items() if name == EVIDENCE]
+    counts = [text for name, text in told.items() if name != EVIDENCE]
     plainly = "".join(f"<{cell}>{text}</{cell}>" for text in (_text(label), *counts))
     bars = [
         f'<{cell}>{text}<span class="bar {name}"><i style="width:{100 * (share or 0):.1f}%"></i></span></{cell}>'
         for name, text, share in (("strict", strict, of["strict"]), ("published", published, of["as_published"]))
     ]
-    return f"<tr>{plainly}{''.join(bars)}</tr>"
+    last = "".join(f"<{cell}>{text}</{cell}>" for text in evidence)
+    return f"<tr>{plainly}{''.join(bars)}{last}</tr>"
 
 
 def _line(line: str) -> str:

@@ -1,7 +1,8 @@
 """Asks a model the questions of a benchmark, shard by shard: resumable, every reply journalled before it is used.
 
-A folder of predictions holds `run.json` (what was asked, of whom, how), `predictions-00000.parquet` … and `journal/`.
-A shard is done once it holds all its questions and none of them failed; what failed is asked again by the next run.
+A folder of predictions holds `run.json` (what was asked, of whom, how, and how many questions there are),
+`predictions-00000.parquet` … and `journal/`. A shard is done once it holds all its questions and none of them failed;
+what failed is asked again by the next run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -22,7 +23,7 @@ from datagen.errors import DamagedFile, InputError, StaleStage
 from datagen.evaluate import asking, benchmarks
 from datagen.evaluate.asking import Asked, Asker
 from datagen.evaluate.item import Item
-from datagen.evaluate.prediction import Prediction
+from datagen.evaluate.prediction import RECORD, Prediction
 from datagen.grounded import Form
 from datagen.llm import cost, drive, journal, window
 from datagen.llm.base import LLM, Backend, Conversation, Request
@@ -40,7 +41,6 @@ from datagen.text.sources import File
 
 VERSION = 1  # of how questions are read and asked: another one makes other prompts of the same files
 STAGE = "evaluate"  # as journals, progress and refusals name it
-RECORD = "run.json"
 PREFIX, PER_SHARD = "predictions-", 16  # a question is a whole document
 OPEN = 128  # questions whose prompts are in memory at once, and a shard more, unless --concurrency says more
 
@@ -118,10 +118,13 @@ def ask(given: Evaluation, reporter: Reporter, anew: bool = False, offline: bool
     if not total:
         raise InputError(f"{given.data}: it holds no question")
     with lock.locked(given.folder):
-        _keep_settings(given, settings(given, files), anew)
+        _keep_settings(given, settings(given, files), total, anew)
         sizes = {f"{PREFIX}{at:05d}": min(PER_SHARD, total - at * PER_SHARD) for at in range(-(-total // PER_SHARD))}
-        todo = {name: n for name, n in sizes.items() if not _is_done(given, name, n)}
-        reporter.start(STAGE, "question", total, total - sum(todo.values()))
+        there = {name: _errors(given, name) for name in sizes}
+        # One of an earlier run with a higher limit keeps its length: none of its rows is given up
+        sizes = {name: max(n, len(there[name] or ())) for name, n in sizes.items()}
+        todo = {name: n for name, n in sizes.items() if len(found := there[name] or ()) < n or any(found)}
+        reporter.start(STAGE, "question", sum(sizes.values()), sum(sizes.values()) - sum(todo.values()))
         if todo:
             _ask(given, files, todo, reporter, offline)
         ledger = _ledger(given, sizes)
@@ -135,7 +138,7 @@ def usage(given: Evaluation) -> dict[str, Any]:
     return found | {"dollars": round(cost.of(price, found), 10) if price.prompt + price.completion else None}
 
 
-def _keep_settings(given: Evaluation, wanted: dict[str, Any], anew: bool) -> None:
+def _keep_settings(given: Evaluation, wanted: dict[str, Any], total: int, anew: bool) -> None:
     place = shards.join(given.folder, RECORD)
     there = [name for name in shards.names(given.folder) if name.startswith(PREFIX)]
     if there and not anew:
@@ -153,14 +156,8 @@ def _keep_settings(given: Evaluation, wanted: dict[str, Any], anew: bool) -> Non
             raise StaleStage("\n".join([head, *(f"  {change}" for change in changes)]), STAGE)
     for name in there if anew else []:
         shards.remove(given.shard(name))
-    shards.write_json(place, {"settings": wanted, "data": given.data, "prompt": given.form.prompt.name})
-
-
-def _is_done(given: Evaluation, name: str, n: int) -> bool:
-    errors = _errors(given, name)
-    if errors is None or len(errors) > n:  # of an earlier run with a higher limit: none of its rows is given up
-        return errors is not None
-    return len(errors) == n and not any(errors)
+    about = {"questions": total, "data": given.data, "prompt": given.form.prompt.name}
+    shards.write_json(place, {"settings": wanted} | about)
 
 
 def _errors(given: Evaluation, name: str) -> list[str] | None:
@@ -176,7 +173,7 @@ def _ask(given: Evaluation, files: list[File], todo: dict[str, int], reporter: R
     """Make the shards of these names, each of so many questions."""
     engine = given.config.engine
     if offline:
-        done = (drive.replay(job) for job in _jobs(given, files, todo, None))
+        done = (drive.replay(job) for job in _jobs(given, files, todo, None, offline))
     else:
         spending.check(STAGE, {"": engine}, given.config.max_cost)
         backend: Backend = llm.start(engine, given.paths.journals(STAGE))
@@ -199,14 +196,36 @@ def _context(given: Evaluation) -> int | None:
     return max(stated.values()) if stated and len(stated) >= servers else None
 
 
-def _jobs(given: Evaluation, files: list[File], todo: dict[str, int], context: int | None) -> Iterator[ShardJob]:
+def _jobs(
+    given: Evaluation, files: list[File], todo: dict[str, int], context: int | None, offline: bool = False
+) -> Iterator[ShardJob]:
     asker = given.asker
-    for at, items in enumerate(_batches(given.items(files), PER_SHARD)):
+    most = max(int(name.removeprefix(PREFIX)) * PER_SHARD + n for name, n in todo.items())  # it may be above the limit
+    for at, items in enumerate(_batches(replace(given, limit=most).items(files), PER_SHARD)):
         name = f"{PREFIX}{at:05d}"
         if name in todo:
-            waiting = [asking.asked(item, asker, context) for item in items]
+            waiting = [asking.asked(item, asker, context) for item in items[: todo[name]]]
             del items  # of which the prompts are left
+            if offline:
+                waiting = _unsent(given, name, waiting)
             yield ShardJob(name, given.paths.journal(STAGE, name), partial(_begin, waiting))
+
+
+def _unsent(given: Evaluation, name: str, waiting: list[Asked]) -> list[Asked]:
+    """The questions, of which those that once were not sent, since they fitted no window, are not sent again: without a
+    server, nobody else knows, and no journal has a reply to them.
+    """
+    try:
+        before = shards.read_rows(given.shard(name), Prediction) if shards.exists(given.shard(name)) else []
+    except DamagedFile:  # then they are missed in the journal
+        return waiting
+    unsent = {(row.item_id, row.length): row.error for row in before if row.error.startswith(asking.DOES_NOT_FIT)}
+
+    def told(asked: Asked) -> Asked:
+        row = asked.prediction
+        return replace(asked, prediction=replace(row, error=unsent.get((row.item_id, row.length), row.error)))
+
+    return [told(each) for each in waiting]
 
 
 def _begin(waiting: list[Asked], llm: LLM) -> list[Conversation[Prediction]]:

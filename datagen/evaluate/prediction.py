@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+RECORD = "run.json"  # in a folder of predictions: what was asked, of whom, how, and how many questions there are
+
 # How an answer is held against the gold: a letter; one of several wordings that it has to hold; a text, by its
-# similarity; the answer of a row of a dataset, by that dataset's own verifier.
+# similarity; the answer of a row of a dataset, by a verifier of the trainer's.
 Kind = Literal["choice", "match", "similarity", "answer"]
 
 
@@ -31,7 +33,7 @@ class Prediction:
     n_chunks: int | None
     prompt_tokens: int | None
     position: float | None
-    length: str  # as the benchmark names it ("short", "32k"); empty where it does not
+    length: str  # as the benchmark names it ("short"), or as `length_label` does ("32k"); empty where it is not known
     difficulty: str
     domain: str
     model: str

@@ -13,12 +13,14 @@ Strict reads the one `<answer>` as the trainer does; a response that does not pa
 - MRCR (huggingface.co/datasets/openai/mrcr): the ratio of difflib's SequenceMatcher over the whole response, which has
   to begin with the random prefix.
 
-Other benchmarks have none.
+Other benchmarks have none. Rows of a dataset are held against their reference by a verifier of the trainer's, which the
+caller names: a dataset has none of its own.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -29,6 +31,8 @@ from datagen.grounding import verify
 from datagen.grounding.tags import Reading, read_response
 
 Verdict = bool | float  # right or wrong, or a similarity from 0 to 1
+VERIFIERS = {"exact": verify.exact, "contains": verify.contains}  # of the trainer's, those that say yes or no by rule
+EXACT = "exact"  # the trainer's default
 
 # Why the two verdicts differ: all the reasons there are.
 UNPARSED = "the response does not parse"
@@ -72,32 +76,35 @@ class Scored:
     named: Named | None
 
 
-def verdict(prediction: Prediction) -> Verdict | None:
+def verdict(prediction: Prediction, verifier: str = EXACT) -> Verdict | None:
     """The strict verdict: True or False, or for `similarity` a share from 0 to 1. None where no reply was had, which is
-    neither right nor wrong. Raises ValueError for a prediction without a gold answer.
+    neither right nor wrong. verifier: a name in VERIFIERS, for a row of a dataset. Raises ValueError for a prediction
+    without a gold answer, KeyError for another verifier.
     """
-    found = score(prediction)
+    found = score(prediction, verifier)
     return found.strict if found else None
 
 
-def score(prediction: Prediction) -> Scored | None:
+def score(prediction: Prediction, verifier: str = EXACT) -> Scored | None:
     """Both verdicts, and why they differ; None where no reply was had. `prediction.as_published`, where a file has it,
-    goes before the rule. Raises ValueError for a prediction without a gold answer.
+    goes before the rule. verifier, and what is raised: as for `verdict`.
     """
     if not prediction.gold:
         raise ValueError("gold is empty: there is nothing to hold the answer against")
     if prediction.response is None:
         return None
     reading = read_response(prediction.response)
-    answer = reading.answer if reading.parsed else None
-    letter = named(answer, prediction.choices) if answer is not None and prediction.kind == "choice" else None
-    strict = _strict(prediction, answer, letter)
+    answer, gold = reading.answer if reading.parsed else None, prediction.gold[0].strip().upper()
+    letter = named(answer, prediction.choices, gold) if answer is not None and prediction.kind == "choice" else None
+    strict = _strict(prediction, answer, letter, VERIFIERS[verifier])
     published = prediction.as_published if prediction.as_published is not None else by_rule(prediction)
     reason = "" if published is None or published == strict else _reason(prediction, reading, letter, published)
     return Scored(strict, published, reason, reading, letter)
 
 
-def _strict(prediction: Prediction, answer: str | None, letter: Named | None) -> Verdict:
+def _strict(
+    prediction: Prediction, answer: str | None, letter: Named | None, verifies: Callable[[str, str], bool]
+) -> Verdict:
     gold = prediction.gold
     if prediction.kind == "similarity":
         return _similarity(prediction, answer) if answer is not None else 0.0
@@ -107,7 +114,7 @@ def _strict(prediction: Prediction, answer: str | None, letter: Named | None) ->
         return letter is not None and letter.letter == gold[0]
     if prediction.kind == "match":
         return any(holds(wording, answer) for wording in gold)
-    return verify.contains(gold[0], answer)
+    return verifies(gold[0], answer)
 
 
 def _similarity(prediction: Prediction, given: str) -> float:

@@ -12,7 +12,7 @@ from datagen.errors import InputError
 from datagen.evaluate import diagnostics
 from datagen.evaluate.intervals import interval, mcnemar
 from datagen.evaluate.layouts import Row
-from datagen.evaluate.score import REASONS, Scored, score
+from datagen.evaluate.score import EXACT, REASONS, Scored, score
 from datagen.grounding.rewards import fbeta
 
 FIFTHS = 5
@@ -29,11 +29,11 @@ class Result:
     oddities: list[str]
 
 
-def results(rows: Sequence[Row]) -> list[Result]:
-    """The rows, scored."""
+def results(rows: Sequence[Row], verifier: str = EXACT) -> list[Result]:
+    """The rows, scored; those of a dataset by this verifier."""
     found = []
     for row in rows:
-        scored = score(row.prediction)
+        scored = score(row.prediction, verifier)
         failures, oddities = diagnostics.of_row(row.prediction, scored) if scored else ([], [])
         found.append(Result(row, scored, failures, oddities))
     return found
@@ -43,6 +43,7 @@ def summary(found: Sequence[Result], seed: int = 0) -> dict[str, Any]:
     """All there is to say of some results, as `--json` prints it, but for a comparison."""
     return {
         **shares(found, seed),
+        "failed": failed(found),
         "differences": differences(found),
         "diagnostics": _diagnostics(found),
         "evidence": _evidence(found),
@@ -59,7 +60,7 @@ def shares(found: Sequence[Result], seed: int) -> dict[str, Any]:
     published = [float(scored.as_published) for scored in replied if scored.as_published is not None]
     return {
         "rows": len(found),
-        "failed": len(found) - len(replied),
+        "unanswered": len(found) - len(replied),
         "strict": _mean(strict),
         "strict_interval": interval(strict, seed),
         "as_published": _mean(published),
@@ -75,15 +76,19 @@ def differences(found: Sequence[Result]) -> dict[str, Any]:
     return {"rows": counts.total(), "reasons": {reason: n for reason, n in reasons.items() if n}}
 
 
+def failed(found: Sequence[Result]) -> dict[str, int]:
+    """Why rows have no response, by what stands before the details in `error`, the most frequent first."""
+    errors = [result.row.prediction.error.strip() for result in found if not result.scored]
+    heads = [error.splitlines()[0].partition(": ")[0][:200] if error else "no reason is given" for error in errors]
+    return dict(Counter(heads).most_common())
+
+
 def _diagnostics(found: Sequence[Result]) -> dict[str, Any]:
     replied = [result for result in found if result.scored]
-    errors = [result.row.prediction.error for result in found if not result.scored]
-    failed = Counter(error.strip().splitlines()[0][:200] if error.strip() else "no reason is given" for error in errors)
     return {
         "parsed": sum(result.scored.reading.parsed for result in replied if result.scored),
         "failures": diagnostics.counted([result.failures for result in replied], diagnostics.FAILURES),
         "oddities": diagnostics.counted([result.oddities for result in replied], diagnostics.ODDITIES),
-        "failed": dict(failed.most_common()),
     }
 
 
@@ -142,12 +147,14 @@ BY: dict[str, Callable[[Result], str]] = {
 
 
 def _breakdown(found: Sequence[Result], label: Callable[[Result], str], seed: int) -> dict[str, Any]:
-    """The shares of the rows of each label, in order; rows without one stand in none."""
+    """The shares and the evidence of the rows of each label, in order; rows without one stand in none."""
     groups: dict[str, list[Result]] = {}
     for result in found:
         if name := label(result):
             groups.setdefault(name, []).append(result)
-    return {name: shares(groups[name], seed) for name in sorted(groups, key=_order)}
+    return {
+        name: {**shares(groups[name], seed), "evidence": _evidence(groups[name])} for name in sorted(groups, key=_order)
+    }
 
 
 def _order(label: str) -> tuple[Any, ...]:
@@ -176,7 +183,7 @@ def compared(here: Sequence[Result], there: Sequence[Result], against: str, seed
     return {
         "against": against,
         "rows": len(pairs),
-        "failed": len(both) - len(pairs),
+        "unanswered": len(both) - len(pairs),
         "only_here": len(mine) - len(both),
         "only_there": len(theirs) - len(both),
         "strict": _mean([a for a, _ in pairs]),

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+EVIDENCE = "P / R / F2"  # the heading of the evidence's figures
 MEANING = (
     "strict: of the parsed <answer> alone; what does not parse is wrong. as published: the benchmark's published rule. "
     "Shares in percent of the rows that have a response, with 95 % bootstrap intervals."
@@ -24,19 +25,21 @@ def percent(share: float | None, interval: Any = None) -> str:
 
 
 def headings(found: dict[str, Any]) -> list[str]:
-    """What `cells` are: failed rows only where there are any."""
-    return ["rows", *(["failed"] if found["failed"] else []), "strict", "as published"]
+    """What `cells` are: failed rows and evidence only where there are any."""
+    counts = ["rows", *(["failed"] if found["unanswered"] else [])]
+    return [*counts, "strict", "as published", *([EVIDENCE] if found["evidence"] else [])]
 
 
 def cells(of: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """The shares of some rows of all that were found."""
-    partly = 0 < of["as_published_rows"] < of["rows"] - of["failed"]
+    """The shares of some rows of all that were found, and the precision, recall and F-beta of their evidence."""
+    partly = 0 < of["as_published_rows"] < of["rows"] - of["unanswered"]
     return [
         f"{of['rows']:,}",
-        *([f"{of['failed']:,}"] if found["failed"] else []),
+        *([f"{of['unanswered']:,}"] if found["unanswered"] else []),
         percent(of["strict"], of["strict_interval"]),
         percent(of["as_published"], of["as_published_interval"])
         + (f" of {of['as_published_rows']:,} rows" if partly else ""),
+        *([_figures(of["evidence"]) if of["evidence"] else percent(None)] if found["evidence"] else []),
     ]
 
 
@@ -49,7 +52,9 @@ def breakdowns(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def sentences(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """Everything but the shares: headings, with lines under each."""
-    differences, form, replied = found["differences"], found["diagnostics"], found["rows"] - found["failed"]
+    differences, form, replied = found["differences"], found["diagnostics"], found["rows"] - found["unanswered"]
+    if (asked_of := found.get("asked_of")) and found["rows"] < asked_of:
+        yield f"Not finished: {found['rows']:,} of {asked_of:,} questions are asked", []
     if found["as_published"] is not None:
         yield (
             f"Rows whose two verdicts differ: {differences['rows']:,}",
@@ -59,10 +64,10 @@ def sentences(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
         f"Responses that parse: {form['parsed']:,} of {replied:,}",
         [f"{n:,}  {what}" for what, n in {**form["failures"], **form["oddities"]}.items()],
     )
-    if form["failed"]:
+    if found["failed"]:
         yield (
-            f"Rows that failed, and are in no share: {found['failed']:,}",
-            [f"{n:,}  {why}" for why, n in list(form["failed"].items())[:5]],
+            f"Rows that failed, and are in no share: {found['unanswered']:,}",
+            [f"{n:,}  {why}" for why, n in list(found["failed"].items())[:5]],
         )
     if found["evidence"]:
         yield _evidence(found["evidence"])
@@ -77,7 +82,7 @@ def _evidence(evidence: dict[str, Any]) -> tuple[str, list[str]]:
     ]
     lines += [f"{evidence['cites_nothing']:,}  cite nothing"] if evidence["cites_nothing"] else []
     lines += [f"{evidence['out_of_range']:,}  cite a chunk that is not there"] if evidence["out_of_range"] else []
-    return "Evidence: precision, recall and F-beta (beta 2) of the citations", lines
+    return f"Evidence: precision, recall and F-beta (beta 2) of the citations ({EVIDENCE})", lines
 
 
 def _figures(of: dict[str, Any]) -> str:
@@ -95,8 +100,8 @@ def _comparison(c: dict[str, Any]) -> tuple[str, list[str]]:
         lines[-1] += f": McNemar's exact test, p = {c['mcnemar_p']:.2g}"
     if c["only_here"] or c["only_there"]:
         lines.append(f"left out: {c['only_here']:,} questions only here, {c['only_there']:,} only there")
-    if c["failed"]:
-        lines.append(f"left out: {c['failed']:,} that failed in one of them")
+    if c["unanswered"]:
+        lines.append(f"left out: {c['unanswered']:,} that failed in one of them")
     return f"Against {c['against']}", lines
 
 

@@ -34,11 +34,14 @@ from datagen.train.types import Example, Group, Response, Scored, Split
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The questions of a benchmark as prompts in tokens. `asked`: what is known of each before it is answered."""
+    """The questions of a benchmark as prompts in tokens. `asked`: what is known of each before it is answered.
+    `verifier`: of the answers to rows of a dataset, one of `evaluate.score.VERIFIERS`.
+    """
 
     name: str
     split: Split
     asked: list[Prediction]
+    verifier: str
 
 
 def load(settings: BenchmarkConfig, config: Config, tokenizer: Any, limit: int, vocabulary: int) -> Benchmark:
@@ -79,7 +82,9 @@ def load(settings: BenchmarkConfig, config: Config, tokenizer: Any, limit: int, 
     if not examples:
         why = f": {set_aside[0]}" if set_aside else ""
         raise InputError(f"train.eval.data: {settings.data} has no question that the model can be asked{why}")
-    return Benchmark(settings.benchmark, Split(examples, np.concatenate(parts), set_aside), asked)
+    own = config.train.reward.verifier
+    verifier = own if own in scoring.VERIFIERS else scoring.EXACT  # no model is asked, as in `evaluate score`
+    return Benchmark(settings.benchmark, Split(examples, np.concatenate(parts), set_aside), asked, verifier)
 
 
 def _problem(ids: np.ndarray, limit: int, vocabulary: int) -> str:
@@ -99,7 +104,7 @@ def evaluate(benchmark: Benchmark, collector: Collector, seed: int) -> tuple[lis
     every = [(i, i) for i in range(len(benchmark.split))]
     groups = collector.groups(benchmark.split, every, 1, GREEDY, seed, _unscored)
     rows = list(_answered(benchmark, groups))
-    return rows, metrics(rows, groups) | {"seconds": round(time.monotonic() - began, 3)}
+    return rows, metrics(rows, groups, benchmark.verifier) | {"seconds": round(time.monotonic() - began, 3)}
 
 
 def _unscored(responses: Sequence[tuple[Example, Response, str]]) -> list[Scored]:
@@ -114,9 +119,9 @@ def _answered(benchmark: Benchmark, groups: Sequence[Group]) -> Iterator[Predict
         yield replace(benchmark.asked[group.example], response=scored.text, finish=finish)
 
 
-def metrics(rows: Sequence[Prediction], groups: Sequence[Group]) -> dict[str, float]:
+def metrics(rows: Sequence[Prediction], groups: Sequence[Group], verifier: str) -> dict[str, float]:
     """Means over all questions; of the evidence, over those of which it is known, and none where it is of none."""
-    verdicts = [verdict for row in rows if (verdict := scoring.score(row))]
+    verdicts = [verdict for row in rows if (verdict := scoring.score(row, verifier))]
     found: dict[str, list[float]] = {"strict": [float(verdict.strict) for verdict in verdicts]}
     cited = [
         fbeta(verdict.reading.useful_chunks or [], row.gold_chunks, beta=2.0) if verdict.reading.parsed else (0.0, 0.0)

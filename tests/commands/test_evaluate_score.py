@@ -40,18 +40,53 @@ def test_both_columns_stand_side_by_side():
 def test_what_has_no_published_rule_has_a_dash_and_failed_rows_are_said(predictions):
     result = call("evaluate", "score", predictions)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1].split() == ["all", "3", "1", "50.0", "[0.0,", "100.0]", "–"]
+    cells = result.stdout.splitlines()[1].split()
+    assert cells[:7] == ["all", "3", "1", "50.0", "[0.0,", "100.0]", "–"]
+    assert cells[7:] == ["100.0", "/", "100.0", "/", "100.0"]  # of the evidence
     assert "Rows that failed, and are in no share: 1" in result.stdout
     assert "\x1b[2J" not in result.stdout
     assert "100.0 / 100.0 / 100.0  of 2 rows with gold chunks" in result.stdout
 
 
+def test_the_verifier_of_a_datasets_rows_is_chosen(tmp_path):
+    rows = [prediction(item_id="1", response=response("Aldwick Town"))]
+    shards.write_rows(str(tmp_path / "a.parquet"), Prediction, rows)
+    by = {
+        name: json.loads(call("evaluate", "score", tmp_path / "a.parquet", "--verifier", name, "--json").stdout)
+        for name in ("exact", "contains")
+    }
+    assert [(found["verifier"], found["strict"]) for found in by.values()] == [("exact", 0.0), ("contains", 1.0)]
+
+
+def test_a_run_that_is_not_finished_is_said(tmp_path):
+    rows = [prediction(item_id=str(i), response=response("Aldwick")) for i in range(16)]
+    shards.write_rows(str(tmp_path / "run" / "predictions-00000.parquet"), Prediction, rows)
+    record = tmp_path / "run" / "run.json"
+    shards.write_json(str(record), {"questions": 500})
+    said = f"{tmp_path}/run: 16 of 500 questions are asked: go on with the same `evaluate run`"
+    result = call("evaluate", "score", tmp_path / "run", "--html", tmp_path / "s.html", "--json")
+    assert said in result.stderr
+    assert json.loads(result.stdout)["asked_of"] == 500
+    assert "Not finished: 16 of 500 questions are asked" in (tmp_path / "s.html").read_text(encoding="utf-8")
+    whole = tmp_path / "run" / "predictions-00000.parquet"
+    assert said in call("evaluate", "score", whole, "--against", tmp_path / "run").stderr
+    shards.write_json(str(record), {"questions": 16})
+    assert "are asked" not in call("evaluate", "score", tmp_path / "run").output
+    record.write_text("{")
+    result = call("evaluate", "score", tmp_path / "run", "--json")
+    assert f"{tmp_path}/run: whether all questions are asked is not known" in result.stderr
+    assert (result.exit_code, json.loads(result.stdout)["asked_of"]) == (0, None)
+
+
 def test_json_has_both_shares_and_keys_that_the_page_explains(predictions):
     result = call("evaluate", "score", predictions, "--against", predictions, "--json", "--seed", "3")
     found = json.loads(result.stdout)
-    assert (found["rows"], found["failed"], found["strict"], found["as_published"]) == (3, 1, 0.5, None)
+    assert (found["rows"], found["unanswered"], found["strict"], found["as_published"]) == (3, 1, 0.5, None)
+    assert (found["failed"], found["asked_of"], found["verifier"]) == ({"no\x1b[2Jserver": 1}, None, "exact")
+    assert found["by"]["benchmark"]["x"]["evidence"]["recall"] == 1
     assert found["comparison"]["mcnemar_p"] == 1
     parts = [found, found["differences"], found["diagnostics"], found["evidence"], found["comparison"], found["by"]]
+    parts.append(found["by"]["benchmark"]["x"])
     assert {key for part in parts for key in part} <= keys_of("evaluate score")
     assert (
         call("evaluate", "score", predictions, "--against", predictions, "--json", "--seed", "3").stdout

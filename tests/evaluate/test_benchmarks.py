@@ -9,8 +9,9 @@ import pytest
 
 from datagen.config.data import InputConfig
 from datagen.errors import InputError
-from datagen.evaluate import benchmarks
+from datagen.evaluate import benchmarks, layouts
 from datagen.evaluate.benchmarks import longreason
+from datagen.evaluate.lengths import length_label
 from tests.evaluate import made
 
 
@@ -130,7 +131,7 @@ def test_longreason(tmp_path):
         pq.write_table(table, tmp_path / "data" / f"{split}-00000-of-00001.parquet")
     found = items("longreason", tmp_path)
     assert [(item.item_id, item.length) for item in found] == [
-        ("128k/e0", "128k"), ("128k/e1", "128k"), ("8k/e0", "8k"), ("8k/e1", "8k"),
+        ("e0", "128k"), ("e1", "128k"), ("e0", "8k"), ("e1", "8k"),
     ]  # fmt: skip
     item = found[0]
     assert (item.question, item.choices) == ("Which bird is it?", ["A heron", "An owl,\nor none", "A wren"])
@@ -177,6 +178,35 @@ def mrcr_row(**more):
         "total_messages": 9,
         "n_chars": 1000,
     } | more
+
+
+def pairs(name: str, data, results) -> None:
+    """The questions as we ask them, and the rows of a published file about them, have the same ids and lengths."""
+    asked = [(item.benchmark, item.item_id, item.length) for item in items(name, data)]
+    published = [row.prediction for row in layouts.read(str(results))]
+    assert asked == [(row.benchmark, row.item_id, row.length) for row in published]
+
+
+def test_published_results_pair_with_what_is_asked_here(tmp_path):
+    data = made.write(
+        tmp_path / "131072" / "data" / "qa_1" / "validation.jsonl", [ruler_row(), ruler_row(i=1)], lines=True
+    )
+    results = [{"index": i, "pred": "x", "outputs": ["4"], "length": 4000} for i in range(2)]
+    folder = tmp_path / "model" / "synthetic" / "131072" / "pred"
+    pairs("ruler-qa", data, made.write(folder / "qa_1.jsonl", results, lines=True))
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist([longreason_row(0)]), tmp_path / "data" / "128k-00000-of-00001.parquet")
+    row = {"example_idx": "e0", "split": "128k", "answer": "B", "response": "B", "pred": "B"}
+    pairs("longreason", tmp_path / "data", made.write(tmp_path / "7b.jsonl", [row], lines=True))
+
+
+@pytest.mark.parametrize(
+    ("length", "label"),
+    [("131072", "128k"), ("128k", "128k"), ("128K", "128k"), ("800", "800"), ("32000", "32000"), ("", ""), ("0", "0"),
+     ("short", "short"), ("K", "K")],
+)  # fmt: skip
+def test_a_length_has_one_name(length, label):
+    assert length_label(length) == label
 
 
 def test_mrcr(tmp_path):
@@ -230,7 +260,7 @@ def test_ruler(tmp_path):
     path = tmp_path / "131072" / "data" / "qa_2" / "validation.jsonl"
     found = items("ruler-qa", made.write(path, [ruler_row(), ruler_row("When does it leave?", 1)], lines=True))
     item, other = found
-    assert (item.item_id, item.domain, item.length) == ("qa_2/131072/0", "qa_2", "131072")
+    assert (item.item_id, item.domain, item.length) == ("qa_2/0", "qa_2", "128k")
     assert (item.question, other.question) == ("When does it leave?",) * 2
     assert (item.document, item.gold) == (DOCUMENTS, ["at four", "4"])
     assert (item.kind, item.evidence) == ("match", None)
@@ -282,4 +312,4 @@ def test_a_dataset_of_the_hub_that_was_saved_here(tmp_path):
     datasets.Dataset.from_list([longreason_row(i) for i in range(2)]).save_to_disk(str(tmp_path / "saved"))
     files = benchmarks.BENCHMARKS["longreason"].find(f"hf://{tmp_path}/saved")
     found = list(benchmarks.items("longreason", files, InputConfig(hf_split="32k")))
-    assert [item.item_id for item in found] == ["32k/e0", "32k/e1"]
+    assert [item.item_id for item in found] == ["e0", "e1"]

@@ -41,6 +41,12 @@ CHOICES = ["The first floor", "The second floor.", "A boat", "Ion streams"]
         ("The second floor", "B"),
         ("A boat", "C"),  # the wording, and no letter A
         ("The correct answer is ion streams.", "D"),
+        ("A and D are wrong; C", "C"),
+        ("A, B and D are all wrong, so C is right", "C"),
+        ("A is wrong. B is wrong. C: a boat", "C"),
+        ("Answer: B, C and D are wrong", "B"),
+        ("Answer: B. A and C are incorrect.", "B"),
+        ("(A) and (D) are ruled out, I take (C)", "C"),
     ],
 )
 def test_a_letter_that_is_named(answer: str, letter: str):
@@ -78,6 +84,9 @@ def test_several_letters_are_no_choice(answer: str):
         "D-Day",
         "Because",
         "ABBA",
+        "A and D are wrong",
+        "(A), (B) and (D) are not supported by the document",
+        "I think that (A) is incorrect",
     ],
 )
 def test_no_letter(answer: str):
@@ -88,6 +97,25 @@ def test_where_the_options_are_not_known_any_of_eight_letters_counts():
     assert named("E. coli") == Named("E")
     assert named("A boat") == Named(None)
     assert named("Z. Last") == Named(None)
+
+
+def test_where_the_options_are_not_known_all_up_to_the_gold_letter_count():
+    """LongReason has options up to J, and its published files do not hold them."""
+    assert named("The correct answer is (J)", gold="J") == Named("J")
+    assert named("I. Ion streams", gold="J") == Named("I")
+    assert named("K. Last", gold="J") == Named(None)
+    assert named("A", gold="J") == Named("A")
+    assert named("I was unable to tell", gold="J") == Named(None)
+    assert named("J", CHOICES, "J") == Named(None)  # the options are known, and there is none
+
+
+@pytest.mark.parametrize("answer", ["B", "b", "(B)", "**B**", "B.", "Answer: B", '"B"'])
+def test_a_letter_alone_is_the_letter_though_it_is_the_wording_of_an_option(answer: str):
+    assert named(answer, ["A", "C", "B", "D"]) == Named("B")
+
+
+def test_a_letter_of_no_option_may_be_the_wording_of_one():
+    assert named("x", ["y", "x", "z"]) == Named("B")
 
 
 def test_two_options_of_one_wording_name_no_letter():
@@ -108,7 +136,9 @@ def test_every_usual_form_is_read(letter: str, form: str):
     assert named(form.format(letter), CHOICES) == Named(letter)
 
 
-@pytest.mark.parametrize("part", ["(A", "answer is ", "A, ", "((( ", "- ", "A/", "option ", "_*", "not (A) ", "is A. "])
+@pytest.mark.parametrize(
+    "part", ["(A", "answer is ", "A, ", "((( ", "- ", "A/", "option ", "_*", "not (A) ", "so (A), ", "(A), ", "is A. "]
+)
 def test_hostile_answers_take_no_more_time_than_their_length(part: str):
     """A reader that looked at everything again for each part would take minutes."""
     named(part * (300_000 // len(part)), CHOICES)

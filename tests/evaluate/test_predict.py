@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen import shards
-from datagen.evaluate import predict
+from datagen.evaluate import layouts, predict
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding import tags
 from datagen.llm.base import Request
@@ -39,7 +39,7 @@ def reply(body) -> str:
 
 def arguments(server: Server, data: Path, out: Path, *more: str, name: str = "longbench-v2") -> list[str]:
     asked = ["evaluate", "run", "--benchmark", name, "--data", str(data), "--model", "scripted", "-o", str(out)]
-    return [*asked, "--base-url", server.url, *SETTINGS, *more]
+    return [*asked, "--base-url", server.url, *(SETTINGS if name != "dataset" else ()), *more]
 
 
 def run(server: Server, data: Path, out: Path, *more: str, name: str = "longbench-v2", code: int = 0):
@@ -206,7 +206,7 @@ def test_a_request_that_fails_is_a_row_without_a_response_and_is_asked_again(tmp
     assert (found["questions"], found["answered"], found["exit_code"]) == (40, 39, 3)
     assert found.keys() == keys_of("evaluate run") - {"status"}
     assert found["failed"] == {"request refused by the server": 1}
-    assert "1 questions have no reply" in result.stderr
+    assert "1 question has no reply: it counts as failed, not as wrong. The same command asks it again" in result.stderr
     (failed,) = (row for row in predictions(tmp_path / "out") if row.error)
     assert (failed.item_id, failed.response, failed.finish, failed.prompt_tokens) == ("id-7", None, "", None)
     assert failed.error.startswith("request refused by the server: HTTP 400")
@@ -221,8 +221,40 @@ def test_a_lower_limit_takes_no_prediction_away(tmp_path, data):
         run(server, data, tmp_path / "out", code=3)
         before = files(tmp_path / "out")
         run(server, data, tmp_path / "out", "--limit", "3", code=3)
-        assert server.stats.received.total() == 40
+        assert server.stats.received.total() == 41  # the one that failed
     assert files(tmp_path / "out") == before
+
+
+def test_what_failed_beyond_a_lower_limit_is_asked_again_where_it_is_said_to_be(tmp_path, data):
+    """In the last question of the first file of predictions, which a limit of 3 does not reach."""
+    with serve(Settings(reply=reply)) as server:
+        run(server, data, tmp_path / "whole")
+    with serve(Settings(reply=reply, faults=lambda body, asked: "400" if "tale 15 " in str(body) else None)) as server:
+        run(server, data, tmp_path / "out", code=3)
+        assert "The same command asks it again" in run(server, data, tmp_path / "out", "--limit", "3", code=3).stderr
+    with serve(Settings(reply=reply)) as server:
+        assert "no reply" not in run(server, data, tmp_path / "out", "--limit", "3").stderr
+        assert server.stats.received.total() == 1
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_a_bad_row_beyond_the_limit_is_not_read(tmp_path):
+    data = made.write(tmp_path / "data.json", [*(made.longbench_row(i) for i in range(3)), {}])
+    with serve(Settings(reply=reply)) as server:
+        run(server, data, tmp_path / "out", "--limit", "3")
+        assert server.stats.received.total() == 3
+
+
+def test_how_many_questions_there_are_is_kept(tmp_path, data):
+    with serve(Settings(reply=reply)) as server:
+        run(server, data, tmp_path / "out", "--limit", "20")
+        assert layouts.questions(str(tmp_path / "out")) == 20
+        run(server, data, tmp_path / "out")
+    assert layouts.questions(str(tmp_path / "out")) == 40
+    (tmp_path / "out" / "predictions-00001.parquet").unlink()
+    result = call("evaluate", "score", tmp_path / "out", "--json")
+    assert (json.loads(result.stdout)["rows"], json.loads(result.stdout)["asked_of"]) == (24, 40)
+    assert f"{tmp_path}/out: 24 of 40 questions are asked: go on with the same `evaluate run`" in result.stderr
 
 
 def test_what_does_not_fit_is_not_sent_and_never_cut(tmp_path):
@@ -233,6 +265,9 @@ def test_what_does_not_fit_is_not_sent_and_never_cut(tmp_path):
         result = run(server, data, tmp_path / "out", *more, code=3)
         assert server.stats.received.total() == 3
     assert "does not fit 3" in result.stderr
+    before = files(tmp_path / "out")
+    run(server, data, tmp_path / "out", *more, "--offline", code=3)
+    assert files(tmp_path / "out") == before
     failed = [row for row in predictions(tmp_path / "out") if row.error]
     assert [row.item_id for row in failed] == ["id-0", "id-2", "id-4"]
     assert re.fullmatch(
@@ -326,9 +361,22 @@ def test_rows_of_a_dataset_are_asked_as_they_stand(tmp_path):
         run(server, tmp_path, tmp_path / "out", name="dataset")
         found = sorted((body["messages"] for body in bodies), key=len)
         assert found == [row["prompt"] for row in rows]
-        run(server, tmp_path, tmp_path / "out", "--set", "chunk.max_tokens=32", name="dataset")  # nothing is cut there
     (first, _) = predictions(tmp_path / "out")
     assert (first.gold_chunks, first.n_chunks, first.position, first.kind) == ([1], 2, 0.75, "answer")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--format", "published"), "--format published changes nothing"),
+        (("--set", "chunk.max_tokens=32"), "--set chunk.max_tokens changes nothing"),
+        (("--set", "dataset.prompt=published"), "--set dataset.prompt changes nothing"),
+    ],
+)
+def test_how_documents_are_shown_is_refused_where_prompts_are_ready(tmp_path, more, says):
+    with serve(Settings(reply=reply)) as server:
+        result = run(server, tmp_path, tmp_path / "out", *more, name="dataset", code=2)
+    assert f"{says} with --benchmark dataset, whose prompts are asked as they stand: leave it out" in result.stderr
 
 
 def test_a_dry_run_shows_the_requests_and_writes_nothing(tmp_path, data):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datagen.config.train import RewardConfig
 from datagen.evaluate import diagnostics, layouts, score
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding.tags import read_response
@@ -115,8 +116,12 @@ def test_without_gold_there_is_nothing_to_score():
 
 
 def test_an_answer_is_verified_as_a_trainer_verifies_it():
-    assert score.verdict(prediction(response=response("in Aldwick"))) is True
-    assert score.verdict(prediction(response=response("not Aldwick"))) is False
+    """By `exact`, its default, and not by the laxer `contains`, unless that is what it was trained with."""
+    assert RewardConfig().verifier == score.EXACT
+    town = prediction(response=response("Aldwick Town"))
+    assert (score.verdict(town), score.verdict(town, "contains")) == (False, True)
+    assert score.verdict(prediction(response=response("aldwick."))) is True
+    assert score.verdict(prediction(response=response("not Aldwick")), "contains") is False
     assert score.verdict(prediction(response=response("Aldwick", cited="</useful_chunks><useful_chunks>"))) is False
 
 

@@ -1,12 +1,14 @@
+import io
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from datagen.errors import ConfigError, InputError
-from datagen.evaluate import differing, layouts, page, summary
+from datagen.evaluate import differing, layouts, page, summary, told
 from datagen.evaluate.layouts import Row
 from datagen.evaluate.prediction import Prediction
 from tests.evaluate.test_score import DATA, prediction, response
@@ -24,10 +26,17 @@ def answered(*responses: str | None, **known) -> list[summary.Result]:
 
 def test_shares_are_of_the_rows_that_have_a_response():
     found = summary.summary(answered(RIGHT, WRONG, RIGHT, None, "no tags", error="no server\nat all"))
-    assert (found["rows"], found["failed"], found["strict"]) == (5, 1, 0.5)
-    assert found["diagnostics"]["failed"] == {"no server": 1}
+    assert (found["rows"], found["unanswered"], found["strict"]) == (5, 1, 0.5)
+    assert found["failed"] == {"no server": 1}
     assert found["diagnostics"]["parsed"] == 3
     assert found["diagnostics"]["failures"] == {"no <answer> section": 1, "no <useful_chunks> section": 1}
+
+
+def test_failed_rows_are_told_by_reason_as_evaluate_run_tells_them():
+    errors = ["request refused by the server: HTTP 400", "request refused by the server: HTTP 413", "  ", "cut\nx: y"]
+    found = summary.summary(rows(*(prediction(item_id=str(i), error=e) for i, e in enumerate(errors))))
+    assert found["failed"] == {"request refused by the server": 2, "no reason is given": 1, "cut": 1}
+    assert found["unanswered"] == 4
 
 
 def test_where_nothing_is_known_it_is_null_and_not_zero():
@@ -76,6 +85,36 @@ def test_evidence_by_hand():
     assert found["parsed"]["fbeta"] == pytest.approx((1 / 2 + fbeta) / 3)
 
 
+def test_evidence_is_in_every_group_that_has_some():
+    kinds = [("8k", 0.1, "easy"), ("8k", 0.9, "hard"), ("32k", 0.1, "hard")]
+    known = [dict(zip(("length", "position", "difficulty"), kind, strict=True), gold_chunks=[1]) for kind in kinds]
+    cited = ["<CHUNK_1>", "<CHUNK_2>", "<CHUNK_1> <CHUNK_2>"]
+    all_rows = [prediction(item_id=c, response=response("Aldwick", c), **k) for c, k in zip(cited, known, strict=True)]
+    found = summary.summary(rows(*all_rows, prediction(length="1M", response=RIGHT)))
+    by = found["by"]
+    assert {name: of["evidence"] and of["evidence"]["recall"] for name, of in by["length"].items()} == {
+        "8k": 0.5, "32k": 1.0, "1M": None,
+    }  # fmt: skip
+    assert [of["evidence"]["precision"] for of in by["position"].values()] == [0.75, 0.0]
+    assert [of["evidence"]["rows"] for of in by["difficulty"].values()] == [1, 2]
+    assert by["difficulty"]["hard"]["evidence"]["fbeta"] == pytest.approx(5 / 6 / 2)
+    table = screen_text(found)
+    assert table["rows"].endswith("P / R / F2")
+    assert table["8k"].endswith("50.0 / 50.0 / 50.0")
+    assert table["1M"].endswith("–")
+    reader = Reader()
+    reader.feed(page.render("x", found | {"comparison": None}, []))
+    assert "50.0 / 50.0 / 50.0" in reader.text
+    assert "P / R / F2" not in "".join(screen_text(summary.summary(rows(prediction(response=RIGHT)))).values())
+
+
+def screen_text(found: dict) -> dict[str, str]:
+    """The lines of the table on a wide terminal, by their first words."""
+    text = io.StringIO()
+    Console(file=text, width=160).print(told.table(found))
+    return {line.split()[0]: line.rstrip() for line in text.getvalue().splitlines() if line.strip()}
+
+
 def test_an_unanswerable_question_has_no_evidence_to_score():
     assert summary.summary(answered(RIGHT, gold_chunks=[]))["evidence"] is None
 
@@ -84,7 +123,7 @@ def test_a_comparison_by_hand():
     here = answered(RIGHT, RIGHT, RIGHT, WRONG, RIGHT, None, RIGHT)
     there = answered(RIGHT, WRONG, WRONG, RIGHT, WRONG, RIGHT, error="e")
     found = summary.compared(here, there, "b.parquet")
-    assert (found["rows"], found["failed"], found["only_here"], found["only_there"]) == (5, 1, 1, 0)
+    assert (found["rows"], found["unanswered"], found["only_here"], found["only_there"]) == (5, 1, 1, 0)
     assert (found["strict"], found["against_strict"], found["difference"]) == (0.8, 0.4, pytest.approx(0.4))
     assert (found["better_here"], found["better_there"]) == (3, 1)
     assert found["mcnemar_p"] == pytest.approx(10 / 16)  # 2 (1 + 4) / 2^4

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from transformers import AutoTokenizer
@@ -21,6 +23,7 @@ from datagen.train.collect import Collector
 from datagen.train.log import METRICS, read
 from datagen.train.parallel import World
 from datagen.train.types import Response
+from tests.evaluate.test_benchmarks import prompt_row
 from tests.train.calls import config, train
 from tests.train.test_storage import SETTINGS
 from tests.train.train_worlds import dataset
@@ -76,10 +79,10 @@ class Says:
     def close(self) -> None: ...
 
 
-def same_as_score(metrics: dict[str, float], file: str) -> None:
+def same_as_score(metrics: dict[str, float], file: str, verifier: str = "exact") -> None:
     """What a run says is what `evaluate score` says of the responses that it kept."""
-    found = summary.summary(summary.results(layouts.read(file)))
-    assert found["failed"] == 0
+    found = summary.summary(summary.results(layouts.read(file), verifier))
+    assert found["unanswered"] == 0
     assert metrics["strict"] == pytest.approx(found["strict"])
     assert metrics["evidence_recall"] == pytest.approx(found["evidence"]["recall"])
     assert metrics["evidence_precision"] == pytest.approx(found["evidence"]["precision"])
@@ -131,6 +134,18 @@ def test_the_strict_scores_of_known_responses(tokenizer, tmp_path):
     same_as_score(metrics, file)
 
 
+@pytest.mark.parametrize(("verifier", "strict"), [("exact", 0.0), ("contains", 1.0), ("llm", 0.0)])
+def test_rows_of_a_dataset_are_verified_as_in_the_reward_and_no_model_is_asked(tokenizer, tmp_path, verifier, strict):
+    pq.write_table(pa.Table.from_pylist([prompt_row(1)]), tmp_path / "a.parquet")
+    asked = {"benchmark": "dataset", "data": str(tmp_path / "a.parquet")}
+    whole = Config.model_validate({"train": {"model": "tiny", "eval": asked, "reward": {"verifier": verifier}}})
+    assert whole.train.eval
+    found = benchmark.load(whole.train.eval, whole, tokenizer, 20_000, len(tokenizer))
+    sampler = Says(tokenizer, [tags.render_response([1], "a name Brin")])
+    _, metrics = benchmark.evaluate(found, Collector(sampler, never, tokenizer, CPU), 0)  # pyright: ignore
+    assert metrics["strict"] == strict
+
+
 def test_a_benchmark_without_evidence_has_no_score_of_it(tokenizer, tmp_path):
     row = {"_id": "a", "domain": "d", "difficulty": "easy", "length": "short", "question": "Which?", "context": FILLER}
     row |= {f"choice_{letter}": f"the {letter}" for letter in "ABCD"} | {"answer": "B"}
@@ -167,7 +182,7 @@ def test_what_is_not_there_or_not_known(tokenizer, tmp_path):
 def test_a_run_scores_it_before_the_first_step_and_every_k_steps(tmp_path):
     data, out = dataset(tmp_path / "data"), tmp_path / "out"
     given = SETTINGS | {"eval": {"data": str(data), "every": 2}, "eval_every": 1, "eval_prompts": None}
-    given["reward"] = SETTINGS["reward"] | {"verifier": "contains"}  # as the scorer of the benchmark does
+    given["reward"] = SETTINGS["reward"] | {"verifier": "contains"}  # the scorer of the benchmark takes it, too
     told = train(data, "-c", config(tmp_path, **given), "-o", out, "--steps", 3)
     rows = [row for row in read(out / METRICS) if "eval/dataset/strict" in row]
     assert [row["step"] for row in rows] == [0, 2]
@@ -178,7 +193,7 @@ def test_a_run_scores_it_before_the_first_step_and_every_k_steps(tmp_path):
         assert row["eval/dataset/strict"] == own[row["step"]]["eval/answer"]  # of the same rows, greedy as well
         assert row["eval/dataset/format"] == own[row["step"]]["eval/format"]
         kept = str(out / "samples" / f"dataset-{row['step']:06d}.parquet")
-        same_as_score({name.rpartition("/")[2]: value for name, value in row.items()}, kept)
+        same_as_score({name.rpartition("/")[2]: value for name, value in row.items()}, kept, "contains")
     assert f"{out}/samples/step-000003.parquet: what the model wrote last" in told  # in its rollouts
 
 

@@ -31,10 +31,12 @@ BENCHMARKS = {
 
 
 def items(name: str, files: Sequence[File], settings: InputConfig) -> Iterator[Item]:
-    """The questions of a benchmark in its files. Raises InputError as `Benchmark.items` does, and for a repeated id."""
-    seen: set[str] = set()
+    """The questions of a benchmark in its files. Raises InputError as `Benchmark.items` does, and for an id that is
+    repeated at the same length.
+    """
+    seen: set[tuple[str, str]] = set()
     for item in BENCHMARKS[name].items(files, settings):
-        if item.item_id in seen:
+        if (item.item_id, item.length) in seen:
             raise InputError(f"two questions have the id {item.item_id!r:.100}: is the same file there twice?")
-        seen.add(item.item_id)
+        seen.add((item.item_id, item.length))
         yield item

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from datagen.config.data import InputConfig
 from datagen.evaluate.item import Item
+from datagen.evaluate.lengths import length_label
 from datagen.evaluate.rows import rows
 from datagen.text.sources import File
 
@@ -38,10 +39,10 @@ def items(files: Sequence[File], settings: InputConfig) -> Iterator[Item]:
         if choices and LETTERS.index(answer[1]) >= len(choices):
             raise row.wrong(f"answer is {answer[1]}, and final_inquiry has {len(choices)} options")
         of = settings.hf_split if row.file.kind == "hf" else row.file.name
-        length = found[1] if (found := _LENGTH.search(of)) else ""
+        length = length_label(found[1]) if (found := _LENGTH.search(of)) else ""
         yield Item(
             benchmark="longreason",
-            item_id="/".join(filter(None, (length, row.text("example_idx")))),
+            item_id=row.text("example_idx"),
             kind="choice",
             question=question,
             choices=choices,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from datagen.config.data import InputConfig
 from datagen.evaluate.item import Item
+from datagen.evaluate.lengths import length_label
 from datagen.evaluate.rows import Row, rows
 from datagen.text.sources import File
 
@@ -43,7 +44,7 @@ def _built(row: Row) -> Item:
         gold=_outputs(row),
         document=document,
         evidence=spans,
-        length=str(row.typed("length", int)),
+        length=length_label(str(row.typed("length", int))),
         domain=row.text("task"),
     )
 
@@ -62,12 +63,10 @@ def _published(row: Row) -> Item:
         raise row.wrong("input goes on after its question: prepare the data with --model_template_type base")
     place = row.file.path.replace("\\", "/")  # …/131072/data/qa_1/validation.jsonl
     task = found[-1] if (found := _TASK.findall(place)) else ""
-    length = found[-1] if (found := _LENGTH.findall(place)) else ""
-    index = str(row.typed("index", int))
-    name = (task, length) if task or length else (row.file.name.rsplit(".", 1)[0],)
+    length = length_label(found[-1]) if (found := _LENGTH.findall(place)) else ""
     return Item(
         benchmark="ruler-qa",
-        item_id="/".join(filter(None, (*name, index))),
+        item_id=f"{task or row.file.name.rsplit('.', 1)[0]}/{row.typed('index', int)}",
         kind="match",
         question=question,
         gold=_outputs(row),
