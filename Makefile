@@ -89,7 +89,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2
 
 test-slow: $(VENV)/.dev-installed
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 	CAMPAIGN=28 $(BIN)/python -m pytest -n 2 tests/campaign/test_crashes.py
 
 campaign: $(VENV)/.dev-installed
