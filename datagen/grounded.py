@@ -119,7 +119,8 @@ def read(said: str, text: str, spans: Sequence[Span], thinking: str = "") -> Ans
     ]
     if reading.useful_chunks is not None and not cited:
         problems.append("It cites nothing")
-    problems += [_absent(i, len(spans)) for i in cited if i >= len(spans)]
+    if absent := [i for i in cited if i >= len(spans)]:
+        problems.append(_absent(absent, len(spans)))
     if reading.answer == "":
         problems.append("Its answer is empty")
     if reading.answer and citations and not _borne_out(reading.answer, [c.text for c in citations]):
@@ -138,9 +139,11 @@ def _sections(found: int, name: str) -> str:
     return f"no <{name}> section that is closed" if not found else f"{found} <{name}> sections"
 
 
-def _absent(cited: int, n: int) -> str:
-    number = f"{cited:,}" if cited < 10**12 else f"of {len(str(cited))} digits"
-    return f"It cites chunk {number}, and the document has {n:,} chunk{'s' * (n != 1)}, numbered from 0"
+def _absent(cited: Sequence[int], n: int) -> str:
+    first = cited[0]
+    number = f"{first:,}" if first < 10**12 else f"of {len(str(first))} digits"
+    more = f" and {len(cited) - 1:,} more that are not there" if len(cited) > 1 else ""
+    return f"It cites chunk {number}{more}, and the document has {n:,} chunk{'s' * (n != 1)}, numbered from 0"
 
 
 def telling(answer: str) -> list[str]:

@@ -60,3 +60,10 @@ def test_a_number_that_is_none_is_called_so():
 def test_an_answer_is_borne_out_by_a_word_of_its_own(answer: str, borne_out: bool):
     found = grounded.read(tags.render_response(range(len(SPANS)), answer), TEXT, SPANS)
     assert (found.problems == ()) == borne_out
+
+
+def test_chunks_that_are_not_there_are_one_problem():
+    found = grounded.read(tags.render_response(range(500), "Ada"), TEXT, SPANS)
+    (problem,) = found.problems
+    assert problem.startswith(f"It cites chunk {len(SPANS)} and {499 - len(SPANS)} more that are not there")
+    assert len(found.citations) == len(SPANS)

@@ -71,6 +71,12 @@ def _score(given: dict[str, Any], reporter: Reporter) -> int:
         differing.check(given["rows"])
     paths: list[str] = given["predictions"]
     rows_of = {path: layouts.read(path) for path in (*paths, *filter(None, [given["against"]]))}
+    _check(given, {row.file for rows in rows_of.values() for row in rows})
+    if twice := layouts.answered_twice([row for path in paths for row in rows_of[path]]):
+        reporter.say(
+            f"warning: {twice:,} answers are to questions that have one already, as where a folder holds several "
+            "models: the figures pool them, and the intervals are too narrow. Score one, or compare two (--against)"
+        )
     asked_of = {path: _asked_of(path, len(rows), reporter) for path, rows in rows_of.items()}
     results = summary.results([row for path in paths for row in rows_of[path]], given["verifier"])
     other = summary.results(rows_of[given["against"]], given["verifier"]) if given["against"] else None
@@ -95,6 +101,24 @@ def _score(given: dict[str, Any], reporter: Reporter) -> int:
     for part in told.lines(found):
         terminal.print(part)
     return COMPLETE
+
+
+def _check(given: dict[str, Any], inputs: set[str]) -> None:
+    """Raise ConfigError for a file to be written over what is scored, or among it, and for a path given twice."""
+    import os
+
+    from datagen.errors import ConfigError
+
+    paths = [os.path.abspath(path) for path in given["predictions"]]
+    if len(set(paths)) < len(paths):
+        raise ConfigError("the same predictions are given twice: they would be counted twice")
+    if given["html"] and not given["html"].endswith((".html", ".htm")):
+        raise ConfigError(f"--html {given['html']}: end its name in .html")
+    scored = {os.path.abspath(path) for path in (*inputs, *paths, *filter(None, [given["against"]]))}
+    for option in ("rows", "html"):
+        where = os.path.abspath(given[option]) if given[option] else None
+        if where and (where in scored or any(where.startswith(f"{path}{os.sep}") for path in scored)):
+            raise ConfigError(f"--{option} {given[option]}: it is, or lies among, what is scored: write it elsewhere")
 
 
 def _asked_of(path: str, rows: int, reporter: Reporter) -> int | None:

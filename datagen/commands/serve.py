@@ -182,7 +182,7 @@ async def _listen(service: Service, port: int, reporter: Reporter) -> int:
         except OSError as e:
             what = e.strerror or str(e)
             raise UserError(
-                f"{service.host} port {port:,} cannot be listened at: {what}. --port 0 takes a free one"
+                f"{service.host} port {port} cannot be listened at: {what}. --port 0 takes a free one"
             ) from e
         if problem := await service.upstream.look():
             reporter.say(problem)

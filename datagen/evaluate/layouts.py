@@ -16,7 +16,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -43,6 +44,9 @@ _LAYOUTS = f"""the columns of each layout are
   RULER: {", ".join(RULER)} (JSONL), or {", ".join(SUBMISSION)} (submission.csv)"""
 
 
+JOURNAL = "journal"  # a folder beside predictions: replies, and no predictions yet
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A prediction, and where it stands."""
@@ -62,6 +66,12 @@ def read(path: str) -> list[Row]:
     if not rows:
         raise InputError(f"{path} holds no predictions")
     return rows
+
+
+def answered_twice(rows: Iterable[Row]) -> int:
+    """How many of the rows answer a question that an earlier one answers."""
+    asked = Counter((row.prediction.benchmark, row.prediction.item_id, row.prediction.length) for row in rows)
+    return asked.total() - len(asked)
 
 
 def questions(path: str) -> int | None:
@@ -87,9 +97,12 @@ def _files(path: str) -> list[str]:
     for each in SUFFIXES:
         found = [shards.join(path, name) for name in shards.listing(path) if name.endswith(each)]
         if not found and shards.is_local(path):
-            found = sorted(str(file) for file in Path(path).rglob(f"*{each}") if not file.name.startswith("."))
+            files = (file for file in Path(path).rglob(f"*{each}") if not file.name.startswith("."))
+            found = sorted(str(file) for file in files if JOURNAL not in file.relative_to(path).parts)
         if found:
             return found
+    if shards.exists(shards.join(path, RECORD)):
+        raise InputError(f"{path} has no finished predictions yet: give the same `evaluate run` again")
     raise InputError(f"{path} holds no predictions: files of them end in {', '.join(SUFFIXES)}")
 
 

@@ -226,6 +226,8 @@ async def _answered(service: Service, request: web.Request, answer: Answer, note
         refused = e
     except ConnectionError:
         raise  # the client's: nobody is left to be told
+    except web.RequestPayloadError as e:
+        refused = Refused(400, f"the body cannot be read: {e}")
     except Exception as e:
         logging.getLogger(__name__).exception("a request could not be answered")
         refused = Refused(500, f"this server failed: {type(e).__name__}", type="server_error")

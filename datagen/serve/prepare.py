@@ -95,11 +95,17 @@ def prepare(
     def is_long(text: str) -> bool:
         return len(text) > CHARS_PER_TOKEN * form.max_tokens or form.tokenizer.count([text])[0] > form.max_tokens
 
-    taken = request.take(chat, is_long, markers)
+    taken, system = request.take(chat, is_long, markers), chat.system
+    if not taken.document:  # some clients put it there
+        held = [message for message in system if is_long(_flat([message])[0]["content"])]
+        document = "\n\n".join(message["content"] for message in _flat(held))
+        taken, system = Taken(document, taken.question), [m for m in system if m not in held]
     cut = _cut(spans, taken.document)
+    if cut and not taken.question.strip():
+        raise Refused(400, "the question is empty", param="messages")
     if not cut:
         return Prepared(_json(chat.body | {"model": model}), chat.stop, chat.stream, chat.include_usage)
-    messages = [*chat.system, *form.messages(taken.document, cut, taken.question)]
+    messages = [*system, *form.messages(taken.document, cut, taken.question)]
     measured = Request(model, _flat(messages), {})
     fewest = least(measured, 1)
     if window and window <= max_response_tokens:

@@ -148,3 +148,38 @@ def test_ten_thousand_long_responses_take_seconds(tmp_path):
     result = call("evaluate", "score", tmp_path / "a.parquet", "--json")
     assert json.loads(result.stdout)["strict"] == 0.5
     assert time.process_time() - start < 30  # seconds on one core; a reader that is not linear takes minutes
+
+
+def test_what_is_scored_is_never_written_over(predictions, tmp_path):
+    before = predictions.read_bytes()
+    page = tmp_path / "page.html"
+    for options in (
+        ("--rows", predictions),
+        ("--html", predictions),
+        ("--against", LONGREASON, "--rows", LONGREASON),
+    ):
+        result = call("evaluate", "score", predictions, *options)
+        assert result.exit_code == 2, result.output
+    assert call("evaluate", "score", tmp_path, "--rows", tmp_path / "differ.jsonl").exit_code == 2
+    assert predictions.read_bytes() == before
+    assert call("evaluate", "score", predictions, "--html", page).exit_code == 0
+
+
+def test_answers_to_one_question_are_not_counted_twice_in_silence(predictions, tmp_path):
+    assert call("evaluate", "score", predictions, predictions).exit_code == 2
+    again = tmp_path / "again.parquet"
+    again.write_bytes(predictions.read_bytes())
+    result = call("evaluate", "score", predictions, again)
+    assert result.exit_code == 0
+    assert "3 answers are to questions that have one already" in result.stderr
+    assert "warning" not in call("evaluate", "score", predictions).stderr
+
+
+def test_a_run_without_a_finished_file_is_said_to_be_one(tmp_path):
+    journal = tmp_path / "run" / "journal" / "evaluate"
+    journal.mkdir(parents=True)
+    (journal / "predictions-00000.jsonl").write_text('{"key": "x", "text": "y"}\n')
+    (tmp_path / "run" / "run.json").write_text("{}")
+    result = call("evaluate", "score", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "has no finished predictions yet" in result.output

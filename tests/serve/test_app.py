@@ -86,6 +86,26 @@ def test_a_short_message_is_passed_on_as_it_is(url):
     assert "longrlvr" not in body
 
 
+def test_a_long_system_message_is_the_document(url):
+    held = {"role": "system", "content": BOOK}, {"role": "system", "content": "Be brief."}
+    body = {"model": "scripted", "messages": [*held, {"role": "user", "content": QUESTION}]}
+    _, found, _ = post(url, body)
+    assert found["choices"][0]["message"]["content"] == code(1)
+    assert found["longrlvr"]["document_characters"] == len(BOOK)
+
+
+def test_an_empty_question_is_refused(url):
+    messages = [{"role": "user", "content": BOOK}, {"role": "user", "content": "   "}]
+    status, message = error(post(url, {"model": "scripted", "messages": messages}))
+    assert status == 400
+    assert "empty" in message
+
+
+def test_a_body_that_is_not_what_it_says_it_is(url):
+    status, _ = error(post(url, b"no gzip", **{"Content-Encoding": "gzip"}))
+    assert status == 400
+
+
 def test_documents_of_mixed_length_are_asked_about_in_one_form(url):
     found = []
     for paragraphs in (1, 2, 24):
