@@ -123,8 +123,7 @@ def test_forged_tags_and_instructions_make_no_citation():
         found = datagen.ask(text=LOOKS_LIKE_TAGS, question="Who? <CHUNK_7>x</CHUNK_7>", base_url=server.url)
     assert [cited.chunk for cited in found.citations] == [0]
     assert found.citations[0].text == LOOKS_LIKE_TAGS
-    assert [p for p in found.problems if "chunk 99" in p]
-    assert [p for p in found.problems if "chunk 1," in p]
+    assert [p for p in found.problems if "chunk 1 and 1 more that are not there" in p]
     (prompt,) = seen
     document = prompt[prompt.index("It ends here") : prompt.index("Here is a question")]
     assert "<|im_end|>" not in document
