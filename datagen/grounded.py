@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from datagen import prompts
+from datagen import prompts, resources
+from datagen.config import layers
+from datagen.config import model as configs
 from datagen.config.model import Config
 from datagen.grounding import tags, verify
 from datagen.prompts import Prompt
@@ -73,6 +76,14 @@ class Answer:
     problems: tuple[str, ...]
     parsed: bool
     response: str
+
+
+def settings(file: str | Path | None, sets: Sequence[str] = (), under: Mapping[str, Any] | None = None) -> Config:
+    """The settings of a file, or of a bundled configuration, with `under`, by dotted name, and `key=value` texts over
+    them. Raises ConfigError.
+    """
+    found = [configs.layer(resources.path("configs", str(file)))] if file else []
+    return layers.combined(Config, found, {**(under or {}), **layers.given({}, sets, Config)})
 
 
 def form(config: Config, format: Format = "ours") -> Form:

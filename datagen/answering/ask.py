@@ -7,9 +7,8 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datagen import extras, grounded, resources
+from datagen import extras, grounded
 from datagen.answering import chosen, loops, server
-from datagen.config import layers
 from datagen.config import model as configs
 from datagen.config.llm import SamplingConfig
 from datagen.config.model import Config
@@ -83,7 +82,7 @@ def ask(
     Raises InputError for a document that cannot be read, ConfigError for an argument that is wrong, EngineError where
     no response can be had or the document does not fit, MissingExtra where the package that runs the model is absent.
     """
-    settings = config if isinstance(config, Config) else settled(config)
+    settings = config if isinstance(config, Config) else grounded.settings(config)
     if (document is None) == (text is None):
         raise ConfigError("give the document: either where it is (`document`) or what it says (`text`)")
     if text is None:
@@ -95,12 +94,6 @@ def ask(
         name=model, base_url=base_url, api_key_env=api_key_env, format=format, max_response_tokens=max_response_tokens
     )
     return answered(text, question, asked, settings, stream).answer
-
-
-def settled(file: str | Path | None, sets: list[str] | None = None) -> Config:
-    """The settings of a file, or a bundled configuration, with `--set key=value` over them. Raises ConfigError."""
-    layer = [configs.layer(resources.path("configs", str(file)))] if file else []
-    return layers.combined(Config, layer, layers.given({}, sets or (), Config))
 
 
 def answered(text: str, question: str, model: Respondent, config: Config, stream: Stream | None = None) -> Asked:

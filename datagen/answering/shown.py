@@ -18,6 +18,7 @@ from datagen.grounding import verify
 from datagen.grounding.prose import Prose
 
 WHOLE = 600  # characters of a passage that is shown whole; of a longer one, so many are shown
+TAB = "    "
 ANSWER, RAW, QUOTE = "Answer: ", "  | ", "  > "
 
 
@@ -105,4 +106,5 @@ class Thinking:
     def _show(self, text: str) -> None:
         if text:
             self.shown = (self.shown + text)[-WHOLE:]
-            self.console.print(Text(plain(text), style="dim"), end="", soft_wrap=True)
+            spaced = plain(text).replace("\t", TAB)  # a tab's width would go by where a piece begins
+            self.console.print(Text(spaced, style="dim"), end="", soft_wrap=True)

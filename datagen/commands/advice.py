@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import typer
 import yaml
 
 from datagen import figures
@@ -62,6 +63,30 @@ def repairable(run: str) -> Iterator[None]:
         yield
     except DamagedFile as e:
         raise DamagedFile(e.path, e.reason, run) from e
+
+
+def again(context: typer.Context, *add: str) -> str:
+    """The command that is run, as it was given, with more words; an option among these takes the place of what was
+    given for it.
+    """
+    words: list[str] = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is None or source.name != "COMMANDLINE" or set(parameter.opts) & set(add):
+            continue
+        value = context.params[parameter.name or ""]
+        option = parameter.opts[0] if parameter.opts[0].startswith("-") else None
+        if value is True and option:
+            words.append(option)
+            continue
+        for each in value if isinstance(value, (list, tuple)) else [value]:
+            words += [option, str(each)] if option else [str(each)]
+    names: list[str] = []
+    at: Any = context
+    while at.parent:
+        names.insert(0, at.info_name)
+        at = at.parent
+    return shlex.join([NAME, *names, *words, *add])
 
 
 def choices(first: Sequence[tuple[str, str]]) -> str:

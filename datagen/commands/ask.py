@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from datagen.commands.options import Json, Settings, Verbose
+from datagen.commands.options import (
+    MAX_RESPONSE_TOKENS,
+    ApiKeyEnv,
+    FormOptions,
+    Json,
+    MaxResponseTokens,
+    Verbose,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from datagen.answering.ask import Asked
     from datagen.console import Reporter
 
-MAX_RESPONSE_TOKENS = 4096
 
-
+@with_options
 def ask(
+    context: typer.Context,
     document: Annotated[
         str,
         typer.Argument(
@@ -24,6 +32,7 @@ def ask(
         ),
     ],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in quotation marks.")],
+    form: FormOptions,
     model: Annotated[
         Optional[str],
         typer.Option(
@@ -41,40 +50,12 @@ def ask(
             help="A server with an OpenAI-compatible API, such as http://localhost:8000/v1.",
         ),
     ] = None,
-    api_key_env: Annotated[
-        Optional[str],
-        typer.Option("--api-key-env", metavar="NAME", help="The environment variable that holds the server's key."),
-    ] = None,
+    api_key_env: ApiKeyEnv = None,
     doc_id: Annotated[
         Optional[str],
         typer.Option("--doc-id", metavar="ID", help="Which document it is about, where there are several."),
     ] = None,
-    format: Annotated[
-        Literal["ours", "published"],
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="How the model was trained to be asked. ours: as this configuration says. published: as the models "
-            "published with LongRLVR.",
-        ),
-    ] = "ours",
-    config: Annotated[
-        Optional[str],
-        typer.Option(
-            "-c",
-            "--config",
-            metavar="FILE",
-            help="The configuration of the run that the model was trained on, such as RUN/config.yaml, or the name of "
-            "a bundled one: how documents are cut into chunks, and the prompt.",
-        ),
-    ] = None,
-    set: Settings = None,
-    max_response_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-response-tokens", min=1, metavar="N", help="Most tokens of the response, its reasoning included."
-        ),
-    ] = MAX_RESPONSE_TOKENS,
+    max_response_tokens: MaxResponseTokens = MAX_RESPONSE_TOKENS,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -95,6 +76,7 @@ def ask(
 
 def _ask(given: dict[str, Any], reporter: Reporter) -> int:
     from datagen.commands import guard
+    from datagen.commands.advice import again
     from datagen.errors import ConfigError, UserError
 
     class Interrupted(UserError):
@@ -105,22 +87,24 @@ def _ask(given: dict[str, Any], reporter: Reporter) -> int:
     except ConfigError as e:
         if not e.add:
             raise
-        raise ConfigError(f"{e}:\n  {_command_line(given, e.add)}") from e
+        raise ConfigError(f"{e}:\n  {again(given['context'], *e.add)}") from e
     except KeyboardInterrupt as e:
         raise Interrupted("interrupted: there is no answer") from e
 
 
 def _answer(given: dict[str, Any], reporter: Reporter) -> int:
+    from datagen import grounded
     from datagen.answering import ask, chosen
     from datagen.answering.shown import Thinking
     from datagen.commands.guard import COMPLETE, FAILED_ROWS
 
-    config = ask.settled(given["config"], given["set"])
+    form: FormOptions = given["form"]
+    config = grounded.settings(form.config, form.set or ())
     document, said = chosen.one(given["document"], config.input, given["doc_id"])
     for sentence in said:
         reporter.say(sentence)
-    names = ("base_url", "api_key_env", "format", "max_response_tokens")
-    model = ask.Respondent(name=given["model"], **{name: given[name] for name in names})
+    names = ("base_url", "api_key_env", "max_response_tokens")
+    model = ask.Respondent(name=given["model"], format=form.format, **{name: given[name] for name in names})
     thinking = Thinking(reporter.console) if reporter.console.is_terminal else None
     if model.base_url is None and not thinking:
         _quiet()
@@ -174,19 +158,3 @@ def _print_json(asked: Asked, given: dict[str, Any], text: str, doc_id: str, _: 
         | {"reasoning": answer.reasoning, "problems": list(answer.problems), "response": answer.response}
         | {"prompt_tokens": asked.prompt_tokens, "completion_tokens": asked.completion_tokens}
     )
-
-
-def _command_line(given: dict[str, Any], add: tuple[str, ...]) -> str:
-    """The command again, with what puts it right in the place of what was given for it."""
-    import shlex
-
-    from datagen.commands.advice import NAME
-
-    words = [NAME, "ask", given["document"], given["question"]]
-    for name in ("model", "base_url", "api_key_env", "doc_id", "format", "config", "set", "max_response_tokens"):
-        option = f"--{name.replace('_', '-')}"
-        at_default = given[name] in (None, "ours", MAX_RESPONSE_TOKENS)
-        if not at_default and option not in add:
-            for value in given[name] if isinstance(given[name], list) else [given[name]]:
-                words += [option, str(value)]
-    return shlex.join([*words, *add, *(["--json"] if given["json"] else [])])

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datagen.commands.evaluate_run import EvaluateConfig, PromptFormat
-from datagen.commands.options import Json, Settings, Verbose
+from datagen.commands.options import FormOptions, Json, Verbose, with_options
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 GROUP = 16  # rows of a file that are in memory at a time
 
 
+@with_options
 def ruler(
     source: Annotated[
         str,
@@ -28,14 +28,12 @@ def ruler(
             min=64, metavar="N", help="The length of a document in tokens. Can be given several times, for several."
         ),
     ],
+    form: FormOptions,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The parquet file to write.")],
     questions: Annotated[
         int, typer.Option(min=1, metavar="N", help="Most questions of each length. They are drawn.")
     ] = 500,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed of what is drawn.")] = 0,
-    format: PromptFormat = "ours",
-    config: EvaluateConfig = None,
-    set: Settings = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -60,11 +58,8 @@ def _ruler(given: dict[str, Any], reporter: Reporter) -> int:
 
     import pyarrow as pa
 
-    from datagen import grounded, records, resources, shards
+    from datagen import grounded, records, shards
     from datagen.commands.guard import COMPLETE
-    from datagen.config import layers
-    from datagen.config import model as configs
-    from datagen.config.model import Config
     from datagen.console import print_json
     from datagen.errors import ConfigError
     from datagen.evaluate import paragraphs
@@ -73,9 +68,8 @@ def _ruler(given: dict[str, Any], reporter: Reporter) -> int:
     output: str = given["output"]
     if not output.endswith(shards.SUFFIX):
         raise ConfigError(f"-o {output}: the file is a parquet file: end its name in {shards.SUFFIX}")
-    files = [configs.layer(resources.path("configs", given["config"]))] if given["config"] else []
-    config = layers.combined(Config, files, layers.given({}, given["set"] or (), Config))
-    tokenizer = grounded.form(config, given["format"]).tokenizer
+    form: FormOptions = given["form"]
+    tokenizer = grounded.form(grounded.settings(form.config, form.set or ()), form.format).tokenizer
     source = paragraphs.read(given["source"])
     lengths = sorted(dict.fromkeys(given["tokens"]))
     built = building.build(source, lengths, given["questions"], given["seed"], tokenizer)

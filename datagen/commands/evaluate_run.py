@@ -6,31 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from datagen.commands.options import Json, ModelOptions, Settings, Verbose, with_options
+from datagen.commands.options import (
+    MAX_RESPONSE_TOKENS,
+    FormOptions,
+    Json,
+    MaxResponseTokens,
+    ModelOptions,
+    Verbose,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
 
 Name = Literal["longbench-v2", "longreason", "mrcr", "ruler-qa", "dataset"]
-PromptFormat = Annotated[
-    Literal["ours", "published"],
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="How documents are cut and shown. ours: as in datasets made with this configuration. published: as the "
-        "models published with LongRLVR were trained.",
-    ),
-]
-EvaluateConfig = Annotated[
-    Optional[str],
-    typer.Option(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help="A YAML file, or the name of a bundled configuration. Only chunk, dataset.prompt, engine and "
-        "input.hf_* are used.",
-    ),
-]
 
 
 @with_options
@@ -52,21 +41,15 @@ def run(
         str, typer.Option("-o", "--output-dir", metavar="DIR", help="The folder for the predictions.")
     ],
     model: ModelOptions,
-    format: PromptFormat = "ours",
-    config: EvaluateConfig = None,
-    set: Settings = None,
+    form: FormOptions,
+    context: typer.Context,
     limit: Annotated[
         Optional[int], typer.Option("--limit", min=1, metavar="N", help="Ask only the first N questions.")
     ] = None,
     temperature: Annotated[
         float, typer.Option(min=0, metavar="X", help="The sampling temperature; 0 is greedy.")
     ] = 0.0,
-    max_response_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-response-tokens", min=1, metavar="N", help="Most tokens of a response, reasoning included."
-        ),
-    ] = 4096,
+    max_response_tokens: MaxResponseTokens = MAX_RESPONSE_TOKENS,
     resume: Annotated[
         Literal["if-possible", "never"],
         typer.Option(
@@ -96,33 +79,28 @@ def run(
 def _run(given: dict[str, Any], reporter: Reporter) -> int:
     import shlex
 
-    from datagen import grounded, llm, resources
+    from datagen import grounded, llm
     from datagen.commands import configuration, messages
-    from datagen.commands.advice import choices
+    from datagen.commands.advice import again, choices
     from datagen.commands.guard import COMPLETE, FAILED_ROWS
-    from datagen.config import layers
-    from datagen.config import model as configs
-    from datagen.config.model import Config
     from datagen.console import print_json
     from datagen.errors import ConfigError, StaleStage
     from datagen.evaluate import predict
     from datagen.llm import usage as usages
 
     _check_ready(given)
-    model, folder = given["model"], given["output_dir"]
-    files = [configs.layer(resources.path("configs", given["config"]))] if given["config"] else []
-    settings = configuration.overrides(model) | layers.given({}, given["set"] or (), Config)
-    config = layers.combined(Config, files, settings)
+    model, form, folder = given["model"], given["form"], given["output_dir"]
+    config = grounded.settings(form.config, form.set or (), configuration.overrides(model))
     try:
         llm.check(config.engine, (), asks=not (model.offline or model.dry_run))
     except ConfigError as e:
-        raise ConfigError(f"{e}:\n  {_command(given, *e.add)}") if e.add else e from None
+        raise ConfigError(f"{e}:\n  {again(given['context'], *e.add)}") if e.add else e from None
     asked = predict.Evaluation(
         folder=folder,
         benchmark=given["benchmark"],
         data=given["data"],
         config=config,
-        form=grounded.form(config, given["format"]),
+        form=grounded.form(config, form.format),
         sampling={"temperature": given["temperature"], "max_tokens": given["max_response_tokens"]},
         limit=given["limit"],
     )
@@ -132,7 +110,7 @@ def _run(given: dict[str, Any], reporter: Reporter) -> int:
     try:
         ledger = predict.ask(asked, reporter, anew=given["resume"] == "never", offline=model.offline)
     except StaleStage as e:
-        anew = _command(given, "--resume", "never"), "removes these answers and asks anew"
+        anew = again(given["context"], "--resume", "never"), "removes these answers and asks anew"
         raise StaleStage(f"{e}\n{choices([anew])}", e.stage) from e
     entry, usage = ledger["question"], predict.usage(asked)
     code = FAILED_ROWS if entry["failed"] else COMPLETE
@@ -157,31 +135,10 @@ def _check_ready(given: dict[str, Any]) -> None:
 
     if given["benchmark"] != "dataset":
         return
-    names = [each.partition("=")[0].strip() for each in given["set"] or ()]
+    names = [each.partition("=")[0].strip() for each in given["form"].set or ()]
     idle = [f"--set {name}" for name in names if name == "dataset.prompt" or name.partition(".")[0] == "chunk"]
-    idle += [f"--format {given['format']}"] if given["format"] != "ours" else []
+    idle += [f"--format {given['form'].format}"] if given["form"].format != "ours" else []
     if idle:
         raise ConfigError(
             f"{idle[0]} changes nothing with --benchmark dataset, whose prompts are asked as they stand: leave it out"
         )
-
-
-def _command(given: dict[str, Any], *more: str) -> str:
-    """The command as it was given, and more words, to be pasted."""
-    import shlex
-
-    words = ["longrlvr-data", "evaluate", "run", "--benchmark", given["benchmark"], "--data", given["data"]]
-    model = given["model"]
-    names = {"--model": model.model, "-o": given["output_dir"], "-c": given["config"], "--limit": given["limit"]}
-    names |= {"--concurrency": model.concurrency, "--max-cost": model.max_cost}
-    names |= {"--format": given["format"], "--temperature": given["temperature"]}
-    names |= {"--max-response-tokens": given["max_response_tokens"]}
-    defaults = {"--format": "ours", "--temperature": 0.0, "--max-response-tokens": 4096}
-    for url in model.base_url or ():
-        words += ["--base-url", url]
-    for name, value in names.items():
-        if value is not None and value != defaults.get(name):
-            words += [name, f"{value}"]
-    for setting in given["set"] or ():
-        words += ["--set", setting]
-    return shlex.join([*words, *(["--offline"] if model.offline else []), *more])

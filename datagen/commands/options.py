@@ -47,6 +47,36 @@ ResumeMode = Annotated[
         "even if settings have changed. never: remove it and start over.",
     ),
 ]
+PromptFormat = Annotated[
+    Literal["ours", "published"],
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="How documents are cut and shown. ours: as in datasets made with this configuration. published: as the "
+        "models published with LongRLVR were trained.",
+    ),
+]
+TrainedBy = Annotated[
+    Optional[str],
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="The configuration of the data that the model was trained on, such as RUN/config.yaml, or the name of a "
+        "bundled one: how documents are cut into chunks, and the prompt.",
+    ),
+]
+MAX_RESPONSE_TOKENS = 4096
+MaxResponseTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-response-tokens", min=1, metavar="N", help="Most tokens of a response, its reasoning included."
+    ),
+]
+ApiKeyEnv = Annotated[
+    Optional[str],
+    typer.Option("--api-key-env", metavar="NAME", help="The environment variable that holds the server's key."),
+]
 Workers = Annotated[
     Optional[int],
     typer.Option("--workers", min=1, metavar="N", help="Number of worker processes. Default: one per core."),
@@ -209,6 +239,15 @@ class ModelOptions:
     max_cost: MaxCost = None
     dry_run: DryRun = False
     offline: Offline = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormOptions:
+    """What a command takes that shows a model documents, as it was trained to see them."""
+
+    format: PromptFormat = "ours"
+    config: TrainedBy = None
+    set: Settings = None
 
 
 Options = StageOptions | InputOptions | SeedOptions | ModelOptions | ShareOptions | ExecutorOptions

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from datagen.commands.options import Settings, Verbose
+from datagen.commands.options import MAX_RESPONSE_TOKENS, ApiKeyEnv, FormOptions, Verbose, with_options
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
@@ -15,31 +15,14 @@ if TYPE_CHECKING:
 GRACE = 10.0  # seconds that requests have to be answered once the server is asked to end
 
 
+@with_options
 def serve(
     base_url: Annotated[
         str,
         typer.Option("--base-url", metavar="URL", help="The model's server, such as http://localhost:8000/v1."),
     ],
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="The model, by its name on that server.")],
-    format: Annotated[
-        Literal["ours", "published"],
-        typer.Option(
-            metavar="FORMAT",
-            help="What the model was trained on: ours, the prompt and chunks of -c; published, those of the published "
-            "LongRLVR models.",
-        ),
-    ] = "ours",
-    config: Annotated[
-        Optional[str],
-        typer.Option(
-            "-c",
-            "--config",
-            metavar="FILE",
-            help="The configuration of the dataset that the model was trained on: a YAML file, or the name of a "
-            "bundled one.",
-        ),
-    ] = None,
-    set: Settings = None,
+    form: FormOptions,
     host: Annotated[
         str,
         typer.Option(
@@ -49,12 +32,7 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port. 0: any that is free. Default: 8001.")
     ] = 8001,
-    api_key_env: Annotated[
-        Optional[str],
-        typer.Option(
-            "--api-key-env", metavar="NAME", help="The environment variable that holds the key of the model's server."
-        ),
-    ] = None,
+    api_key_env: ApiKeyEnv = None,
     client_key_env: Annotated[
         Optional[str],
         typer.Option(
@@ -72,7 +50,7 @@ def serve(
             metavar="N",
             help="Tokens that the model has for reasoning and answer, where a client asks for fewer. Default: 4,096.",
         ),
-    ] = 4096,
+    ] = MAX_RESPONSE_TOKENS,
     question_marker: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -109,10 +87,7 @@ def _serve(given: dict[str, Any], reporter: Reporter) -> int:
 
 def _service(given: dict[str, Any], reporter: Reporter) -> Service:
     """What is to be served. Raises ConfigError for what cannot be."""
-    from datagen import grounded, resources
-    from datagen.config import layers
-    from datagen.config import model as configs
-    from datagen.config.model import Config
+    from datagen import grounded
     from datagen.errors import ConfigError
     from datagen.serve.app import Service, is_loopback
     from datagen.serve.request import MARKERS
@@ -126,12 +101,10 @@ def _service(given: dict[str, Any], reporter: Reporter) -> Service:
             f"  longrlvr-data serve … --host {host} --client-key-env SERVE_KEY",
             ("--client-key-env", "NAME"),
         )
-    file = given["config"]
-    found = [configs.layer(resources.path("configs", file))] if file else []
-    config = layers.combined(Config, found, layers.given({}, given["set"] or (), Config))
+    form: FormOptions = given["form"]
     behind = _key(given["api_key_env"], "--api-key-env")
     return Service(
-        form=grounded.form(config, given["format"]),
+        form=grounded.form(grounded.settings(form.config, form.set or ()), form.format),
         upstream=Upstream(given["base_url"], given["model"], behind, given["timeout"]),
         host=host,
         key=_key(key_env, "--client-key-env"),

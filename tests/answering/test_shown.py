@@ -56,8 +56,8 @@ def test_what_is_shown_while_it_is_written_ends_where_the_sections_begin(respons
         thinking(response[at : at + size])
     thinking.end()
     first = min((at for name in SECTIONS if (at := response.find(name)) >= 0), default=len(response))
-    expected = shown.plain(response[:first])
-    assert re.sub(r"[\t ]+", " ", out.getvalue()).rstrip("\n") == re.sub(r"[\t ]+", " ", expected).rstrip("\n")
+    expected = shown.plain(response[:first]).replace("\t", shown.TAB)
+    assert out.getvalue().rstrip("\n") == expected.rstrip("\n")
 
 
 def test_reasoning_that_was_not_heard_is_shown_at_the_end():

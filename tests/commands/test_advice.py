@@ -72,6 +72,20 @@ def test_every_command_that_is_put_together_exists():
     assert set(found) <= set(COMMANDS)
 
 
+def test_a_command_is_given_again_as_it_was(tmp_path):
+    """With what it was given and no defaults; an option that is to be another has its new value alone."""
+    book = tmp_path / "my book.txt"
+    book.write_text("Ada came.")
+    options = ("--set", "chunk.max_tokens=64", "--set", "seed=1", "--format", "ours", "--json")
+    done = call("ask", book, "it's who?", *options)
+    assert done.exit_code == 2
+    command = done.stderr.splitlines()[-1]
+    assert shlex.split(command) == [
+        *("longrlvr-data", "ask", str(book), "it's who?", "--format", "ours", "--set", "chunk.max_tokens=64"),
+        *("--set", "seed=1", "--json", "--model", "NAME"),
+    ]
+
+
 def test_a_command_can_be_pasted():
     line = advice.command_line(
         "chunk", "my run", "a b.yaml", {"input.path": "it's", "max_cost": 5}, "--resume", "never"

@@ -405,7 +405,7 @@ def test_few_prompts_are_in_memory_at_once(tmp_path):
             run(server, data, tmp_path / out, *more)
         return max(seen)
 
-    assert predict.OPEN <= most("out") <= predict.OPEN + 2 * predict.PER_SHARD
+    assert predict.OPEN <= most("out") <= predict.OPEN + predict.PER_SHARD + 1  # one is in the making
     assert most("other", "--concurrency", "200") > predict.OPEN + predict.PER_SHARD
 
 
