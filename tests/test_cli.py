@@ -3,19 +3,21 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 from datagen import __version__, resources
 from datagen.cli import app
 from tests.commands.calls import call, cli
 
 COMMAND_NAMES = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+NESTED = [f"evaluate {name}" for name in get_command(app).commands["evaluate"].commands]  # pyright: ignore
 HEAVY = {"datasets", "faiss", "numpy", "pandas", "pyarrow", "sentence_transformers", "sklearn", "torch", "transformers"}
 LIGHT = {"rich", "yaml"}  # quick to load, but no use for help
 
 
-@pytest.mark.parametrize("name", COMMAND_NAMES)
+@pytest.mark.parametrize("name", [*COMMAND_NAMES, *NESTED])
 def test_every_command_has_help(name):
-    result = call(name, "--help")
+    result = call(*name.split(), "--help")
     assert result.exit_code == 0
     assert f"Usage: longrlvr-data {name} [OPTIONS]" in result.output
 
@@ -24,7 +26,7 @@ def test_help_loads_nothing_heavy():
     code = f"""if True:
         import sys
         from datagen.cli import app
-        for args in [["--help"], *([name, "-h"] for name in {COMMAND_NAMES})]:
+        for args in [["--help"], *([*name.split(), "-h"] for name in {[*COMMAND_NAMES, "evaluate", *NESTED]})]:
             try:
                 app(args)
             except SystemExit as e:

@@ -20,7 +20,7 @@ caller names: a dataset has none of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -28,6 +28,7 @@ from datagen.evaluate.letters import Named, named
 from datagen.evaluate.match import holds, says_both
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding import verify
+from datagen.grounding.rewards import fbeta
 from datagen.grounding.tags import Reading, read_response
 
 Verdict = bool | float  # right or wrong, or a similarity from 0 to 1
@@ -83,6 +84,14 @@ def verdict(prediction: Prediction, verifier: str = EXACT) -> Verdict | None:
     """
     found = score(prediction, verifier)
     return found.strict if found else None
+
+
+def evidence(reading: Reading, gold: Collection[int]) -> tuple[float, float, float]:
+    """Precision, recall and F-beta (β = 2) of what a response cites against the gold chunks; one that does not parse is
+    worth nothing, as to the trainer.
+    """
+    cited = reading.useful_chunks if reading.parsed else None
+    return fbeta(cited, gold, beta=2.0) if cited else (0.0, 0.0, 0.0)
 
 
 def score(prediction: Prediction, verifier: str = EXACT) -> Scored | None:

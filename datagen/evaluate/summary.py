@@ -12,8 +12,7 @@ from datagen.errors import InputError
 from datagen.evaluate import diagnostics
 from datagen.evaluate.intervals import interval, mcnemar
 from datagen.evaluate.layouts import Row
-from datagen.evaluate.score import EXACT, REASONS, Scored, score
-from datagen.grounding.rewards import fbeta
+from datagen.evaluate.score import EXACT, REASONS, Scored, evidence, score
 
 FIFTHS = 5
 _ORDER = {"short": 0, "medium": 1, "long": 2, "easy": 0, "hard": 2}
@@ -103,7 +102,7 @@ def _evidence(found: Sequence[Result]) -> dict[str, Any] | None:
             continue
         reading = result.scored.reading
         cited = reading.useful_chunks if reading.parsed else None
-        figures = fbeta(cited, gold, beta=2.0) if cited else (0.0, 0.0, 0.0)
+        figures = evidence(reading, gold)
         every.append(figures)
         parsed += [figures] if reading.parsed else []
         nothing += reading.parsed and not cited

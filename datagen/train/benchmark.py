@@ -27,7 +27,6 @@ from datagen.evaluate import score as scoring
 from datagen.evaluate.asking import Asker
 from datagen.evaluate.prediction import Prediction
 from datagen.grounding import tags
-from datagen.grounding.rewards import fbeta
 from datagen.train.collect import GREEDY, Collector
 from datagen.train.types import Example, Group, Response, Scored, Split
 
@@ -124,7 +123,7 @@ def metrics(rows: Sequence[Prediction], groups: Sequence[Group], verifier: str) 
     verdicts = [verdict for row in rows if (verdict := scoring.score(row, verifier))]
     found: dict[str, list[float]] = {"strict": [float(verdict.strict) for verdict in verdicts]}
     cited = [
-        fbeta(verdict.reading.useful_chunks or [], row.gold_chunks, beta=2.0) if verdict.reading.parsed else (0.0, 0.0)
+        scoring.evidence(verdict.reading, row.gold_chunks)
         for row, verdict in zip(rows, verdicts, strict=True)
         if row.gold_chunks
     ]
