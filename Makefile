@@ -74,11 +74,11 @@ train-longrlvr train-answer train-context: train-%: train-warm-start
 	$(BIN)/longrlvr-data train $(WORLD) -c train-world --model $(WORLD)/warm-start/checkpoints/step-000000 --reward $* -o $(WORLD)/$*
 
 # What the rewards start from: the format and the quoting, and citations that are hardly better than luck.
-train-warm-start: $(VENV)/.run-installed
+train-warm-start: $(VENV)/.train-installed
 	@test -d $(WORLD)/model || $(BIN)/longrlvr-data quickstart-world $(WORLD)
 	$(BIN)/longrlvr-data train $(WORLD)/warm -c train-world --model $(WORLD)/model --steps 0 --sft-steps 1200 -o $(WORLD)/warm-start
 
-train-quickstart: $(VENV)/.run-installed
+train-quickstart: $(VENV)/.train-installed
 	@test -d $(RUN)/dataset || $(MAKE) dataset
 	$(BIN)/longrlvr-data train $(RUN) -c train-tiny
 
@@ -152,27 +152,37 @@ format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/.torch-installed:
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "longrlvr-data needs Python 3.11 or newer: set PYTHON=")'
-	@echo "making $(VENV) (once; a few minutes)"
+	@echo "making $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run-installed: pyproject.toml locks/run.lock | $(VENV)/.made
+	@echo "installing longrlvr-data"
+	@$(PIP) $(LOCKED) locks/run.lock
+	@$(PIP) $(PROJECT)
+	@touch $@
+
+$(VENV)/.torch-installed: | $(VENV)/.made
+	@echo "installing PyTorch (once; a few minutes)"
 	@$(PIP) install --no-deps $(TORCH_ARGS)
 	@touch $@
 
 # `pip install torch` adds what the build of torch that is there needs besides: nothing, or CUDA's libraries.
-$(VENV)/.run-installed: pyproject.toml locks/run.lock | $(VENV)/.torch-installed
-	@echo "installing longrlvr-data"
-	@$(PIP) $(LOCKED) locks/run.lock
+$(VENV)/.train-installed: pyproject.toml locks/train.lock | $(VENV)/.torch-installed
+	@echo "installing longrlvr-data and what training needs"
+	@$(PIP) $(LOCKED) locks/train.lock
 	@$(PIP) install torch
 	@$(PIP) $(PROJECT)
-	@touch $@
+	@touch $@ $(VENV)/.run-installed
 
 $(VENV)/.dev-installed: pyproject.toml locks/dev.lock | $(VENV)/.torch-installed
 	@echo "installing longrlvr-data and what its checks and its documentation need"
 	@$(PIP) $(LOCKED) locks/dev.lock
 	@$(PIP) install torch
 	@$(PIP) $(PROJECT)
-	@touch $@ $(VENV)/.run-installed
+	@touch $@ $(VENV)/.run-installed $(VENV)/.train-installed
 
 $(VLLM_VENV)/.installed: pyproject.toml locks/vllm.lock
 	@echo "making $(VLLM_VENV) (once; a few minutes, 3 GB)"
@@ -182,7 +192,6 @@ $(VLLM_VENV)/.installed: pyproject.toml locks/vllm.lock
 	@$(VLLM_PIP) $(PROJECT)
 	@touch $@
 
-# Base and training sets, without torch: no reader needs it.
 $(FUZZ_VENV)/.installed: locks/run.lock
 	@$(PYTHON) -m venv $(FUZZ_VENV)
 	@$(FUZZ_VENV)/bin/python -m pip -qq $(LOCKED) locks/run.lock
@@ -228,10 +237,11 @@ WITHOUT_TORCH := '/^[^ ]/ { torch = /^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]
 
 lock: $(if $(wildcard $(BIN)/uv),,$(VENV)/.dev-installed)
 	$(COMPILE) $(UPGRADE) $(EVERYTHING) -o constraints.txt
-	$(LOCK) --extra embed --extra train --group build pyproject.toml -o locks/run.lock
+	$(LOCK) --extra documents --group build pyproject.toml -o locks/run.lock
+	$(LOCK) --extra documents --extra embed --extra train --group build pyproject.toml -o locks/train.lock
 	$(LOCK) $(EVERYTHING) -o locks/dev.lock
 	$(COMPILE) --generate-hashes --no-deps constraints-vllm.txt -o locks/vllm.lock
-	for name in run dev; do awk $(WITHOUT_TORCH) locks/$$name.lock > locks/new && mv locks/new locks/$$name.lock; done
+	for name in run train dev; do awk $(WITHOUT_TORCH) locks/$$name.lock > locks/new && mv locks/new locks/$$name.lock; done
 
 # Known weaknesses of what the locks name, by the advisories of pypi.org, in an environment that is thrown away.
 audit: $(VENV)/.dev-installed
