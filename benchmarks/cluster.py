@@ -297,7 +297,7 @@ def describe(document: str, vectors: np.ndarray, rule: str, found: Clusters) -> 
 
 
 def yields(books: list[Document], quick: bool) -> dict[str, Any]:
-    folder = models.folder("embedded")
+    folder = models.folder("minilm")
     assert folder, "it is on this machine"
     tokenizer = f"hf:{folder / 'tokenizer.json'}"
     vectors = embed(books, tokenizer, YIELD_TOKENS, QUICK_CHUNKS if quick else 1 << 30)

@@ -2,12 +2,12 @@
 
     python benchmarks/embed.py [--quick] [--books FOLDER] [--dtype DTYPE] [--workers N]
 
-The model is the embedded all-MiniLM-L6-v2, the texts are real: a folder of books (`--books`), else Python's language
-reference, cut to chunks of at most 512 and 200 tokens (the splitter's), no two alike. The peer is called as the
-published pipeline calls it: 4,096 chunks at a time, its own batch size, in one process with torch's own number of
-threads. Ours runs as the tool does: a pool of processes with one thread each, which take shards. Both have loaded the
-model and encoded something before the clock starts, and take turns; the best round counts. On a machine that is busy
-with other things, the peer's threads wait for each other: `load` says how busy it was.
+The model is all-MiniLM-L6-v2, from its package (`embed.model: minilm`), the texts are real: a folder of books
+(`--books`), else Python's language reference, cut to chunks of at most 512 and 200 tokens (the splitter's), no two
+alike. The peer is called as the published pipeline calls it: 4,096 chunks at a time, its own batch size, in one process
+with torch's own number of threads. Ours runs as the tool does: a pool of processes with one thread each, which take
+shards. Both have loaded the model and encoded something before the clock starts, and take turns; the best round counts.
+On a machine that is busy with other things, the peer's threads wait for each other: `load` says how busy it was.
 
 The peer reads no more than 256 tokens of a chunk, so a chunk costs it less where chunks are longer: tokens a second
 counts what is really embedded. "peer 512" has its window raised, so that it reads what we read. Duplicates, of which
@@ -98,7 +98,7 @@ def _peer_model(loaded: list[Any] = []) -> Any:  # noqa: B006 - one for the proc
     if not loaded:
         from sentence_transformers import SentenceTransformer
 
-        loaded.append(SentenceTransformer(str(models.folder("embedded")), device="cpu"))
+        loaded.append(SentenceTransformer(str(models.folder("minilm")), device="cpu"))
     return loaded[0]
 
 
@@ -156,7 +156,7 @@ def limit(tokens: int, run: Callable[..., Any]) -> float:
 def measure(
     name: str, texts: list[str], rounds: int, peer_in: Any, run: Callable[..., Any], args: argparse.Namespace
 ) -> dict[str, Any]:
-    tokenizer = models.load("embedded", None, "cpu", "float32").tokenizer
+    tokenizer = models.load("minilm", None, "cpu", "float32").tokenizer
     lengths = np.array([len(ids) for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]])
     read = {"peer": np.minimum(lengths, WINDOW).sum(), "peer 512": lengths.sum(), "ours": lengths.sum()}
     ways: dict[str, Callable[[], tuple[float, float, np.ndarray]]] = {
@@ -210,8 +210,8 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="of ours, as in embed.dtype")
     parser.add_argument("--workers", type=int, default=executors.cores())
     args = parser.parse_args()
-    if find_spec(models.EMBEDDED) is None:
-        print(f"skipped: the embedded model is not installed ({models.EMBEDDED})")
+    if find_spec(models.MINILM) is None:
+        print(f"skipped: the embedded model is not installed ({models.MINILM})")
         return
 
     sizes, rounds = (QUICK, 1) if args.quick else (SIZES, 2)

@@ -65,6 +65,8 @@ class Cluster:
     cohesion: Score
     document_cohesion: Score
     spread: Score
+    # Of the document: how often two chunks that follow each other are more alike than two drawn at random.
+    told_apart: Optional[Score] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,13 @@ class Neighbours:
 
     @cached_property
     def _questions(self) -> dict[str, np.ndarray]:
-        vectors, _ = encoder.encode_usable([c.question for c in self.candidates], self.shard.config.embed)
-        return {c.qa_id: v for c, v in zip(self.candidates, vectors.astype(np.float32), strict=True)}
+        found: dict[str, np.ndarray] = {}
+        for doc_id, chunks in self.texts.items():
+            asked = [c for c in self.candidates if c.doc_id == doc_id]
+            if asked:
+                vectors = encoder.encode_queries([c.question for c in asked], chunks, self.shard.config.embed)
+                found |= {c.qa_id: vector for c, vector in zip(asked, vectors.astype(np.float32), strict=True)}
+        return found
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ Inspect = Annotated[
         "--inspect",
         metavar="DOC",
         help="Print the clusters of one document, given by its id, that of one of its clusters, or a part of it, and "
-        "what other values of cluster.min_similarity would give. Writes nothing.",
+        "what other values of cluster.min_cohesion would give. Writes nothing.",
     ),
 ]
 

@@ -32,7 +32,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change one setting, such as cluster.min_similarity=0.55. Can be given several times.",
+        help="Change one setting, such as cluster.min_cohesion=0.9. Can be given several times.",
     ),
 ]
 OutputDir = Annotated[

@@ -70,8 +70,10 @@ class EmbedConfig(Section):
 
     model: str = Field(
         default="embedded",
-        description="The encoder: embedded, or the name or path of a SentenceTransformers model; with `endpoints`, the "
-        "model's name on the servers. Or one of your own by import path: `my_package.my_module:name`.",
+        description="The encoder: embedded (words and letters, learnt from each document; any language, no model), "
+        "minilm (all-MiniLM-L6-v2, from its package), or the name or path of a SentenceTransformers model such as "
+        "BAAI/bge-m3; with `endpoints`, the model's name on the servers. Or one of your own by import path: "
+        "`my_package.my_module:name`.",
     )
     revision: str | None = Field(default=None, description="The commit of a model from the hub.")
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
@@ -91,7 +93,7 @@ class EmbedConfig(Section):
 
     @model_validator(mode="after")
     def _served(self) -> EmbedConfig:
-        if self.endpoints and self.model == "embedded":
+        if self.endpoints and self.model in ("embedded", "minilm"):
             raise ValueError("endpoints need embed.model: the name by which the servers know the model")
         if self.endpoints and self.dtype != "float32":
             raise ValueError("dtype is for a model on this machine: a server chooses its own")
@@ -106,10 +108,16 @@ class ClusterConfig(Section):
         description="Use the published rule: a single HDBSCAN cut, with larger clusters dropped and the rest drawn at "
         "random.",
     )
-    min_similarity: Fraction = Field(
-        default=0.6,
-        description="The least mean cosine similarity within a cluster. With `published`, the similarity above which "
-        "clusters are merged (epsilon = 1 - this), 0.7 by default.",
+    min_cohesion: Fraction = Field(
+        default=0.5,
+        description="The least cohesion of a cluster, by the document's own measure: 0 as any two of its chunks, 1 as "
+        "a chunk and the one most like it. It means the same for every language and encoder. Not for `published`.",
+    )
+    min_similarity: Fraction | None = Field(
+        default=None,
+        description="The least mean cosine similarity within a cluster, where that is to be asked for besides "
+        "`min_cohesion`; each encoder has its own scale. With `published`, the similarity above which clusters are "
+        "merged (epsilon = 1 - this), 0.7 by default.",
     )
     min_cluster_size: int = Field(default=4, ge=2, description="Fewest chunks of a cluster.")
     max_cluster_size: int = Field(default=16, ge=2, description="Most chunks of a cluster.")
@@ -126,12 +134,18 @@ class ClusterConfig(Section):
     @classmethod
     def implied(cls, given: dict[str, Any]) -> dict[str, Any]:
         """The defaults that follow from the settings given: the published method has a threshold of its own."""
-        return {"min_similarity": 0.7 if given.get("published") is True else cls.model_fields["min_similarity"].default}
+        return {"min_similarity": 0.7 if given.get("published") is True else None}
+
+    def counted(self, name: str) -> Any:
+        """The published rule has no use for `min_cohesion`."""
+        return None if name == "min_cohesion" and self.published else super().counted(name)
 
     @model_validator(mode="after")
     def _ordered(self) -> ClusterConfig:
         if self.max_cluster_size < self.min_cluster_size:
             raise ValueError("max_cluster_size must not be below min_cluster_size")
+        if self.published and self.min_similarity is None:
+            raise ValueError("min_similarity is needed with published: 0.7 is its default, so take it out")
         return self
 
 

@@ -38,7 +38,8 @@ def read(text: str, source: str, saved: bool = False) -> Layer:
     Raises ConfigError naming the source and the line.
     """
     data, node = strict_yaml.read(text, source)
-    return Layer(source, renamed.apply(data, source, warn=not saved), node, saved)
+    data = renamed.apply(data, source, warn=not saved)
+    return Layer(source, renamed.without_former_default(data) if saved else data, node, saved)
 
 
 def combined(model: type[M], layers: Sequence[Layer], overrides: dict[str, Any]) -> M:

@@ -51,6 +51,16 @@ def apply(data: dict[str, Any], source: str, warn: bool = True) -> dict[str, Any
     return data
 
 
+def without_former_default(data: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings as an earlier version saved them, without the one that nobody asked for and that has no default
+    any more: the similarity of clusters, which `cluster.min_cohesion` says now. Changes `data` in place.
+    """
+    cluster = _section(data, ["cluster"]) or {}
+    if cluster.get("published") is False and cluster.get("min_similarity") == 0.6:
+        del cluster["min_similarity"]
+    return data
+
+
 def _section(data: dict[str, Any], names: list[str], make: bool = False) -> dict[str, Any] | None:
     """The nested section of that name, or None where there is none."""
     place: Any = data

@@ -1,13 +1,16 @@
 """Texts in, unit vectors out: float16, no text cut in silence, none embedded twice.
 
-The model runs here (`local`) or behind servers (`remote`); both are asked for every text once, however often it occurs.
+The embedded encoder (`lexical`) learns from each document by itself; a model runs here (`local`) or behind servers
+(`remote`), and is asked for every text once, however often it occurs. So there are three questions to ask: the vectors
+of documents' chunks, those of texts to be compared with one document's chunks, and those of texts of any origin that
+are compared with each other.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 
@@ -15,7 +18,7 @@ import numpy as np
 
 from datagen import plugins
 from datagen.config.data import EmbedConfig
-from datagen.embed import models
+from datagen.embed import lexical, models
 from datagen.errors import UserError
 from datagen.llm import endpoint
 
@@ -34,6 +37,8 @@ def identity(settings: EmbedConfig) -> str:
         return f"served {settings.model}@{settings.revision or 'main'}"
     if _is_own(settings):
         return " ".join(plugins.fingerprints(settings.model).values())
+    if _is_lexical(settings):
+        return lexical.IDENTITY
     return models.identity(settings.model, settings.revision)
 
 
@@ -41,12 +46,15 @@ def main_process_only(settings: EmbedConfig) -> bool:
     """Whether one process should do all the encoding: it has the GPUs, does nothing but wait for
     servers, or is one's own, of which nobody knows what it has.
     """
+    if _is_lexical(settings):
+        return False
     return bool(settings.endpoints) or _is_own(settings) or models.devices(settings.device) != ["cpu"]
 
 
 def names_gpu(settings: EmbedConfig) -> bool:
     """Whether the settings say that a GPU encodes, wherever that is; this machine may have none."""
-    return not settings.endpoints and not _is_own(settings) and settings.device not in ("auto", "cpu")
+    is_model = not (settings.endpoints or _is_own(settings) or _is_lexical(settings))
+    return is_model and settings.device not in ("auto", "cpu")
 
 
 def check(settings: EmbedConfig) -> None:
@@ -62,12 +70,42 @@ def check(settings: EmbedConfig) -> None:
     if _is_own(settings):
         plugins.load(settings.model, {}, FunctionType, SETTING)
         return
+    if _is_lexical(settings):
+        return
     models.folder(settings.model)
     models.devices(settings.device)
 
 
+def encode_documents(
+    documents: Mapping[str, Sequence[str]], settings: EmbedConfig, on_progress: Callable[[int], None] | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each document by its id, given its chunks' texts: their unit vectors, (n, dim) float16, and (n,) which of
+    them are usable. Vectors of different documents need not be comparable. Otherwise as `encode_usable`.
+    """
+    if not documents:
+        return {}
+    if _is_lexical(settings):
+        heard = on_progress or (lambda n: None)
+        found = {doc_id: lexical.document(texts, heard)[1] for doc_id, texts in documents.items()}
+        return {doc_id: (vectors.astype(np.float16), np.ones(len(vectors), bool)) for doc_id, vectors in found.items()}
+    vectors, usable = encode_usable([text for texts in documents.values() for text in texts], settings, on_progress)
+    ends = np.cumsum([len(texts) for texts in documents.values()])[:-1]
+    return dict(zip(documents, zip(np.split(vectors, ends), np.split(usable, ends), strict=True), strict=True))
+
+
+def encode_queries(texts: Sequence[str], chunks: Sequence[str], settings: EmbedConfig) -> np.ndarray:
+    """Unit vectors of texts, (n, dim) float16, that can be compared with those of these chunks of one document, which
+    are all that it has. Zeros for a text that has no usable one.
+    """
+    if _is_lexical(settings):
+        return lexical.document(chunks)[0].query(texts).astype(np.float16)
+    return encode_usable(texts, settings)[0]
+
+
 def encode(texts: Sequence[str], settings: EmbedConfig, on_progress: Callable[[int], None] | None = None) -> np.ndarray:
-    """Encode texts as unit vectors, (n, dim) float16. `on_progress` hears how many more texts are done.
+    """Encode texts as unit vectors, (n, dim) float16, all comparable with each other.
+
+    `on_progress` hears how many more texts are done.
 
     The same texts in the same order give the same bytes, whatever the number of processes or GPUs of a kind.
     Raises UserError rather than return a vector that is not one.
@@ -108,6 +146,10 @@ def encode_usable(
 
 def _vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequence[int]], None]) -> np.ndarray:
     """A vector for every text, (n, dim) float32. `done` hears which texts are."""
+    if _is_lexical(settings):
+        found = lexical.fixed(texts)
+        done(range(len(texts)))
+        return found
     if settings.endpoints:
         from datagen.embed import remote
 
@@ -120,6 +162,11 @@ def _vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequen
     if found.ndim != 2 or len(found) != len(texts):
         raise UserError(f"{SETTING} {settings.model} gave {found.shape} for {len(texts)} texts: (n, dim) is wanted")
     return found
+
+
+def _is_lexical(settings: EmbedConfig) -> bool:
+    """Whether the encoder is the embedded one."""
+    return settings.model == "embedded" and not settings.endpoints
 
 
 def _is_own(settings: EmbedConfig) -> bool:

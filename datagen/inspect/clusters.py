@@ -1,4 +1,4 @@
-"""`cluster --inspect DOC`: the clusters of one document, and what other values of `min_similarity` would give."""
+"""`cluster --inspect DOC`: the clusters of one document, and what other values of its threshold would give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datagen import shards
-from datagen.clustering import cut
+from datagen.clustering import cut, scale
 from datagen.clustering.reachability import unit
 from datagen.config import model as configs
 from datagen.config.data import ClusterConfig
@@ -25,7 +25,8 @@ from datagen.records import Chunk, Cluster
 from datagen.run.shard import Shard
 from datagen.stages import cluster, embed, runner
 
-STEPS = (-0.15, -0.1, -0.05, 0.05, 0.1, 0.15)  # from the current min_similarity
+STEPS = (-0.15, -0.1, -0.05, 0.05, 0.1, 0.15)  # of min_similarity, from the current one
+VALUES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of min_cohesion
 WORDS = 7  # of a cluster
 LINES = 32  # of a cluster: an oversized one can be the whole document
 KEPT = "kept"
@@ -34,9 +35,10 @@ WIDTH = 160  # columns where there is no terminal to be as wide as
 
 @dataclass(frozen=True)
 class Threshold:
-    """What one value of `min_similarity` gives in a document; means are over its usable clusters."""
+    """What one value of the threshold gives in a document; means are over its usable clusters."""
 
-    min_similarity: float
+    value: float
+    similarity: float  # the least mean cosine similarity that it stands for in this document
     clusters: int  # usable
     oversized: int
     chunks_used: float  # share of the document's
@@ -55,6 +57,8 @@ class Inspection:
     words: list[list[str]]  # of each cluster
     decisions: list[str]  # of each cluster: kept, or the reason why not
     left_out: str  # why the document has none that is kept, or nothing
+    told_apart: float | None  # see clustering.scale; None for a single chunk
+    threshold: str  # the setting: min_cohesion, or with `published` min_similarity
     current: float
     thresholds: list[Threshold]
 
@@ -65,9 +69,12 @@ def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) ->
     chunks = [c for c in shards.read_rows(shard.path("chunk"), Chunk) if c.doc_id == doc_id]
     vectors = _vectors(shard, doc_id, chunks, config, progress)
     kept, dropped = cluster.cluster_document(doc_id, vectors, config.cluster, config.seed)
-    current = config.cluster.min_similarity
-    values = sorted({current} | {round(current + step, 6) for step in STEPS if 0 <= current + step <= 1})
-    found = {value: cluster.describe(doc_id, vectors, _settings(config, value)) for value in values}
+    threshold = "min_similarity" if config.cluster.published else "min_cohesion"
+    current = getattr(config.cluster, threshold)
+    others = {round(current + step, 6) for step in STEPS} if config.cluster.published else set(VALUES)
+    values = [value for value in sorted({current} | others) if 0 <= value <= 1]
+    tried = {value: configs.merge(config, {f"cluster.{threshold}": value}).cluster for value in values}
+    found = {value: cluster.describe(doc_id, vectors, settings) for value, settings in tried.items()}
     decisions = {c.cluster_id: KEPT for c in kept} | {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
     return Inspection(
         doc_id,
@@ -77,8 +84,10 @@ def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) ->
         shared_words([c.text for c in chunks], [c.chunk_indices for c in found[current]]),
         [decisions[c.cluster_id] for c in found[current]],
         next((d.detail for d in dropped if d.unit == "document"), ""),
+        scale.told_apart(unit(vectors)) if len(chunks) > 1 else None,
+        threshold,
         current,
-        [_summary(value, found[value], len(chunks), config) for value in values],
+        [_summary(value, tried[value], found[value], vectors) for value in values],
     )
 
 
@@ -106,20 +115,17 @@ def _vectors(shard: Shard, doc_id: str, chunks: list[Chunk], config: Config, pro
             )
         return vectors
     progress.start("embed", "chunk", len(chunks), 0, True)
-    return encoder.encode([c.text for c in chunks], config.embed, progress.advance)
+    return encoder.encode_documents({doc_id: [c.text for c in chunks]}, config.embed, progress.advance)[doc_id][0]
 
 
-def _settings(config: Config, value: float) -> ClusterConfig:
-    return configs.merge(config, {"cluster.min_similarity": value}).cluster
-
-
-def _summary(value: float, found: list[Cluster], n_chunks: int, config: Config) -> Threshold:
-    usable = [c for c in found if len(c.chunk_indices) <= config.cluster.max_cluster_size]
+def _summary(value: float, settings: ClusterConfig, found: list[Cluster], vectors: np.ndarray) -> Threshold:
+    usable = [c for c in found if len(c.chunk_indices) <= settings.max_cluster_size]
     return Threshold(
         value,
+        cluster.least_similarity(unit(vectors), settings),
         len(usable),
         len(found) - len(usable),
-        sum(len(c.chunk_indices) for c in usable) / n_chunks,
+        sum(len(c.chunk_indices) for c in usable) / len(vectors),
         float(np.mean([c.cohesion for c in usable])) if usable else None,
         float(np.mean([c.spread for c in usable])) if usable else None,
     )
@@ -143,13 +149,18 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "doc_id": found.doc_id,
         "n_chunks": len(found.chunks),
         "cohesion": found.cohesion,
-        "min_similarity": found.current,
+        "told_apart": found.told_apart,
+        found.threshold: found.current,
         "clusters": [
             asdict(c) | {"words": words, "decision": decision}
             for c, words, decision in zip(found.clusters, found.words, found.decisions, strict=True)
         ],
-        "thresholds": [asdict(t) for t in found.thresholds],
+        "thresholds": [{found.threshold: t.value} | _without(asdict(t), "value") for t in found.thresholds],
     }
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
 
 
 def show(found: Inspection, console: Console) -> None:
@@ -163,8 +174,9 @@ def show(found: Inspection, console: Console) -> None:
 
     names = [c.cluster_id.removeprefix(found.doc_id + "/") for c in found.clusters]
     kept = ", ".join(name for name, decision in zip(names, found.decisions, strict=True) if decision == KEPT)
-    line(f"{found.doc_id}: {len(found.chunks):,} chunks, cohesion {found.cohesion:.2f}")
-    line(f"{len(names)} clusters at min_similarity {found.current:g}; kept: {kept or f'none ({found.left_out})'}")
+    told = "" if found.told_apart is None else f", parts told apart {found.told_apart:.2f} (0.5 is chance)"
+    line(f"{found.doc_id}: {len(found.chunks):,} chunks, cohesion {found.cohesion:.2f}{told}")
+    line(f"{len(names)} clusters at {found.threshold} {found.current:g}; kept: {kept or f'none ({found.left_out})'}")
     for name, c, words, decision in zip(names, found.clusters, found.words, found.decisions, strict=True):
         size = f"{len(c.chunk_indices)} chunks, cohesion {c.cohesion:.2f}, spread {c.spread:.2f}"
         console.print()
@@ -181,15 +193,24 @@ def show(found: Inspection, console: Console) -> None:
 
 def _table(found: Inspection) -> Table:
     oversized = any(t.oversized for t in found.thresholds)
-    names = ["min_similarity", "clusters", *(["oversized"] * oversized), "chunks used", "cohesion", "spread", ""]
+    names = [
+        found.threshold,
+        "similarity",
+        "clusters",
+        *(["oversized"] * oversized),
+        "chunks used",
+        "cohesion",
+        "spread",
+        "",
+    ]
     table = Table(*names, box=None, pad_edge=False)
     for column in table.columns:
         column.justify = "right"
         column.no_wrap = True
     for t in found.thresholds:
-        now = t.min_similarity == found.current
+        now = t.value == found.current
         means = ("" if mean is None else f"{mean:.2f}" for mean in (t.cohesion, t.spread))
         counts = (str(t.clusters), *([str(t.oversized)] * oversized), f"{t.chunks_used:.0%}")
-        value = f"{t.min_similarity:.3f}".removesuffix("0")
-        table.add_row(value, *counts, *means, "now" if now else "", style="bold" if now else "")
+        value = f"{t.value:.3f}".removesuffix("0")
+        table.add_row(value, f"{t.similarity:.2f}", *counts, *means, "now" if now else "", style="bold" if now else "")
     return table

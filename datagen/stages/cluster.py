@@ -2,7 +2,8 @@
 
 `published: true` is the rule of the data pipeline of LongRLVR (arXiv 2603.02146): HDBSCAN with cosine distance and
 excess of mass, epsilon = 1 - min_similarity, clusters over the size limit dropped, the wanted number drawn at random.
-By default the same tree is cut so as to lose fewer chunks (see `clustering.cut`), and of the clusters found those are
+By default the same tree is cut so as to lose fewer chunks (see `clustering.cut`), at a cohesion by the document's own
+measure (see `clustering.scale`), and of the clusters found those are
 preferred that stand far apart in the document, since evidence that is spread is what long context needs, and are alike:
 by the sum of their ranks in spread and in cohesion.
 """
@@ -15,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from datagen.clustering import cut, tree
+from datagen.clustering import cut, scale, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
 from datagen.config.model import Config
@@ -73,9 +74,17 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings) -> list[Clust
     """The document's clusters in order of their first chunk, those over the limit included."""
     vectors = unit(vectors)
     groups = sorted(group.tolist() for group in find_clusters(vectors, settings))
-    whole = cut.cohesion(vectors)
+    whole, told = cut.cohesion(vectors), scale.told_apart(vectors) if len(vectors) > 1 else None
     return [
-        Cluster(f"{doc_id}/c{i}", doc_id, group, cut.cohesion(vectors[group]), whole, cut.spread(group, len(vectors)))
+        Cluster(
+            cluster_id=f"{doc_id}/c{i}",
+            doc_id=doc_id,
+            chunk_indices=group,
+            cohesion=cut.cohesion(vectors[group]),
+            document_cohesion=whole,
+            told_apart=told,
+            spread=cut.spread(group, len(vectors)),
+        )
         for i, group in enumerate(groups)
     ]
 
@@ -83,9 +92,23 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings) -> list[Clust
 def find_clusters(vectors: np.ndarray, settings: Settings) -> list[np.ndarray]:
     """Disjoint clusters of these chunk vectors, (n_chunks, dim), each as ascending chunk indices."""
     smallest, largest = settings.min_cluster_size, settings.max_cluster_size
+    least = least_similarity(vectors, settings)
     if settings.published:
-        return tree.hdbscan(vectors, smallest, settings.min_samples, 1 - settings.min_similarity)
-    return cut.themes(vectors, settings.min_similarity, smallest, largest, settings.min_samples)
+        return tree.hdbscan(vectors, smallest, settings.min_samples, 1 - least)
+    return cut.themes(vectors, least, smallest, largest, settings.min_samples)
+
+
+def least_similarity(vectors: np.ndarray, settings: Settings) -> float:
+    """The least mean cosine similarity within a cluster of these vectors, (n_chunks, dim) of unit length; with
+    `published`, where clusters are merged.
+
+    A document without room for two clusters has no parts that could be told apart: any of its chunks are alike enough.
+    """
+    if settings.published:
+        return settings.min_similarity or 0.0
+    has_parts = len(vectors) >= 2 * settings.min_cluster_size
+    level = scale.level(vectors, settings.min_cohesion) if has_parts else -1.0
+    return level if settings.min_similarity is None else max(level, settings.min_similarity)
 
 
 def draw(clusters: list[Cluster], settings: Settings, rng: random.Random) -> list[Cluster]:
@@ -104,4 +127,4 @@ def settings(config: Config) -> tuple[str, ...]:
     return ("cluster", "seed") if config.cluster.published else ("cluster",)
 
 
-STAGE = Stage(tables.CLUSTER, settings, PerShard(process), version=2)
+STAGE = Stage(tables.CLUSTER, settings, PerShard(process), version=3)

@@ -6,7 +6,7 @@ Its own stage, run by the `cluster` command, so that another similarity threshol
 import shlex
 from typing import Any
 
-from datagen import shards
+from datagen import records, shards
 from datagen.config.model import Config
 from datagen.embed import encoder
 from datagen.errors import UserError
@@ -22,9 +22,11 @@ from datagen.stages.stage import PerShard, Stage
 def process(shard: Shard) -> Output:
     """The vectors of a shard's chunks, in their order. A chunk without a usable one is set aside."""
     chunks = shard.rows("chunk", Chunk)
-    vectors, usable = encoder.encode_usable([c.text for c in chunks], shard.config.embed, executors.tick)
+    encoded = encoder.encode_documents(records.texts_by_document(chunks), shard.config.embed, executors.tick)
+    vectors = [vector for found, _ in encoded.values() for vector in found]
+    usable = [good for _, found in encoded.values() for good in found]
     if chunks:
-        _check_size(shard, vectors.shape[1])
+        _check_size(shard, len(vectors[0]))
     output = Output([])
     for c, vector, good in zip(chunks, vectors, usable, strict=True):
         if good:
@@ -71,4 +73,4 @@ def check(config: Config) -> None:
 
 
 WORK = PerShard(process, reports_progress=True)
-STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, names_gpu, check, version=2)
+STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, names_gpu, check, version=3)

@@ -33,16 +33,16 @@ def test_the_nearest_chunks_are_tried(tmp_path):
 def test_the_encoder_is_asked_once_and_outside_of_the_event_loop(tmp_path, monkeypatch):
     asked = []
 
-    def encode(texts, settings):
+    def encode(texts, chunks, settings):
         with pytest.raises(RuntimeError, match="no running event loop"):
             asyncio.get_running_loop()
         asked.append(texts)
-        return np.ones((len(texts), 384), np.float16), np.ones(len(texts), bool)
+        return np.ones((len(texts), 384), np.float16)
 
     async def many() -> list[list[int]]:
         return await asyncio.gather(*(near.of(candidate(), 3, [0, 3], 2) for _ in range(5)))
 
-    monkeypatch.setattr(encoder, "encode_usable", encode)
+    monkeypatch.setattr(encoder, "encode_queries", encode)
     near = neighbours(tmp_path)
     assert asked == []
     found = asyncio.run(many())

