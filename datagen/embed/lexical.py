@@ -80,8 +80,8 @@ def document(texts: Sequence[str], done: Callable[[int], None] = lambda n: None)
 def fixed(texts: Sequence[str]) -> np.ndarray:
     """(n, HASHED) float32 unit vectors in the one space of all texts; those of near-duplicates are nearly equal."""
     options: dict[str, Any] = {"analyzer": runs, "n_features": HASHED, "dtype": np.float32}
-    hashing = HashingVectorizer(**options)
-    return hashing.transform(texts).toarray()
+    hashed = scipy.sparse.csr_matrix(HashingVectorizer(**options).transform(texts))
+    return hashed.toarray()
 
 
 def words(text: str) -> list[str]:
@@ -110,7 +110,7 @@ def _learnt(texts: Sequence[str]) -> tuple[Space, np.ndarray]:
     halves = tuple(TfidfVectorizer(**common, analyzer=each) for each in analyzers)
     examples = scipy.sparse.csr_matrix(scipy.sparse.hstack([half.fit_transform(texts) for half in halves]))
     n = len(texts)
-    similar = np.asarray(examples.dot(examples.T).todense())
+    similar = examples.dot(examples.T).toarray()
     values, vectors = scipy.linalg.eigh(similar, subset_by_index=[max(0, n - DIM), n - 1])
     some = values > LEAST * values[-1]
     axes = vectors[:, some] / np.sqrt(values[some])

@@ -31,7 +31,7 @@ def apart(vectors: np.ndarray, n: int) -> float:
     return float(np.concatenate(same).mean() - similar[:n, n:].mean())
 
 
-@pytest.mark.parametrize(("texts", "n", "least"), [(SEA + BREAD, 5, 0.3), (RUSSIAN, 3, 0.4), (CHINESE, 3, 0.1)])
+@pytest.mark.parametrize(("texts", "n", "least"), [(SEA + BREAD, 5, 0.3), (RUSSIAN, 3, 0.2), (CHINESE, 3, 0.1)])
 def test_themes_are_told_apart_in_any_script(texts, n, least):
     assert apart(lexical.document(texts)[1], n) > least
 
