@@ -26,9 +26,7 @@ BRACKETS = (
     r")\]}༻༽᚜⁆⁾₎⌉⌋\u232a❩❫❭❯❱❳❵⟆⟧⟩⟫⟭⟯⦄⦆⦈⦊⦌⦎⦐⦒⦔⦖⦘⧙⧛⧽⸣⸥⸧⸩⹖⹘⹚⹜﴾"
     r"〉》」』】〕〗〙〛〞〟︘︶︸︺︼︾﹀﹂﹄﹈﹚﹜﹞）］｝｠｣"
 )
-WIDE_BRACKETS = (
-    r"〉》」』】〕〗〙〛〞〟︘︶︸︺︼︾﹀﹂﹄﹈﹚﹜﹞）］｝｠｣"  # of scripts without spaces
-)
+WIDE_BRACKETS = r"〉》」』】〕〗〙〛〞〟︘︶︸︺︼︾﹀﹂﹄﹈﹚﹜﹞）］｝｠｣"  # of scripts without spaces
 CLOSING_QUOTES = "”’»›"  # in some languages they open, before a word
 OPENING_QUOTES = "“‘«‹"  # in some languages they close, after a word
 WORD_SPACES = "\u0f0b\u1361\u16eb-\u16ed\u200b\U0001039f\U000103d0\U0001091f"
