@@ -59,13 +59,18 @@ _HEADER = re.compile(
     re.M | re.I,
 )
 _NOTICE = re.compile(
-    r"copyright(?:\s*(?:©|\(c\)))?\s*(?:\d{4}|by\b|notice)|(?:©|\(c\))\s*(?:copyright\s*)?\d{4}|all rights reserved"
+    r"copyright(?:\s*(?:©|\(c\)))?\s*\d{4}|(?:©|\(c\))\s*(?:copyright\s*)?\d{4}|all rights reserved|\bIS[BS]N\b"
     r"|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados|tutti i diritti riservati"
-    r"|\bISBN\b|\bISSN\b|library of congress|catalogu?ing[- ]in[- ]publication|printed in (?:the |great )?\w+"
-    r"|(?:first|_first) (?:published|printed|edition)|(?:re|_re)printed\b|\bimpression\b|terms of (?:use|service)"
-    r"|privacy policy|SPDX-License-Identifier",
+    r"|SPDX-License-Identifier",
     re.I,
 )
+_IMPRINT = re.compile(
+    r"library of congress|catalogu?ing[- ]in[- ]publication|\bprinted in (?:the |great )?[A-Z]\w+"
+    r"|\b_?first (?:published|printed|\w+ edition|edition)\b|\b_?reprinted\b|(?:th|first|second|third)[_ ]impression\b"
+    r"|^\W*(?:terms of (?:use|service)|privacy policy)\W*$",
+    re.I,
+)
+_MOST_NOTICE, _MOST_IMPRINT = 200, 90  # characters of a line: what is longer tells something
 
 
 def licences(texts: Sequence[str]) -> set[int]:
@@ -120,8 +125,9 @@ def _grown(found: set[int], sounds: Sequence[Sound], order: Iterable[int], step:
 def is_notice(text: str) -> bool:
     """Whether most lines of a passage say who has which right, or where and when it was printed."""
     lines = [line for line in text.split("\n") if line.strip()]
-    notices = [line for line in lines if _NOTICE.search(line)]
-    return len(notices) > 0 and 2 * len(notices) >= len(lines) and max(map(len, lines)) < 400
+    notices = sum(len(line) <= _MOST_NOTICE and _NOTICE.search(line) is not None for line in lines)
+    imprints = sum(len(line) <= _MOST_IMPRINT and _IMPRINT.search(line) is not None for line in lines)
+    return (notices > 0 or imprints > 2) and 2 * (notices + imprints) >= len(lines)
 
 
 def is_frame(text: str) -> bool:

@@ -184,7 +184,10 @@ def test_notices_of_copyright():
     telling = (
         "The copyright of 1911 was never renewed, and so the book was free.\nNobody noticed.\nIt was not reprinted.\n"
     )
-    assert only([notice, telling, *prose(1)]) == {0: NOTICE}
+    line = "The book was first published in 1911, and was reprinted in 1923 with a preface by the author's son."
+    assert only(
+        [notice, telling, line, "Was it reprinted?\nIt was, said he, in a hurry.", "L'impression reste.", *prose(1)]
+    ) == {0: NOTICE}
 
 
 def test_what_project_gutenberg_puts_around_a_book():
