@@ -51,7 +51,9 @@ _DENSITIES = ((4, 42), (3, 25))
 _WORDS_PER_TERM = 11  # one for so many words; a formula counts for two
 _WORD = re.compile(r"[^\W_]+")
 
-START = re.compile(r"^[ \t]*\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG", re.M)
+START = re.compile(
+    r"^[ \t]*\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG|^[ \t]*\*END\*?[ \t]*THE SMALL PRINT", re.M
+)
 END = re.compile(r"^[ \t]*\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG", re.M)
 _HEADER = re.compile(
     r"^[ \t]*(?:The )?Project Gutenberg(?:'s|’s)? (?:eBook|EBook|Etext|License)\b|\*END\*?THE SMALL PRINT"

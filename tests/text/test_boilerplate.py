@@ -197,6 +197,11 @@ def test_what_project_gutenberg_puts_around_a_book():
     )
 
 
+def test_the_small_print_of_early_books_stands_before_them():
+    last = "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*"
+    assert only([HEADER, *prose(2), last, *prose(5, seed=1)]) == dict.fromkeys(range(4), FRAME)
+
+
 def test_between_two_books_all_is_frame():
     books = [
         [f"{START}\n\nOne came.", *prose(4, seed=seed), f"So it ended.\n{END}", "Their terms.", HEADER]
