@@ -46,8 +46,8 @@ _JOINER = "\u200d"  # it makes one sign of two
 
 
 class Tier(NamedTuple):
-    """Places of one kind: `pattern`'s matches end a piece where their last group does. It has to be followed by white
-    space, unless it holds a character of `bare`.
+    """Places of one kind: `pattern`'s matches end a piece behind their group, else where they begin. White space has to
+    follow there, unless the group holds a character of `bare`.
     """
 
     pattern: re.Pattern[str]
@@ -61,13 +61,13 @@ def _behind(marks: str, space: str = r"\s*+") -> re.Pattern[str]:
 _NEVER = re.compile(r"(?!)")
 _UNSPACED = re.compile(rf"(?![{SPACED}])[{_MARKS}{WIDE_BRACKETS}{WORD_SPACES}]")
 TIERS = (
-    Tier(re.compile(rf"(){_NEWLINE}{_BLANKS}{_NEWLINE}\s*+|()\u2029\s*+"), _NEVER),
+    Tier(re.compile(rf"[{LINE_ENDS}\u2029](?:(?<=\u2029)|(?:(?<=\r)\n)?+{_BLANKS}{_NEWLINE})\s*+"), _NEVER),
     Tier(_behind(STOPS, rf"(?:{_BLANKS}{_NEWLINE}\s*+)?+"), _NEVER),
-    Tier(re.compile(rf"(){_NEWLINE}\s*+"), _NEVER),
+    Tier(re.compile(rf"[{LINE_ENDS}]\s*+"), _NEVER),
     Tier(_behind(STOPS), _UNSPACED),
     Tier(_behind(CLAUSES), _UNSPACED),
     Tier(_behind(COMMAS), _UNSPACED),
-    Tier(re.compile(rf"([{WORD_SPACES}]++)\s*+|()\s++"), _UNSPACED),
+    Tier(re.compile(rf"([{WORD_SPACES}]++)\s*+|\s++"), _UNSPACED),
     Tier(_behind(_MARKS + BRACKETS), re.compile("")),
 )
 
@@ -75,7 +75,7 @@ TIERS = (
 def places(tier: Tier, text: str, start: int, end: int) -> Iterator[int]:
     """The tier's places inside of `text[start:end]`, ascending."""
     for match in tier.pattern.finditer(text, start, end):
-        at, following = match.end(match.lastindex or 0), match.end()
+        at, following = match.end(1) if match.lastindex else match.start(), match.end()
         if not start < at or not following < end or _ENDING.match(text, following):
             continue
         if at < following or tier.bare.search(text, match.start(), at):
