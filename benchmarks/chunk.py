@@ -4,10 +4,12 @@
 
 same    the chunks of real documents, and of random texts made to be awkward. Where langchain's chunk is over the limit
         (it leaves a piece without separators whole, and does not count again what it has put together), ours must be
-        parts of it, within the limit
-speed   the documents one by one on one core; then all of them in a pool of two processes, as the stage `chunk` has it,
-        against langchain in one process (it has no way to use a second) and in the same pool
-sizes   from 0.1 to 30 million characters of the standard library's source: cost per character, memory
+        parts of it, within the limit; all by the published splitter's places
+speed   the documents one by one on one core, by the published splitter's places (ours) and our own (default);
+        then all of them in a pool of two processes, as the stage `chunk` has it, against langchain in one process (it
+        has no way to use a second) and in the same pool
+sizes   from 0.1 to 30 million characters of the standard library's source: cost per character, memory; the same for our
+        own places, and for runs of marks and of white space
 
 NAME is `embedded`, `tiktoken` (cl100k's pattern, the embedded tokens), `hf` (a byte-level BPE of 32,000 tokens with
 Qwen2's pattern, trained here), or as in chunk.tokenizer; without it, the first three. `own` is langchain from its own
@@ -48,6 +50,7 @@ from datagen.text.splitter import SEPARATORS, split
 from datagen.text.tokenizers import EMBEDDED_FILE, EMBEDDED_PATTERN, Tokenizer, from_encoding, load, read_ranks
 
 LIMIT = 512
+RUNS = {"full stops": ".", "lines": "\n", "closed": ')." ', "comments": "x).\n"}
 SIZES, QUICK_SIZES = (0.1, 0.3, 1, 3, 10, 30), (0.1, 0.3, 1)  # million characters
 BOOKS = {"news-from-nowhere.txt": "utf-8", "entre-nous.fr.txt": "utf-8", "dickens-and-music.latin1.txt": "latin-1"}
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "books"
@@ -156,9 +159,9 @@ def settings(limit: int = LIMIT) -> dict[str, Any]:
     return {"separators": list(SEPARATORS), "chunk_size": limit, "chunk_overlap": 0}
 
 
-def ours(spec: str, text: str, limit: int = LIMIT) -> list[str]:
-    """Our chunks."""
-    return [text[s.start : s.end] for s in split(text, tokenizer_of(spec), limit)]
+def ours(spec: str, text: str, limit: int = LIMIT, published: bool = True) -> list[str]:
+    """Our chunks, at the published splitter's places or at our own."""
+    return [text[s.start : s.end] for s in split(text, tokenizer_of(spec), limit, published)]
 
 
 # same -----------------------------------------------------------------------------------------------------------------
@@ -216,6 +219,7 @@ def speed(spec: str, quick: bool) -> dict[str, Any]:
             {
                 "once": lambda text=text: tokenizer_of(spec).count([text]),
                 "ours": lambda text=text: ours(spec, text),
+                "default": lambda text=text: ours(spec, text, published=False),
                 "langchain": lambda text=text, peer=peer: peer.split_text(text),
                 "own": lambda text=text, theirs=theirs: theirs.split_text(text),
             },
@@ -238,6 +242,7 @@ def speed(spec: str, quick: bool) -> dict[str, Any]:
         "per_core": round(total["langchain"] / total["ours"], 2),
         "per_core_least": min(round(row["langchain"] / row["ours"], 2) for row in rows.values()),
         "times_tokenizing_once": round(total["ours"] / total["once"], 2),
+        "default_times_tokenizing_once": round(total["default"] / total["once"], 2),
         "times_tokenizing_once_most": max(round(row["ours"] / row["once"], 2) for row in rows.values()),
         "mchars_of_documents": round(sum(map(len, texts.values())) / 1e6, 2),
     }
@@ -285,7 +290,7 @@ def work(item: tuple[str, str, str]) -> tuple[int, float]:
     who, spec, text = item
     start = time.process_time()
     if who == "ours":
-        [text[s.start : s.end] for s in split(text, tokenizer_of(spec), LIMIT)]
+        ours(spec, text)
     else:
         (langchain(spec) if who == "langchain" else own(spec)).split_text(text)
     return os.getpid(), time.process_time() - start
@@ -301,6 +306,11 @@ def sizes(spec: str, quick: bool) -> dict[str, Any]:
         functions = {
             "once": lambda text=text: tokenizer_of(spec).count([text]),
             "ours": lambda text=text: ours(spec, text),
+            "default": lambda text=text: ours(spec, text, published=False),
+            **{
+                name: lambda run=run, text=text: ours(spec, (run * len(text))[: len(text)], published=False)
+                for name, run in RUNS.items()
+            },
         }
         seconds = best_of(1 if size > 2 else 5, functions)
         with get_context("spawn").Pool(1) as process:
@@ -311,6 +321,7 @@ def sizes(spec: str, quick: bool) -> dict[str, Any]:
                 **{name: round(s, 4) for name, s in seconds.items()},
                 "times_once": round(seconds["ours"] / seconds["once"], 2),
                 "ns_per_char": round(seconds["ours"] / len(text) * 1e9, 1),
+                "default_ns_per_char": round(seconds["default"] / len(text) * 1e9, 1),
                 "memory_mb": megabytes,
             }
         )
@@ -321,7 +332,9 @@ def sizes(spec: str, quick: bool) -> dict[str, Any]:
         "mchars": [row["mchars"] for row in rows],
         "ns_per_char": [row["ns_per_char"] for row in rows],
         "memory_mb": [row["memory_mb"] for row in rows],
+        "default_ns_per_char": [row["default_ns_per_char"] for row in rows],
         "growth_per_char": round(rows[-1]["ns_per_char"] / rows[0]["ns_per_char"], 2),
+        "default_growth_per_char": round(rows[-1]["default_ns_per_char"] / rows[0]["default_ns_per_char"], 2),
     }
 
 

@@ -33,15 +33,18 @@ _THINK = re.compile("</?think>")
 
 @dataclass(frozen=True)
 class Form:
-    """How a model was trained to be asked: chunks of at most `max_tokens` tokens, shown in such a prompt."""
+    """How a model was trained to be asked: chunks of at most `max_tokens` tokens, cut as the published splitter does or
+    as ours does, shown in such a prompt.
+    """
 
     tokenizer: Tokenizer
     max_tokens: int
+    published: bool
     prompt: Prompt
 
     def split(self, text: str) -> list[Span]:
         """The chunks of a document. Raises as `splitter.split` does."""
-        return splitter.split(text, self.tokenizer, self.max_tokens)
+        return splitter.split(text, self.tokenizer, self.max_tokens, self.published)
 
     def messages(self, text: str, spans: Sequence[Span], question: str) -> list[dict[str, str]]:
         """The prompt about a document that `split` cut into these chunks: one message of the user."""
@@ -92,11 +95,12 @@ def form(config: Config, format: Format = "ours") -> Form:
 
     Raises ConfigError for a tokenizer or a prompt that cannot be loaded.
     """
-    tokenizer, prompt = config.chunk.tokenizer, config.dataset.prompt
+    tokenizer, prompt, published = config.chunk.tokenizer, config.dataset.prompt, config.chunk.published
     if format == "published":
+        published = True
         tokenizer = PUBLISHED_TOKENIZER if tokenizer == "embedded" else tokenizer
         prompt = "published" if prompt == "task" else prompt
-    return Form(tokenizers.load(tokenizer), config.chunk.max_tokens, prompts.load_task(prompt))
+    return Form(tokenizers.load(tokenizer), config.chunk.max_tokens, published, prompts.load_task(prompt))
 
 
 def whole(said: str, thinking: str = "") -> str:

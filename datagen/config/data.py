@@ -51,6 +51,11 @@ class ChunkConfig(Section):
         description="The tokenizer that counts tokens: embedded, tiktoken:<encoding>, or hf:<name or path>.",
     )
     max_tokens: int = Field(default=512, ge=16, description="Most tokens of a chunk.")
+    published: bool = Field(
+        default=False,
+        description="Cut as the published splitter does: in front of its separators, which are those of English and "
+        "Chinese, so that a chunk may begin with a full stop.",
+    )
     min_document_tokens: int = Field(
         default=0, ge=0, description="The length in tokens below which a document is rejected."
     )

@@ -94,6 +94,7 @@ def settings(given: Evaluation, files: list[File]) -> dict[str, Any]:
         "chunk.tokenizer": given.form.tokenizer.name,
         "content of the tokenizer": given.form.tokenizer.identity,
         "chunk.max_tokens": given.form.max_tokens,
+        "chunk.published": given.form.published,
         "prompt": given.form.prompt.digest,
         "prompt of choices": given.asker.choice.digest,
     }

@@ -56,7 +56,7 @@ def process(shard: Shard, read: list[Document | Dropped]) -> Output:
         if isinstance(document, Dropped):
             dropped.append(document)
             continue
-        chunks = cut(document, tokenizer, settings.max_tokens)
+        chunks = cut(document, tokenizer, settings.max_tokens, settings.published)
         n_tokens = sum(c.n_tokens for c in chunks)
         if n_tokens < settings.min_document_tokens:
             reason, limit = "too short", f"chunk.min_document_tokens is {settings.min_document_tokens}"
@@ -71,12 +71,14 @@ def process(shard: Shard, read: list[Document | Dropped]) -> Output:
     return Output(rows, dropped, {"documents": kept})
 
 
-def cut(document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int) -> list[Chunk]:
-    """A document's chunks, at most `max_tokens` each. Raises as `splitter.split` does."""
+def cut(
+    document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int, published: bool = False
+) -> list[Chunk]:
+    """A document's chunks, at most `max_tokens` each, cut as `splitter.split` does. Raises as that does."""
     text = document.text
     return [
         Chunk(document.doc_id, i, start, end, n_tokens, text[start:end])
-        for i, (start, end, n_tokens) in enumerate(splitter.split(text, tokenizer, max_tokens))
+        for i, (start, end, n_tokens) in enumerate(splitter.split(text, tokenizer, max_tokens, published))
     ]
 
 
@@ -100,4 +102,4 @@ LAYOUT = frozenset(
     {"input content", "input.limit", "input.max_document_mb", "input.text_column", "input.id_column", "input.hf_subset"}
     | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
 )
-STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints)
+STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints, version=2)

@@ -19,7 +19,7 @@ def barren(place, tmp_path_factory) -> Path:
     (documents / "short.txt").write_text("Just a line.\n", encoding="utf-8")
     settings = with_settings(
         folder / "settings.yaml",
-        chunk={"min_document_tokens": 20, "max_tokens": 16},
+        chunk={"min_document_tokens": 20, "max_tokens": 16, "published": True},
         cluster={"max_cluster_size": 4, "published": True, "min_similarity": 0.6},
     )
     result = call("run", "-c", settings, "--input", documents, "-o", folder / "run", "--workers", "1")

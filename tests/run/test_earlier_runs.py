@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from datagen import shards
+from datagen.run import identity
 from datagen.run.run import Run
+from datagen.stages import chunk
 from tests.commands.calls import call
 from tests.stages.talking import balanced
 
@@ -19,6 +22,22 @@ def runs(tmp_path) -> Path:
     with tarfile.open(RUNS) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path
+
+
+@pytest.fixture
+def cut_anew(runs) -> Path:
+    """The runs as they would be, had 0.1 cut documents as it is done now: their stages say so, in their order."""
+    for run in (runs / "extractive", runs / "llm"):
+        digests: dict[str, str] = {}
+        for stage in [*BEFORE_SELECT, "select"]:
+            place = str(run / stage / identity.FILE)
+            stored = shards.read_object(place) or {}
+            parts = {name: value for name, value in stored.items() if name != "identity"}
+            parts["upstream"] = {name: digests[name] for name in parts["upstream"]}
+            parts["version"] = chunk.STAGE.version if stage == "chunk" else parts["version"]
+            digests[stage] = identity.digest(parts)
+            shards.write_json(place, {"identity": digests[stage], **parts})
+    return runs
 
 
 @pytest.mark.parametrize("name", ["extractive", "llm"])
@@ -38,7 +57,19 @@ def test_its_rows_are_read(runs):
     assert call("select", "-o", runs / "extractive", "--explain", dropped[0].row_id).exit_code == 0
 
 
-def test_names_that_changed_since_make_nothing_stale(runs):
+def test_that_documents_are_cut_otherwise_since_is_all_that_makes_it_stale(runs):
+    before = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/*.parquet")}
+    for stage in ("generate", "judge"):
+        result = call(stage, "-o", runs / "extractive")
+        assert result.exit_code == 2
+        changes = result.stderr.split("settings:\n")[1].split("Redoing it means: chunk (1 documents)")[0]
+        assert changes == "  version of the chunk stage's code: 1 there, 2 now\n"
+        assert call(stage, "-o", runs / "extractive", "--resume", "always").exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_names_that_changed_since_make_nothing_stale(cut_anew):
+    runs = cut_anew
     before = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/*.parquet") if path.parent.name != "select"}
     for stage in ("generate", "judge"):
         result = call(stage, "-o", runs / "extractive")
@@ -50,7 +81,8 @@ def rated(run: Path) -> list[tuple[str, float]]:
     return [(row.qa_id, row.rating) for row in Run(str(run)).rows("judge")]
 
 
-def test_that_a_model_is_asked_in_other_words_since_is_said_before_anything_is_asked(runs):
+def test_that_a_model_is_asked_in_other_words_since_is_said_before_anything_is_asked(cut_anew):
+    runs = cut_anew
     for stage, changed in (("generate", "prompt generate: "), ("judge", "prompt grade: ")):
         result = call(stage, "-o", runs / "llm")
         assert result.exit_code == 2
@@ -62,7 +94,8 @@ def test_that_a_model_is_asked_in_other_words_since_is_said_before_anything_is_a
     assert rated(runs / "llm") == before
 
 
-def test_what_must_be_redone_is_said_with_its_cost(runs):
+def test_what_must_be_redone_is_said_with_its_cost(cut_anew):
+    runs = cut_anew
     result = call("select", "-o", runs / "extractive")
     assert result.exit_code == 2  # the rule of the split is another since
     assert "version of the select stage's code: 2 there" in result.stderr

@@ -1,11 +1,15 @@
+import re
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
+from datagen.text.punctuation import BRACKETS, CLAUSES, COMMAS, STOPS, WORD_SPACES
 from datagen.text.splitter import SEPARATORS, Span, split
 from datagen.text.tokenizers import Tokenizer, load
 from tests.text.families import FAMILIES, family
@@ -72,22 +76,61 @@ AWKWARD = [
     ["\r\n", "\r\n\r\n", "\r", "word", " and", ". ", ".\r\n", "\t", "\n"],
     ["e\u0301", "\u0301", "\u0338", "=\u0338", "a", " ", ", ", "ガ\u3099", "\n", "ṩ\u0323"],
 ]
+MARKED = [
+    *".,;:!?)]}”’»\"'…",
+    *"।॥؟،؛۔、。」』၊။។፣፡",
+    " ",
+    "\n",
+    "\n\n",
+    "a",
+    "漢",
+    "اس",
+    "»Ja",
+    "“Yes",
+    "x" * 40,
+    ")" * 30,
+]
+marked = st.lists(st.sampled_from(MARKED), max_size=200).map("".join)
 awkward = st.sampled_from(AWKWARD).flatmap(lambda parts: st.lists(st.sampled_from(parts), max_size=90)).map("".join)
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 limits = st.integers(16, 64)
+MARKS_AND_SPACE = "".join(
+    c
+    for c in map(chr, range(0x10000))
+    if c.isspace() or re.match(rf"[{STOPS}{CLAUSES}{COMMAS}{BRACKETS}{WORD_SPACES}”’»›\"']", c)
+)
 
 
-def check(text: str, tokenizer: Tokenizer, limit: int) -> list[Span]:
+def check(text: str, tokenizer: Tokenizer, limit: int, published: bool = False) -> list[Span]:
     """What always holds."""
-    spans = split(text, tokenizer, limit)
+    spans = split(text, tokenizer, limit, published)
     chunks = [text[span.start : span.end] for span in spans]
     assert [span.n_tokens for span in spans] == tokenizer.count(chunks)
     assert all(span.start < span.end and span.n_tokens <= limit for span in spans)
     edges = [0, *(at for span in spans for at in span[:2]), len(text)]
     assert edges == sorted(edges)
     assert not any(text[a:b].strip() for a, b in list(pairwise(edges))[::2])
-    assert all(c == c.strip() for c, span in zip(chunks, spans, strict=True) if span.n_tokens < limit)
+    assert all(c == c.strip() for c, span in zip(chunks, spans, strict=True) if span.n_tokens < limit or not published)
     return spans
+
+
+def check_beginnings(text: str, tokenizer: Tokenizer, limit: int) -> list[Span]:
+    """No chunk of ours begins with a mark that ends something, unless the text does or a run of them is too long."""
+    spans = check(text, tokenizer, limit)
+    for span in spans[1:]:
+        if not ends_something(text[span.start]):
+            continue
+        lead = text[: span.start].rstrip(MARKS_AND_SPACE)
+        run = text[max(len(lead) - 1, 0) : len(text) - len(text[span.start :].lstrip(MARKS_AND_SPACE))]
+        assert not lead.strip() or tokenizer.count([run])[0] > limit, run
+    return spans
+
+
+def ends_something(character: str) -> bool:
+    """By the Unicode properties: colons but for the ASCII one, which begins words, too (`:param`)."""
+    if character in "…，、。" or unicodedata.category(character) == "Pe":
+        return True
+    return character != ":" and regex.match(r"\p{Terminal_Punctuation}", character) is not None
 
 
 def check_parity(text: str, tokenizer: Tokenizer, limit: int) -> float:
@@ -98,7 +141,7 @@ def check_parity(text: str, tokenizer: Tokenizer, limit: int) -> float:
         chunk_overlap=0,
         length_function=lambda t: tokenizer.count([t])[0],
     ).split_text(text)
-    ours = iter([text[span.start : span.end] for span in check(text, tokenizer, limit)])
+    ours = iter([text[span.start : span.end] for span in check(text, tokenizer, limit, published=True)])
     n_same = 0
     for chunk in theirs:
         if chunk.isspace():
@@ -137,9 +180,24 @@ def test_same_as_langchain_with_every_tokenizer(name):
     same()
 
 
-@given(anything, limits)
-def test_offsets_on_any_text(text, limit):
-    check(text, load("embedded"), limit)
+@given(plain | hostile | marked | anything, limits)
+def test_no_chunk_begins_with_what_ends_something(text, limit):
+    check_beginnings(text, load("embedded"), limit)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_chunk_begins_so_with_any_tokenizer(name):
+    @settings(max_examples=40)
+    @given(plain | marked | awkward, limits)
+    def never(text, limit):
+        check_beginnings(text, family(name), limit)
+
+    never()
+
+
+@given(anything, limits, st.booleans())
+def test_offsets_on_any_text(text, limit, published):
+    check(text, load("embedded"), limit, published)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n\n", "\r\n \t\n"])
@@ -154,7 +212,7 @@ def test_white_space_of_any_length_is_no_chunk():
 def test_a_piece_of_just_the_limit_keeps_its_white_space():
     text = "house" + " house" * 13 + " "
     limit = load("embedded").count([text])[0]
-    assert split(text, load("embedded"), limit) == [Span(0, len(text), limit)]
+    assert split(text, load("embedded"), limit, published=True) == [Span(0, len(text), limit)]
     assert check_parity(text, load("embedded"), limit) == 1
 
 
@@ -167,9 +225,10 @@ def test_a_short_text_is_one_chunk():
 def test_separators_are_tried_in_order():
     paragraph = "A sentence of some words. Another one; it has a part, and one more! " * 4
     text = "\n\n".join([paragraph, "Short.", "Also short.", paragraph])
-    chunks = [text[a:b] for a, b, _ in check(text, load("embedded"), 32)]
-    assert "Short.\n\nAlso short." in chunks
-    assert chunks[1].startswith(". Another one")
+    for published in (False, True):
+        chunks = [text[a:b] for a, b, _ in check(text, load("embedded"), 32, published)]
+        assert "Short.\n\nAlso short." in chunks
+        assert chunks[1].startswith(". Another one" if published else "Another one")
 
 
 def test_a_piece_without_separators_is_cut_between_tokens():
@@ -199,11 +258,38 @@ def test_pieces_that_count_more_together_are_parted_between_them():
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "\n", " ", ", ", "!. ", "。", "漢字", "👩‍👩‍👧", "e\u0301", "\r\n", "ab ", "\n\n. ! ？"]
+    "unit",
+    [
+        "a",
+        "\n",
+        " ",
+        ", ",
+        "!. ",
+        "。",
+        "漢字",
+        "👩‍👩‍👧",
+        "e\u0301",
+        "\r\n",
+        "ab ",
+        "\n\n. ! ？",
+        ".\n",
+        "a" + "." * 900,
+        "\n" * 500 + ".",
+        " " * 500 + ")",
+        "».",
+        '."',
+        "\u0301",
+        "?" + " " * 300,
+        "[12]",
+        "a" + ")" * 300,
+        "\r",
+        "\u200b",
+    ],
 )
-def test_hostile_texts_take_linear_time(unit):
+@pytest.mark.parametrize("published", [False, True])
+def test_hostile_texts_take_linear_time(unit, published):
     text = unit * (60_000 // len(unit))
-    spans = split(text, load("embedded"), 128)
+    spans = split(text, load("embedded"), 128, published)
     assert all(span.n_tokens <= 128 for span in spans)
     assert sum(len(text[a:b].split()) for a, b, _ in spans) >= len(text.split())
 

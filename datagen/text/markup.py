@@ -1,0 +1,213 @@
+"""What is set aside of a text to see the prose in it, as patterns for each kind.
+
+A rule's match is left out but for its groups, which are in order and do not overlap; its joint stands in the place of
+what is left out. Rules are applied one after another, each to what the ones before it left. Of code, only what the
+groups of `CODE` match is kept, whose other alternatives are the strings that a comment's mark may stand in.
+
+Where a construct is not closed, the pattern takes the rest of the line, or of the text: none of them goes back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from datagen.text.kinds import CUE, Kind
+
+PARAGRAPH = "\n\n"
+
+
+class Rule(NamedTuple):
+    """What is set aside, and what stands for it."""
+
+    pattern: re.Pattern[str]
+    joint: str
+
+
+def _rule(pattern: str, joint: str = "", flags: int = re.M) -> Rule:
+    return Rule(re.compile(pattern, flags), joint)
+
+
+_STRING = r"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?"
+_TRIPLE = r"\"\"\"(?:[^\"\\]|\\[\s\S]|\"(?!\"\"))*+(?:\"\"\"|\Z)|'''(?:[^'\\]|\\[\s\S]|'(?!''))*+(?:'''|\Z)"
+_LINES = r"(?:^[ \t]*{0}[^\n]*(?:\n|\Z))++"  # a run of lines that are comments
+CODE: dict[Kind, re.Pattern[str]] = {
+    "python": re.compile(
+        rf"({_LINES.format('#')})|(^[ \t]*[rRuU]?(?:{_TRIPLE}))|{_TRIPLE}|{_STRING}|#[^\n]*",
+        re.M,
+    ),
+    "hash": re.compile(rf"({_LINES.format('#')})|{_STRING}|#[^\n]*", re.M),
+    "c": re.compile(rf"({_LINES.format('//')})|(/\*[\s\S]*?(?:\*/|\Z))|{_STRING}|//[^\n]*", re.M),
+    "dash": re.compile(
+        rf"(--\[\[[\s\S]*?(?:\]\]|\Z)|\{{-[\s\S]*?(?:-\}}|\Z))|({_LINES.format('--')})|\"(?:[^\"\\\n]|\\.)*+\"?"
+        rf"|--[^\n]*",
+        re.M,
+    ),
+}
+_STARS = (
+    _rule(r"(?<![\w*\\])\*\*(?=[^\s*])([^*\n]+(?:\n[^*\n]+)?)(?<=\S)\*\*(?![\w*])"),
+    _rule(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]+(?:\n[^*\n]+)?)(?<=\S)\*(?![\w*])"),
+)
+_INLINE_RST = (
+    _rule(r":[A-Za-z][\w+:.-]{0,30}:`[~!.]?([^`<\n]*?(?:\n[^`<\n]+?)?)(?:[ \n]*<[^`>]*>)?`"),
+    _rule(r"(?<![`\w])``([^`\n]+)``(?!`)"),
+    _rule(r"(?<![`\w])`([^`<\n]+(?:\n[^`<\n]+)?)(?:[ \n]<[^`>\n]*>)?`__?(?!\w)"),
+    _rule(r" ?\[(?:#?[\w-]*|\*)\]_(?!\w)"),
+    *_STARS,
+)
+_DOCTEST = _rule(r"^[ \t]*>>> [^\n]*\n(?:[ \t]*\S[^\n]*\n)*+", PARAGRAPH)
+_EMPHASIS = (
+    *_STARS,
+    _rule(r"(?<![\w\\])__(?=[^\s_])([^_\n]+(?:\n[^_\n]+)?)(?<=\S)__(?!\w)"),
+    _rule(r"(?<![\w\\])_(?=[^\s_])([^_\n]+(?:\n[^_\n]+)?)(?<=\S)_(?!\w)"),
+    _rule(r"(?<!`)`([^`\n]+)`(?!`)"),
+)
+_ARGUMENTS = r"(?:\[[^\[\]{}\n]*\])?"
+_KEPT = (
+    r"emph|text(?:bf|it|tt|sc|sf|rm|sl|normal|up)|underline|mbox|enquote|uppercase|lowercase|textquote|term"
+    r"|defn?|define|Index"
+)
+_LATEX_BLOCKS = (
+    r"verbatim|lstlisting|minted|equation|align|alignat|gather|multline|eqnarray|displaymath|math|tabular[xy]?"
+    r"|longtable|table"
+    r"|figure|tikzpicture|picture|array|thebibliography|filecontents|comment|algorithm(?:ic)?|prooftree|split"
+    r"|cases|wrapfigure"
+)
+_LATEX_HEADINGS = (
+    r"(?:part|chapter|(?:sub)*section|(?:sub)?paragraph|title|author|date|caption|addcontentsline|markboth)"
+)
+_HTML_INLINE = (
+    r"a|abbr|acronym|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strong"
+    r"|strike|sub|time|tt|u|var"
+    r"|wbr"
+)
+_INDENTED = r"(?:(?:[ \t]*\n)*+[ \t]{2,}\S[^\n]*(?:\n|\Z))*+"  # what hangs on a line
+MARKUP: dict[Kind, tuple[Rule, ...]] = {
+    "python": (
+        _rule(r"^[ \t]*#+[:!]?[ \t]?"),
+        _rule(r"(?<!\w)[rRuU]?(?:\"\"\"|''')"),
+        _DOCTEST,
+        *_INLINE_RST,
+    ),
+    "hash": (_rule(r"\A#![^\n]*", PARAGRAPH), _rule(r"^[ \t]*#+[ \t]?")),
+    "c": (
+        _rule(r"^[ \t]*//[/!]*+<?[ \t]?"),
+        _rule(r"(?<!\*)\*++/|/\*[*!]*+<?[ \t]?"),
+        _rule(r"^[ \t]*\*++(?:[ \t]|$)"),
+        _rule(r"^[ \t]+(?=\S)"),
+        _rule(r"\{@(?:code|link|literal)[ \t]([^{}\n]*)\}|</?(?:code|em|b|i|tt)>"),
+    ),
+    "dash": (_rule(r"--\[\[|\]\]|\{-++\|?|(?<!-)-++\}"), _rule(r"^[ \t]*--+[ \t]?[|^]?[ \t]?")),
+    "subtitles": (
+        _rule(r"\A\ufeff?WEBVTT[^\n]*(?:\n[^\n]+)*+"),
+        _rule(r"^(?:NOTE|STYLE|REGION)\b[^\n]*(?:\n[^\n]+)*+"),
+        _rule(
+            rf"(?:(?<=\n\n)|(?<=\n\r\n)|\A)[^\n]{{1,80}}\n[ \t]*{CUE}[^\n]*\n?"
+            rf"|^(?:\d{{1,6}}\s?\n)?[ \t]*{CUE}[^\n]*\n?"
+        ),
+        _rule(r"\n(?:[ \t\r]*\n)++", " "),
+        _rule(r"</?(?:[ibucv]|font|ruby|rt|lang)\b[^<>\n]*>|\{\\[^{}\n]*\}|<(?:\d\d:)?\d\d:\d\d\.\d{3}>"),
+    ),
+    "latex": (
+        _rule(r"\\verb\*?(?P<mark>[^\w\s*])([^\\\n{}$%~]*?)(?P=mark)"),
+        _rule(r"\\verb\*?(?P<mark>[^\w\s*])[^\n]*?(?:(?P=mark)|$)", PARAGRAPH),
+        _rule(
+            r"\A(?:[ \t]*+(?:%[^\n]*)?\n)*+[ \t]*\\documentclass[\s\S]*?(?:^[ \t]*\\begin\{document\}|\Z)"
+            r"|\\end\{document\}",
+            PARAGRAPH,
+        ),
+        _rule(
+            rf"\\begin\{{(?P<name>{_LATEX_BLOCKS})(?P<star>\*?)\}}[\s\S]*?(?:\\end\{{(?P=name)(?P=star)\}}"
+            rf"|\Z)",
+            PARAGRAPH,
+        ),
+        _rule(r"(?<!\\)\$\$[^$]*(?:\$\$|\Z)|\\\[[\s\S]*?(?:\\\]|\Z)", PARAGRAPH),
+        _rule(r"(?<!\\)%[^\n]*(?:\n[ \t]*)?"),
+        _rule(
+            rf"^[ \t]*\\{_LATEX_HEADINGS}\*?{_ARGUMENTS}\{{[^\n]*|\\(?:begin"
+            rf"|end)\{{\w+\*?\}}{_ARGUMENTS}",
+            PARAGRAPH,
+        ),
+        _rule(
+            rf"\\item{_ARGUMENTS}|\\(?:par|bigskip|medskip|smallskip|newpage|clearpage|noindent|centering"
+            rf"|maketitle)\b\s*",
+            PARAGRAPH,
+        ),
+        _rule(
+            rf"[ ~]?\\(?:[Cc]ite\w*|nocite)\*?{_ARGUMENTS}{_ARGUMENTS}\{{[^{{}}\n]*\}}|\\(?:label|index|vspace"
+            rf"|hspace)\*?\{{[^{{}}\n]*\}}"
+        ),
+        *(
+            _rule(
+                rf"\\(?:{_KEPT})\{{([^{{}}\\$]*)\}}|\{{\\(?:em|it|bf|tt|sc|sf|rm|sl)\b[ \t]*([^{{}}\\$]*?)(?:\\/)?\}}"
+            ),
+        )
+        * 2,
+        _rule(r" ?\\footnote\{[^{}\\]*\}"),
+        _rule(r"(?<!\\)\$(\w{1,12})\$|\\\((\w{1,12})\\\)"),
+        _rule(r"\\([%&_#])|\\[/@-]"),
+        _rule(r"(?<!\\)~|\\[ ,]|\\\\(?:\[\w+\])?", " "),
+    ),
+    "rst": (
+        _rule(
+            r"^[ \t]*\.\. (?:code-block|code|sourcecode|highlight|math|image|figure|toctree|table|list-table"
+            r"|csv-table|raw|include"
+            r"|literalinclude|productionlist|testcode|testoutput|doctest|ipython|plot|graphviz|only|index"
+            r"|_[^\n]*)\b[^\n]*(?:\n|\Z)" + _INDENTED,
+            PARAGRAPH,
+        ),
+        _rule(rf"^(?![ \t]*\.\.[ \t])([^\n]*:):[ \t]*(?:\n|\Z){_INDENTED}", PARAGRAPH),
+        _rule(r"^[ \t]*\.\. [\w:+-]+::[^\n]*(?:\n[ \t]+:[\w-]+:[^\n]*)*+|^[ \t]*\.\.(?:[ \t][^\n]*)?$", PARAGRAPH),
+        _rule(r"^[ \t]*(?:\+[-=+]{3,}\+|\|[^\n]*\|)[ \t]*$|^[ \t]*={2,}(?:[ \t]+={2,})+[ \t]*$", PARAGRAPH),
+        _DOCTEST,
+        *_INLINE_RST,
+    ),
+    "org": (
+        _rule(
+            r"^[ \t]*#\+begin_(?:src|example|comment|export|latex|html)\b[\s\S]*?(?:^[ \t]*#\+end_\w+[^\n]*"
+            r"|\Z)",
+            PARAGRAPH,
+            re.M | re.I,
+        ),
+        _rule(
+            r"^[ \t]*:[A-Z_]+:[ \t]*\n(?:[ \t]*:[^\n]*\n)*?[ \t]*:END:[ \t]*$|^[ \t]*(?:#\+|# )[^\n]*"
+            r"|^[ \t]*\|[^\n]*|^[ \t]*: [^\n]*",
+            PARAGRAPH,
+        ),
+        _rule(r"^\*+ [^\n]*", PARAGRAPH),
+        _rule(r"\[\[[^\[\]\n]+\]\[([^\[\]\n]+)\]\]|\[\[\*?([^\[\]\n:]+)\]\]|\[fn:[^\[\]\n]*\]"),
+        *(
+            _rule(rf"(?<![\w{c}]){c}(?=[^\s{c}])([^{c}\n]+(?:\n[^{c}\n]+)?)(?<=\S){c}(?![\w{c}])")
+            for c in ("\\*", "/", "=", "~")
+        ),
+    ),
+    "html": (
+        _rule(
+            r"<!--[\s\S]*?(?:-->|\Z)|<(?:script|style|pre|head|nav|svg)\b[^>]*>[\s\S]*?(?:</(?:script"
+            r"|style|pre|head|nav|svg)\s*>|\Z)|<!DOCTYPE[^>]*>|<\?[^>]*>",
+            PARAGRAPH,
+            re.I,
+        ),
+        _rule(rf"</?(?:{_HTML_INLINE})\b[^<>]*>", "", re.I),
+        _rule(r"</?[a-zA-Z][\w:-]*[^<>]*>", PARAGRAPH),
+        _rule(r"&nbsp;|&#160;|&thinsp;|&#8239;", " "),
+        _rule(r"(&)amp;|&shy;"),
+    ),
+    "markdown": (
+        _rule(
+            r"\A---[ \t]*\n[\s\S]*?\n---[ \t]*$|^[ \t]*(?:```|~~~)[^\n]*\n[\s\S]*?(?:^[ \t]*(?:```"
+            r"|~~~)[ \t]*$|\Z)|<!--[\s\S]*?(?:-->|\Z)",
+            PARAGRAPH,
+        ),
+        _rule(r"^#{1,6} [^\n]*|^[ \t]*\|[^\n]*\|[ \t]*$|^[ \t]*\[[^\]\n]+\]: \S[^\n]*", PARAGRAPH),
+        _rule(r"^[ \t]*>[ \t]?"),
+        _rule(r"!\[[^\[\]\n]*\](?:\([^()\n]*\)|\[[^\[\]\n]*\])"),
+        _rule(
+            r"\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)|\[[^\[\]\n]*\])"
+            r"| ?\[\^[^\[\]\n]+\]"
+        ),
+        _rule(r"</?(?:a|b|i|em|strong|code|kbd|sub|sup|span|small|u)\b[^<>\n]*>"),
+        *_EMPHASIS,
+        _rule(r"\\([\\`*_{}\[\]()#+.!~-])"),
+    ),
+}

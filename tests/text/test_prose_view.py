@@ -1,0 +1,238 @@
+import time
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from datagen.tasks.cloze.sentences import prose_sentences
+from datagen.text.kinds import KINDS
+from datagen.text.prose_view import View, view, views
+from datagen.text.splitter import split
+from datagen.text.tokenizers import load
+from tests.text.specimens import SPECIMENS, STORY
+
+# What the patterns look for, in any order, closed or not.
+MARKS = [
+    *(
+        "#",
+        "# ",
+        "//",
+        "/*",
+        "*/",
+        " * ",
+        "--",
+        "--[[",
+        "]]",
+        "{-",
+        "-}",
+        '"""',
+        "'''",
+        '"',
+        "'",
+        "\\",
+        "\n",
+        "\n\n",
+        " ",
+        "    ",
+    ),
+    *(
+        "```",
+        "`",
+        "``",
+        "*",
+        "**",
+        "_",
+        "__",
+        "[a](b)",
+        "[",
+        "]",
+        "(",
+        ")",
+        "![",
+        "](",
+        "> ",
+        "| a |",
+        "<!--",
+        "-->",
+        "<p>",
+    ),
+    *(
+        "</p>",
+        "<script>",
+        "</script>",
+        "<b",
+        ">",
+        "&nbsp;",
+        "&amp;",
+        ":ref:`",
+        "`_",
+        ".. note::",
+        "::",
+        ">>> a",
+        "[1]_",
+        "|",
+    ),
+    *(
+        "\\emph{",
+        "}",
+        "{\\em ",
+        "\\cite{a}",
+        "\\begin{verbatim}",
+        "\\end{verbatim}",
+        "\\item",
+        "$",
+        "$$",
+        "\\[",
+        "%",
+        "~",
+    ),
+    *(
+        "\\documentclass{a}",
+        "\\begin{document}",
+        "\\end{document}",
+        "\\\\",
+        "#+begin_src",
+        "#+end_src",
+        ":END:",
+        "[[a][b]]",
+    ),
+    *("* a", "1", "00:00:01,000 --> 00:00:02,000", "WEBVTT", "{\\an8}", "<i>", "word", "Another", "漢字", "é", "\r\n"),
+]
+texts_of_marks = st.lists(st.sampled_from(MARKS), max_size=60).map("".join)
+kinds = st.sampled_from(KINDS)
+
+
+def check(text: str, seen: View) -> None:
+    """Places rise, and each character is the one that stands there, or white space in the place of more."""
+    assert seen.offsets.dtype == np.int64
+    assert len(seen.text) == len(seen.offsets)
+    assert (np.diff(seen.offsets) > 0).all()
+    assert not len(seen.offsets) or 0 <= seen.offsets[0] <= seen.offsets[-1] < len(text)
+    assert all(c == text[at] or c in " \n" for c, at in zip(seen.text, seen.offsets.tolist(), strict=True))
+
+
+def told(seen: View) -> str:
+    return " ".join(seen.text.split())
+
+
+@pytest.mark.parametrize("kind", SPECIMENS)
+def test_a_sentence_is_seen_without_what_stands_in_it_and_is_found_verbatim(kind):
+    text = SPECIMENS[kind]
+    seen = view(text, kind)
+    check(text, seen)
+    found = prose_sentences(seen.text)
+    assert [" ".join(s.text.split()) for s in found] == list(STORY)
+    for sentence in found:
+        start, end = seen.span(sentence.start, sentence.end)
+        assert seen.shown(start, end) == sentence.text
+        assert text[start] == sentence.text[0]
+        assert text[end - 1] == sentence.text[-1]
+
+
+@pytest.mark.parametrize("kind", SPECIMENS)
+@pytest.mark.parametrize("max_tokens", [16, 24, 48, 512])
+def test_chunks_are_seen_in_the_whole(kind, max_tokens):
+    text = SPECIMENS[kind]
+    chunks = [text[a:b] for a, b, _ in split(text, load("embedded"), max_tokens)]
+    seen = views(chunks, kind)
+    for chunk, of_chunk in zip(chunks, seen, strict=True):
+        check(chunk, of_chunk)
+    if max_tokens == 512:
+        assert [told(view(text.strip(), kind))] == [told(v) for v in seen]
+
+
+def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
+    comment = ["int a;\n/* It begins here.", "Here it goes on, without a mark.", "Here it ends. */\nint b = 1;"]
+    assert [told(v) for v in views(comment, "c")] == [
+        "It begins here.",
+        "Here it goes on, without a mark.",
+        "Here it ends.",
+    ]
+    listing = ["Text.\n\n```python\na = 1", "b = 2\n# no heading", "c = 3\n```\n\nMore text."]
+    assert [told(v) for v in views(listing, "markdown")] == ["Text.", "", "More text."]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "wanted"),
+    [
+        ("python", 'x = """sql -- # no"""\n# One.\ny = "a # b"  # two\n', "One."),
+        ("python", "s = 'it''s'  # no\nr'''A docstring\nof lines.'''\n", "A docstring of lines."),
+        ("c", 'f("//no", \'"\'); // no\n// Yes,\n/// yes.\n', "Yes, yes."),
+        ("c", "/** Gives {@code null} <em>never</em>. **/\n", "Gives null never."),
+        ("dash", "{- | Haskell has\n  others. -}\n--[[ And Lua. ]]\n", "| Haskell has others. And Lua."),
+        (
+            "latex",
+            "50\\% of~it\\,\\emph{is \\textbf{bold}} and $n$ is \\ref{x}.",
+            "50% of it is bold and n is \\ref{x}.",
+        ),
+        ("latex", "A % comment\n  line \\cite{a}, {\\it so}\\footnote{No.}.\\\\ \\[ x \\] End.", "A line, so. End."),
+        ("latex", "\\verb|\\begin{align}| is how \\verb+it+ begins.", "is how it begins."),
+        ("rst", ":func:`~os.path` and :doc:`a b <c>`, `link <u>`__ [1]_, **b** ``c``.", "os.path and a b, link, b c."),
+        ("rst", ".. image:: a.png\n   :alt: b\n\nText.\n\n.. a comment\n\nMore 2 * 3 * 4.", "Text. More 2 * 3 * 4."),
+        (
+            "markdown",
+            "A **b** _c_ `d` [e][f] ![g](h) snake_case_name 2*3*4 \\* [^1].",
+            "A b c d e snake_case_name 2*3*4 *.",
+        ),
+        ("markdown", "---\ntitle: a\n---\n\nText <br> <b>bold</b>.\n\n[f]: http://a\n", "Text <br> bold."),
+        ("html", "<script>no</script><p>A<b>B</b> &amp; C<!-- no --> a < b", "AB & C a < b"),
+        ("org", "A [[b][c]] and [[d]] /e/ a/b/c ~f~.\n| t | u |\n: g\n", "A c and d e a/b/c f."),
+        (
+            "subtitles",
+            "WEBVTT - a\n\nNOTE no\n\nid\n00:01.000 --> 00:02.000 line:0\nA <c.x>b</c>\n\n00:02.000 --> 00:03.000\nc.",
+            "A b c.",
+        ),
+        ("prose", "# As *it* is.", "# As *it* is."),
+    ],
+)
+def test_what_is_set_aside(kind, text, wanted):
+    seen = view(text, kind)
+    check(text, seen)
+    assert told(seen) == wanted
+
+
+@given(texts_of_marks | st.text(max_size=120), kinds)
+@example("\\begin{align}\\end{align*}$$", "latex")
+def test_any_text(text, kind):
+    check(text, view(text, kind))
+
+
+@given(st.lists(texts_of_marks, max_size=6), kinds)
+def test_any_chunks(texts, kind):
+    found = views(texts, kind)
+    assert len(found) == len(texts)
+    for text, seen in zip(texts, found, strict=True):
+        check(text, seen)
+
+
+@given(texts_of_marks, kinds, st.data())
+def test_a_stretch_of_the_view_is_a_stretch_of_the_text(text, kind, data):
+    seen = view(text, kind)
+    if seen.text:
+        start = data.draw(st.integers(0, len(seen.text) - 1))
+        end = data.draw(st.integers(start + 1, len(seen.text)))
+        assert seen.shown(*seen.span(start, end)) == seen.text[start:end]
+
+
+@given(st.text(max_size=200))
+def test_prose_is_seen_as_it_is(text):
+    seen = view(text, "prose")
+    assert seen.text == text
+    assert seen.offsets.tolist() == list(range(len(text)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_texts_take_linear_time(kind):
+    def seconds(unit: str, size: int) -> float:
+        text = (unit * size)[:size]
+        start = time.process_time()
+        view(text, kind)
+        return time.process_time() - start
+
+    slow = [
+        m
+        for m in [*MARKS, "a:", "*a", "_a ", "[a", "<a ", "`a", ":a:", "\n ", "- ", "\\a{", "$a", "/a", "a\n\n"]
+        if seconds(m, 64_000) > 20 * max(seconds(m, 8_000), 0.005)
+    ]
+    assert slow == []
