@@ -34,6 +34,8 @@ MEANT = {
     **{"iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "shift_jis": "cp932", "euc_kr": "cp949"},
     **{"gb2312": "gb18030", "gbk": "gb18030"},
 }
+CONTROLS = bytes({*range(32), 127} - {*b"\t\n\r\f\x1b"})
+FEW_CONTROLS = 0.9  # of a text's bytes are no control characters; of one of UTF-16 or 32 many are
 GARBLED = 4  # characters of which each became several, before it is no chance
 # Bytes 0x80 to 0x9f as those who read UTF-8 as cp1252 see them.
 WESTERN = {ord(char): byte for byte in range(128, 160) if (char := bytes([byte]).decode("cp1252", "ignore"))}
@@ -56,9 +58,9 @@ def decode(raw: bytes, encoding: str | None = None, *, declared: str | None = No
     """The text in a text file's bytes, its line ends untouched, and the Python codec that reads it.
 
     `encoding`, a Python codec, overrules all that the bytes look like. Else a byte order mark decides, then UTF-8 if it
-    is valid, then the encoding that the bytes `declared` by themselves if it reads them, then what is likely. Refused,
-    by BadDocument, is what cannot be decoded so: bytes that are UTF-8 but for a few damaged places or a few lines, bytes
-    that nothing fits or two encodings fit alike, and text that was garbled before it was written.
+    is valid, then the encoding that the bytes `declared` of themselves if it reads them, then what is likely. Refused,
+    by BadDocument, is what cannot be decoded so: bytes that are UTF-8 but for a few damaged places, or in a few lines;
+    bytes that nothing fits, or two encodings fit alike; and text that was garbled before it was written.
     """
     if encoding:
         return _as_given(raw, encoding)
@@ -105,15 +107,18 @@ def _declared(raw: bytes, declared: str | None) -> tuple[str, str] | None:
 
 def _checked(raw: bytes, text: str, name: str, declared: str | None) -> tuple[str, str]:
     """The text of valid UTF-8, unless it is something else that looks like it. Raises BadDocument."""
-    if b"\0" in raw:
-        found = legacy.choose(raw)
-        return found if found and isinstance(found[0], str) else (text, name)
-    if raw.isascii():
-        return _seven_bits(raw, declared) or (text, name)
+    if raw.isascii() and (found := _seven_bits(raw, declared)):
+        return found
+    if len(raw[:NEAR].translate(None, CONTROLS)) < FEW_CONTROLS * len(raw[:NEAR]):
+        wide = legacy.choose(raw)
+        return (text, name) if wide.text is None else (wide.text, wide.encoding)
     if garbled := _garbled(text):
         at, wrong, right, codec = garbled
         what = f"line {text.count(chr(10), 0, at) + 1}: {wrong!r} for {right!r}: UTF-8 was read as {codec} and written"
-        repair = f"iconv -f utf-8 -t {codec} repairs it, --set input.encoding={name} takes it as it is"
+        repair = f"--set input.encoding={name} takes it as it is"
+        with suppress(UnicodeEncodeError):
+            text.encode(codec)
+            repair = f"iconv -f utf-8 -t {codec} repairs it, {repair}"
         raise BadDocument("garbled", f"{what} again; {repair}")
     return text, name
 
@@ -138,23 +143,29 @@ def _seven_bits(raw: bytes, declared: str | None) -> tuple[str, str] | None:
 
 
 def _natural(raw: bytes, at: int, codec: str) -> bool:
-    """Whether the bytes from there on are likely text in a codec, other than ASCII."""
+    """Whether the bytes from that line on are likely text in a codec, other than ASCII."""
+    at = raw.rfind(b"\n", 0, at) + 1
     end = raw.rfind(b"\n", at, at + NEAR) + 1 or at + NEAR
     try:
         text = codecs.getincrementaldecoder(codec)().decode(raw[at:end])
     except UnicodeDecodeError:
         return False
-    return not text.isascii() and legacy.plausible(legacy.read(codec, text))
+    return not text.isascii() and legacy.read(codec, text).is_plausible
 
 
 def _garbled(text: str) -> tuple[int, str, str, str] | None:
     """Where all of a text is UTF-8 that was read as another encoding and written as UTF-8 again: the first place, what
     stands there, what belongs there, and the encoding.
     """
+    first = re.search(r"[^\x00-\x7f]", text)
+    start = first.start() if first else len(text)
+    end = max(text.rfind(mark, start, start + NEAR) for mark in " \n")
     for codec in ("cp1252", "cp1251"):
         table = WESTERN if codec == "cp1252" else {}
+        written = "latin-1" if table else codec
         try:
-            right = text.translate(table).encode("latin-1" if table else codec).decode()
+            text[start:end].translate(table).encode(written).decode()  # which nearly all texts fail at
+            right = text.translate(table).encode(written).decode()
         except UnicodeError:
             continue
         n = sum(map(len, re.findall(r"[^\x00-\x7f]", right)))
@@ -166,24 +177,24 @@ def _garbled(text: str) -> tuple[int, str, str, str] | None:
 
 
 def _likely(raw: bytes, at: int) -> tuple[str, str]:
-    """The text in the encoding in which it is the likeliest. Raises BadDocument where none or several are likely."""
-    if b"\0" in raw:
-        found = legacy.choose(raw)
-        if found and isinstance(found[0], str):
-            return found
-        nul = raw.index(0)
-        raise BadDocument("NUL bytes", f"byte {nul} is NUL; if this is UTF-16 without its mark, convert it to UTF-8")
-    found = legacy.choose(raw)
+    """The text in the encoding in which it is the likeliest. Raises BadDocument where none is, or several are."""
+    choice = legacy.choose(raw)
     where = f"{_place(raw, at)} is not"
-    if found is None:
-        what = "UTF-8, and no other encoding fits; iconv -c -f utf-8 leaves such bytes out"
-        raise BadDocument("undecodable", f"{where} {what}")
-    first, second = found
-    if not isinstance(first, str):
-        names = f"{first.encoding} and {second.encoding}"
-        raise BadDocument(
-            "undecodable", f"{where} UTF-8; {names} fit alike: say which by --set input.encoding={first.encoding}"
-        )
-    if second == "utf-8":
+    likely = choice.likely or ((choice.encoding,) if choice.text is not None else ())
+    if b"\0" not in raw and likely and (line := legacy.foreign_line(raw, likely[0])):
+        raise BadDocument("undecodable", f"{where} UTF-8, and line {line} is: convert either to the other's encoding")
+    if choice.text is not None:
+        return choice.text, codecs.lookup(choice.encoding).name
+    if b"\0" in raw:
+        nul = f"byte {raw.index(0)} is NUL; if this is UTF-16 without its mark, convert it to UTF-8"
+        raise BadDocument("NUL bytes", nul)
+    if choice.encoding == "utf-8":
         raise BadDocument("invalid UTF-8", f"{where} valid UTF-8, which the rest of the file is")
-    return first, codecs.lookup(second).name
+    if len(choice.likely) == 2:
+        first, second = choice.likely
+        what = f"UTF-8; {first} and {second} fit alike: say which by --set input.encoding={first}"
+    elif choice.likely:
+        what = f"UTF-8, and no other encoding fits surely; if you know it, --set input.encoding={choice.likely[0]}"
+    else:
+        what = "UTF-8, and no other encoding fits; iconv -c -f utf-8 leaves such bytes out"
+    raise BadDocument("undecodable", f"{where} {what}")

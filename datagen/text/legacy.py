@@ -1,7 +1,7 @@
 """Which of the encodings before Unicode a text is in: the one in which it is the likeliest text.
 
-Every candidate that decodes all bytes is a reading; readings that are the same text are one. How likely a reading is, is
-how likely its words are in the language that fits them best (likeness.py), times how common its encoding is.
+Every candidate that decodes all bytes is a reading; readings that are the same text are one. How likely a reading is,
+is how likely its words are in the language that fits them best (likeness.py), times how common its encoding is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ RARE = (
     *(("cp1125",), ("cp855",), ("cp857",), ("cp737",), ("cp862",), ("cp775",), ("cp720",), ("cp869",), ("cp858",)),
     *(("mac-cyrillic",), ("mac-latin2",), ("mac-greek",), ("mac-turkish",), ("mac-iceland",), ("johab",)),
     *(("iso8859-3",), ("iso8859-10",), ("iso8859-14",), ("cp861",), ("cp865",), ("kz1048",), ("ptcp154",)),
+    *(("hp-roman8",), ("cp860",), ("cp863",), ("koi8-t",)),
 )
 COMMON_LOG, USUAL_LOG, RARE_LOG = -0.5, -1.5, -2.5
 PRIOR = ((COMMON, COMMON_LOG), (USUAL, USUAL_LOG), (RARE, RARE_LOG))
@@ -46,18 +47,36 @@ REGIONAL = (
     | {"cp1258": frozenset(("vi",)), "mac-iceland": frozenset(("is",)), "cp861": frozenset(("is",))}
 )
 ELSEWHERE = -2.0
+# The scripts that other encodings were made for: each has letters of its own in a text, or is unlikely.
+SCRIPT_OF = {
+    **dict.fromkeys(("cp1251", "koi8-r", "koi8-u", "koi8-t", "iso8859-5", "cp866", "cp1125", "cp855"), "Cyrillic"),
+    **dict.fromkeys(("mac-cyrillic", "kz1048", "ptcp154"), "Cyrillic"),
+    **dict.fromkeys(("cp1253", "iso8859-7", "cp737", "cp869", "mac-greek"), "Greek"),
+    **dict.fromkeys(("cp1255", "iso8859-8", "cp862"), "Hebrew"),
+    **dict.fromkeys(("cp1256", "iso8859-6", "cp720", "cp864"), "Arabic"),
+    **dict.fromkeys(("cp874",), "Thai"),
+    **dict.fromkeys(("gb18030", "big5", "cp950", "big5hkscs"), "Han"),
+    **dict.fromkeys(("cp932", "shift_jis_2004", "euc_jp", "euc_jis_2004"), "Japanese"),
+    **dict.fromkeys(("cp949", "johab"), "Hangul"),
+}
+WITHOUT_SCRIPT = -3.0
 CONTROL = re.compile("[\x80-\x9f]")
 
 LEAD = 3.0  # powers of ten by which a reading must be likelier than any that is another text
-LEAST, LEAST_OF_HAN = -2.3, -3.5  # how likely a character that is not ASCII must be, at the least, on average
-DENSE = frozenset(("zh", "ja", "ko"))
+# How likely a letter must be on average, at the least; in languages whose words no blanks part, and in others. In
+# those, half of the words must be known: a language without a list is written in letters that others are written in.
+LEAST = {"zh": -3.4, "ja": -3.0, "ko": -3.1, "th": -1.95}
+LEAST_OF_OTHERS, LEAST_OF_SIGNS, UNLIKE_TEXT, KNOWN = -2.3, -4.0, -6.0, 0.5
+SURELY = 4  # times as many characters of UTF-8 as bytes that are not
+WIDE_LETTERS = 16  # that a text needs to be taken for one of two or four bytes a character
+COMPARED = 50  # lines that are UTF-8 among others, of which some are so by chance
 SAMPLE = 12_000  # bytes that are looked at
 LINE = 4096  # bytes of a line that are looked at
 AROUND = re.compile(rb"[^ \n]{,200}")
 PLACES = 4  # of every byte that the sample lacks
 LANGUAGES = 6  # of the Latin script that are looked at closely
 LANGUAGES_OF = {
-    "Cyrillic": ("ru", "uk", "bg", "mk"),
+    "Cyrillic": ("ru", "uk", "bg", "mk", "sr"),
     "Greek": ("el",),
     "Hebrew": ("he",),
     "Arabic": ("ar", "fa", "ur"),
@@ -65,25 +84,40 @@ LANGUAGES_OF = {
     "Han": ("zh", "ja"),
     "Japanese": ("ja", "zh"),
     "Hangul": ("ko",),
+    "Devanagari": ("hi",),
+    "Bengali": ("bn",),
+    "Tamil": ("ta",),
 }
 
 
 @dataclass(frozen=True)
 class Reading:
     """A way to read bytes: the encoding, the language the text is likely to be in, how likely it is (the base-10
-    logarithm, comparable among readings of the same bytes), and the part of it that a character has which is not ASCII.
+    logarithm, comparable among readings of the same bytes), and how like text it is, whatever the others are.
+
+    `letters` and `signs` are how likely each of those that are not ASCII is, on average; `known` is the share of the
+    words that are in the language's list.
     """
 
     encoding: str
     language: str
     log: float
-    quality: float
+    letters: float
+    signs: float
+    known: float
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether it is as likely as text of its language is."""
+        if self.language not in LEAST and self.known < KNOWN:
+            return False
+        return self.letters >= LEAST.get(self.language, LEAST_OF_OTHERS) and self.signs >= LEAST_OF_SIGNS
 
 
 def readings(raw: bytes) -> list[Reading]:
     """All readings of the bytes, the likeliest first. Those of several bytes a character are tried on a sample alone:
-    they may yet fail on the whole. Bytes among which are zeros are read as UTF-16 and UTF-32 alone; UTF-8 is read as far
-    as it is that.
+    they may yet fail on the whole. Bytes among which are zeros are read as UTF-16 and UTF-32 alone; UTF-8 is read as
+    far as it is that.
     """
     stretches = [raw[: SAMPLE - SAMPLE % 4]] if b"\0" in raw else sample(raw)
     texts: list[tuple[str, str, float]] = []
@@ -98,35 +132,65 @@ def readings(raw: bytes) -> list[Reading]:
     return sorted(found, key=lambda reading: -reading.log)
 
 
-def choose(raw: bytes) -> tuple[str, str] | tuple[Reading, Reading] | None:
-    """The text of the bytes and its encoding; two readings between which only a person can choose; None where nothing
-    fits. The encoding utf-8 means that the bytes are UTF-8 but for damage.
+@dataclass(frozen=True)
+class Choice:
+    """What bytes are read as. `text` is None where that is not sure: then `likely` are the encodings that might be it,
+    two if they are about as likely, one if it is not likely enough. The encoding utf-8 means: but for damage.
     """
-    best: tuple[Reading, str] | None = None
+
+    text: str | None
+    encoding: str
+    likely: tuple[str, ...] = ()
+
+
+def choose(raw: bytes) -> Choice:
+    """What the bytes, which are not UTF-8 or have zeros among them, are likeliest to be."""
+    if _is_damaged_utf8(raw):
+        return Choice(None, "utf-8")
+    best: tuple[Reading, str, str] | None = None
     for reading in readings(raw):
         if best and reading.log < best[0].log - LEAD:
             break
-        if best is None and not plausible(reading):
-            return None
-        if not plausible(reading) or (decoded := _whole(raw, reading.encoding)) is None:
+        if best is None and reading.encoding == "utf-8":
+            return Choice(None, "utf-8")
+        if (decoded := _whole(raw, reading.encoding)) is None:
             continue
-        text, encoding = decoded
+        if best is None and not reading.is_plausible:
+            return Choice(None, "", (decoded[1],))
         if best is None:
-            best = Reading(encoding, reading.language, reading.log, reading.quality), text
-        elif text != best[1]:
-            return best[0], reading
-    return (best[1], best[0].encoding) if best else None
+            best = reading, *decoded
+        elif reading.is_plausible and decoded[0] != best[1]:
+            return Choice(None, "", (best[2], decoded[1]))
+    return Choice(best[1], best[2]) if best else Choice(None, "")
 
 
-def plausible(reading: Reading) -> bool:
-    """Whether a reading is as likely as a text of its language is."""
-    return reading.quality >= (LEAST_OF_HAN if reading.language in DENSE else LEAST)
+def _is_damaged_utf8(raw: bytes) -> bool:
+    """Whether nearly all that is not ASCII is UTF-8: of two bytes in other encodings, many are by chance, not most."""
+    good = raw.decode("utf-8", "ignore")
+    invalid = len(raw) - len(good.encode())
+    return len(good) - len(good.encode("ascii", "ignore")) > SURELY * invalid
+
+
+def foreign_line(raw: bytes, encoding: str) -> int | None:
+    """The number of a line that is UTF-8 among the others, which are in an encoding of one byte a character."""
+    if MULTIBYTE.match(encoding):
+        return None
+    compared = 0
+    for line in re.finditer(rb"[^\n]*[\x80-\xff][^\n]*", raw):
+        with suppress(UnicodeDecodeError):
+            text = line[0][:LINE].decode()
+            compared += 1
+            if read("utf-8", text).log > read(encoding, line[0][:LINE].decode(encoding)).log + LEAD:
+                return raw.count(b"\n", 0, line.start()) + 1
+            if compared == COMPARED:
+                break
+    return None
 
 
 def _whole(raw: bytes, encoding: str) -> tuple[str, str] | None:
     """The text of all bytes, and the version of the encoding that decodes them."""
     if encoding == "utf-8":
-        return "", encoding
+        return None
     versions = next((names for group, _ in PRIOR for names in group if encoding in names), (encoding,))
     for name in versions:
         with suppress(UnicodeDecodeError):
@@ -135,7 +199,7 @@ def _whole(raw: bytes, encoding: str) -> tuple[str, str] | None:
 
 
 def _candidates(raw: bytes) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Encodings, each in all versions, that may read the bytes, and how common each is; of those that read the same text, the first."""
+    """Encodings, each in all versions, and how common each is; of those that read the same text, the first."""
     if b"\0" in raw or (len(raw) <= LINE and len(raw) % 2 == 0):
         yield from (((name,), COMMON_LOG if b"\0" in raw else RARE_LOG) for name in WIDE)
     if b"\0" in raw:
@@ -161,14 +225,24 @@ def read(encoding: str, text: str, prior: float = 0.0) -> Reading:
     found = likeness.parts(unicodedata.normalize("NFC", text))
     plain = [(word, n) for word, n in found.words.items() if word.isascii()]
     foreign = [(word, n) for word, n in found.words.items() if not word.isascii()]
-    letters = sum(len(word) * n for word, n in foreign)
+    n_letters = sum(len(word) * n for word, n in foreign)
     tried: list[Reading] = []
     for language in _languages(found):
-        log = likeness.log(foreign, language) + found.other
-        away = ELSEWHERE if encoding in REGIONAL and language not in REGIONAL[encoding] else 0
-        whole = likeness.log(plain, language) + log + prior + away
-        tried.append(Reading(encoding, language, whole, log / max(1, found.n_signs + letters)))
+        log = likeness.log(foreign, language)
+        whole = likeness.log(plain, language) + log + found.signs + found.shapes + prior + _away(encoding, language)
+        letters, signs = log / max(1, n_letters), found.signs / max(1, found.n_signs)
+        in_all = sum(map(len, found.words.elements()))
+        if found.n_signs > in_all or (encoding in WIDE and in_all < WIDE_LETTERS):
+            signs += UNLIKE_TEXT
+        tried.append(Reading(encoding, language, whole, letters, signs, likeness.known(found.words, language)))
     return max(tried, key=lambda reading: reading.log)
+
+
+def _away(encoding: str, language: str) -> float:
+    """How likely an encoding is for a language that it was not made for."""
+    if language not in LANGUAGES_OF.get(SCRIPT_OF.get(encoding, ""), (language,)):
+        return WITHOUT_SCRIPT
+    return ELSEWHERE if language not in REGIONAL.get(encoding, (language,)) else 0.0
 
 
 def _languages(found: Parts) -> tuple[str, ...]:
@@ -182,8 +256,8 @@ def _languages(found: Parts) -> tuple[str, ...]:
 
 
 def sample(raw: bytes) -> list[bytes]:
-    """Stretches with bytes that are not ASCII, and around those that occur elsewhere alone. They begin at a line's start
-    or after a blank, where in every encoding a character begins, and end anywhere.
+    """Stretches with bytes that are not ASCII, and around those that occur elsewhere alone. They begin at a line's
+    start or after a blank, where in every encoding a character begins, and end anywhere.
     """
     if len(raw) <= LINE:
         return [raw]

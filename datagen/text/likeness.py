@@ -13,10 +13,11 @@ import gzip
 import math
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from itertools import pairwise
 
 COMMON, LISTED = 500, 600  # hundredths of a power of ten: words of 1 in 100,000, and in 1,000,000
 KNOWN, LOANED = 0.5, 0.02  # how much of a word's likelihood is its frequency, and that in other languages
@@ -27,9 +28,10 @@ NO_WORD = 1e-9  # a language's share in a word that is not among its common ones
 ACCENTS = "\u0300-\u036f"
 THAI = "\u0e01-\u0e3a\u0e40-\u0e4e"
 POINTED = "[\u05d0-\u05f2][\u0591-\u05c7]*|[\u0620-\u064a\u0671-\u06d3][\u064b-\u065f\u0670]*"
-WORD = re.compile(rf"[{THAI}]+|(?:{POINTED}|[^\W\d_{THAI}][{ACCENTS}]*)+")
+WORD = re.compile(rf"[{THAI}]+|(?:{POINTED}|[^\W\d_{THAI}][{ACCENTS}]*|(?<=[lL])·(?=[lL]))+")
 STRIPPED = re.compile(rf"[{ACCENTS}\u0591-\u05c7\u064b-\u065f\u0670\u0640]")
-MISPLACED = re.compile("(?<![\u0e01-\u0e2e\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]")
+THAI_MARKS = "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+MISPLACED = re.compile(rf"(?<![\u0e01-\u0e2e{THAI_MARKS}])[{THAI_MARKS}]|(.)\1\1")
 GLUED = re.compile(rf"[a-zA-Z](?=[{THAI}])|[{THAI}](?=[a-zA-Z])|\d(?=[À-\u06ff])|[À-\u06ff](?=\d)")
 ODD_IN_WORDS = re.compile(rf"[{ACCENTS}\ufb00-\ufb06]")
 THAI_LETTERS = 70
@@ -37,12 +39,14 @@ LATIN_END = "\u0250"
 
 # Characters between words, by what they stand beside.
 SIGNS = re.compile("[^\x00-\x7f]|[\x00-\x08\x0b\x0e-\x1f\x7f]")
-TYPOGRAPHY = frozenset("“”‘’„‚«»‹›–—―…·•\u00a0¡¿§°№、。「」『』（），．！？：；《》〈〉【】・〜～ー　،؛؟־׳״")
-INSIDE = frozenset("’‘·ʼ\u00ad\u200c\u200d‐‑–—\u00a0、。「」『』（），．！？：；《》〈〉【】・〜～ー　…")
-NUMERIC = frozenset("£€¥¢©®™½¼¾²³¹±×÷ªº´¶†‡‰→←％＋－＝／")
+TYPOGRAPHY = frozenset("“”‘’„‚«»‹›–—―…·•\u00a0¡¿№、。「」『』（），．！？：；《》〈〉【】・〜～ー　،؛؟־׳״")
+INSIDE = frozenset("’‘ʼ\u00ad\u200c\u200d‐‑–—\u00a0、。「」『』（），．！？：；《》〈〉【】・〜～ー　…")
+NUMERIC = frozenset("§£€¥¢©®™½¼¾²³¹±×÷ªº´¶†‡‰→←°％＋－＝／")
 AFTER_LETTERS = frozenset("®™²³¹†‡ªº")
+CURRENCIES, MEASURES = frozenset("£€¥"), frozenset("£€¥°")
+QUOTES = frozenset("“”‘’")
 LOW_QUOTES, DASHES = frozenset("„‚"), frozenset("–—")
-TYPICAL, USED, ODD, BROKEN, MISFIT, MIXED = -2.0, -3.0, -5.0, -8.0, -6.0, -4.0
+MEASURED, TYPICAL, USED, ODD, BROKEN, MISFIT, MIXED = -1.5, -2.0, -3.0, -5.0, -8.0, -6.0, -4.0
 SIMILAR = str.maketrans({"ي": "ی", "ك": "ک", "ى": "ی", "ş": "ș", "ţ": "ț", "ё": "е", "ß": "ss", "ς": "σ"})
 
 
@@ -72,14 +76,25 @@ class Model:
         return math.log10(known + (1 - KNOWN - LOANED) * 10**total) if known else total + UNKNOWN
 
 
-OTHER_SCRIPTS = frozenset(("ar", "bg", "bn", "el", "fa", "he", "hi", "ja", "ko", "mk", "ru", "ta", "th", "uk", "ur", "zh"))
+SERBIAN = "sr"  # in Cyrillic: the list of words has it in Latin letters
+AS_CYRILLIC = str.maketrans("abvgdđežzijklmnoprstćufhcčš", "абвгдђежзијклмнопрстћуфхцчш")
+OTHER_SCRIPTS = frozenset(
+    ["ar", "bg", "bn", "el", "fa", "he", "hi", "ja", "ko", "mk", "ru", "sr", "ta", "th", "uk", "ur", "zh"]
+)
 
 
 def languages() -> list[str]:
     """The codes of the languages that are known, sorted."""
     import wordfreq
 
-    return sorted(wordfreq.available_languages("small"))
+    return sorted((*wordfreq.available_languages("small"), SERBIAN))
+
+
+def _in_serbian(words: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Words as Serbian writes them, the letters of two signs as one; those of other alphabets are left out."""
+    pairs = (("dž", "џ"), ("lj", "љ"), ("nj", "њ"))
+    found = ((reduce(lambda text, pair: text.replace(*pair), pairs, word), n) for word, n in words.items())
+    return [(word, n) for word, n in found if not re.search("[qwxy]", word)]
 
 
 @cache
@@ -87,6 +102,8 @@ def words_of(language: str, rarest: int = COMMON) -> dict[str, float]:
     """A language's words, folded, with their frequencies; the rarest has 10**(-rarest/100)."""
     import wordfreq
 
+    if language == SERBIAN:
+        return {word.translate(AS_CYRILLIC): frequency for word, frequency in _in_serbian(words_of("sh", rarest))}
     buckets = wordfreq.read_cBpack(wordfreq.available_languages("small")[language])
     return {
         folded(word): 10 ** (-cb / 100) for cb, words in enumerate(buckets[:rarest]) for word in words if word.isalpha()
@@ -97,15 +114,15 @@ def words_of(language: str, rarest: int = COMMON) -> dict[str, float]:
 def model(language: str) -> Model:
     """The model of a language's words and letters."""
     words = words_of(language, LISTED)
-    pairs: Counter[str] = Counter()
-    letters: Counter[str] = Counter()
+    pairs: defaultdict[str, float] = defaultdict(float)
+    letters: defaultdict[str, float] = defaultdict(float)
     for word, frequency in words.items():
         weight = math.sqrt(frequency)
         padded = f" {word} "
-        for before, letter in zip(padded, padded[1:], strict=False):
+        for before, letter in pairwise(padded):
             pairs[before + letter] += weight
             letters[letter] += weight
-    after: Counter[str] = Counter()
+    after: defaultdict[str, float] = defaultdict(float)
     for pair, weight in pairs.items():
         after[pair[0]] += weight
     total = sum(letters.values())
@@ -137,7 +154,9 @@ def _simplified() -> dict[int, str]:
     import wordfreq
 
     with gzip.open(wordfreq.DATA_PATH / "_chinese_mapping.msgpack.gz") as file:
-        return msgpack.load(file, raw=False, strict_map_key=False)
+        mapping = msgpack.load(file, raw=False, strict_map_key=False)
+    assert isinstance(mapping, dict)
+    return {int(code): str(char) for code, char in mapping.items()}
 
 
 def folded(word: str) -> str:
@@ -148,28 +167,27 @@ def folded(word: str) -> str:
 
 @dataclass(frozen=True)
 class Parts:
-    """A text taken apart: its words, folded, with their counts; how likely all else is, whatever the language."""
+    """A text taken apart: its words, folded, with their counts, and what is not ASCII besides, with how likely it is
+    whatever the language: the signs between words, and capitals and joints within.
+    """
 
-    words: Mapping[str, int]
-    other: float
-    n_signs: int  # that are not ASCII
+    words: Counter[str]
+    n_signs: int
+    signs: float
+    shapes: float
 
 
 def parts(text: str) -> Parts:
     """Take a text apart. It should be in NFC."""
     words: Counter[str] = Counter()
-    other = 0.0
+    shapes = MISFIT * len(GLUED.findall(text))
     for word, n in Counter(WORD.findall(text)).items():
         words[folded(word)] += n
         if not word.isascii():
-            other += n * (_case(word) + MISFIT * len(ODD_IN_WORDS.findall(word)))
-    other += MISFIT * len(GLUED.findall(text))
-    masked = f" {WORD.sub(lambda word: 'x' * len(word[0]), text)} "
-    n_signs = 0
-    for sign in SIGNS.finditer(masked):
-        n_signs += 1
-        other += _sign(masked[sign.start() - 1], sign[0], masked[sign.end()])
-    return Parts(words, other, n_signs)
+            shapes += n * (_case(word) + MISFIT * len(ODD_IN_WORDS.findall(word)))
+    masked = f"  {WORD.sub(lambda word: 'x' * len(word[0]), text)}\n\n"
+    found = [_sign(masked, sign.start()) for sign in SIGNS.finditer(masked)]
+    return Parts(words, len(found), sum(found), shapes)
 
 
 def _case(word: str) -> float:
@@ -181,17 +199,29 @@ def _case(word: str) -> float:
     return -1.0 if word.isupper() else MIXED
 
 
-def _sign(before: str, sign: str, after: str) -> float:
-    """How likely a character is that is no letter, between two others; letters are x."""
+def _sign(text: str, at: int) -> float:
+    """How likely a character is that is no letter, where it stands; letters are x."""
+    before, sign, after = text[at - 1 : at + 2]
     beside = (before == "x") + (after == "x")
     if sign in TYPOGRAPHY or sign in INSIDE:
-        wrong = (beside == 2 and sign not in INSIDE) or (sign in LOW_QUOTES and before == "x")
-        wrong |= sign in DASHES and before == "x" and after in " \n"
+        wrong = (
+            (beside == 2 and sign not in INSIDE)
+            or (sign in LOW_QUOTES and before == "x")
+            or (sign in DASHES and before == "x" and after.isspace())
+            or (sign in QUOTES and before.isspace() and after.isspace())
+            or (sign in "«»" and (before + after).strip("x").isalnum())
+        )
         return TYPICAL + MISFIT * wrong
+    if sign in MEASURES and re.search(r"\d[ \u00a0]?$", text[at - 2 : at]):
+        return MEASURED
+    if sign in CURRENCIES and after.isdigit():
+        return MEASURED
     if sign in NUMERIC or sign.isnumeric():
-        wrong = beside == 2 or (beside and not (before == "x" and sign in AFTER_LETTERS))
-        return USED + MISFIT * bool(wrong)
+        fits = (not beside or (before == "x" and sign in AFTER_LETTERS)) and beside < 2
+        return USED + MISFIT * (not fits or (sign == "§" and after == "\n"))
     kind = unicodedata.category(sign)
+    if kind == "Po" and beside < 2:
+        return TYPICAL
     return (BROKEN if kind in ("Cc", "Co", "Cn") or sign == "\ufffd" else ODD) + MISFIT * bool(beside)
 
 
@@ -199,6 +229,12 @@ def rough(words: Iterable[tuple[str, int]], language: str) -> float:
     """How well words fit a language, by its common words alone: quick, to tell which languages are worth a model."""
     known = words_of(language)
     return sum(n * math.log10(known.get(word, NO_WORD)) for word, n in words)
+
+
+def known(words: Mapping[str, int], language: str) -> float:
+    """The share of words that a language's list has; 0 of no words."""
+    listed = words_of(language, LISTED) if language != "th" else {}
+    return sum(n for word, n in words.items() if word in listed) / max(1, sum(words.values()))
 
 
 def log(words: Iterable[tuple[str, int]], language: str) -> float:
