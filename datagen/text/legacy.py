@@ -66,7 +66,7 @@ LEAD = 3.0  # powers of ten by which a reading must be likelier than any that is
 # How likely a letter must be on average, at the least; in languages whose words no blanks part, and in others. In
 # those, half of the words must be known: a language without a list is written in letters that others are written in.
 LEAST = {"zh": -3.4, "ja": -3.0, "ko": -3.1, "th": -1.95}
-LEAST_OF_OTHERS, LEAST_OF_SIGNS, UNLIKE_TEXT, KNOWN = -2.3, -4.0, -6.0, 0.5
+LEAST_OF_OTHERS, LEAST_OF_SIGNS, UNLIKE_TEXT, KNOWN, UNKNOWN_LANGUAGE = -2.3, -4.0, -6.0, 0.5, 0.4
 SURELY = 4  # times as many characters of UTF-8 as bytes that are not
 WIDE_LETTERS = 16  # that a text needs to be taken for one of two or four bytes a character
 COMPARED = 50  # lines that are UTF-8 among others, of which some are so by chance
@@ -105,6 +105,12 @@ class Reading:
     letters: float
     signs: float
     known: float
+
+    @property
+    def is_conceivable(self) -> bool:
+        """Whether it may be text, in a language that is not known here."""
+        least = LEAST.get(self.language, LEAST_OF_OTHERS) - UNKNOWN_LANGUAGE
+        return self.letters >= least and self.signs >= LEAST_OF_SIGNS
 
     @property
     def is_plausible(self) -> bool:
@@ -156,7 +162,7 @@ def choose(raw: bytes) -> Choice:
         if (decoded := _whole(raw, reading.encoding)) is None:
             continue
         if best is None and not reading.is_plausible:
-            return Choice(None, "", (decoded[1],))
+            return Choice(None, "", (decoded[1],) if reading.is_conceivable else ())
         if best is None:
             best = reading, *decoded
         elif reading.is_plausible and decoded[0] != best[1]:
