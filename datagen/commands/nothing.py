@@ -33,8 +33,8 @@ def helping(missing: Iterable[Missing], run: str) -> list[str]:
     return [command_line("run", run, None, {setting: value}) for (setting, value), _ in settings.most_common(SHOWN)]
 
 
-def say_missing(run: str, reporter: Reporter) -> None:
-    """Say which documents gave no row: how many, the first ones, and what would help them."""
+def say_missing(run: str, reporter: Reporter) -> int:
+    """Say which documents gave no row: how many, the first ones, and what would help them. Returns how many."""
     from datagen.inspect import missing
     from datagen.run.run import Run
 
@@ -45,7 +45,7 @@ def say_missing(run: str, reporter: Reporter) -> None:
         if len(first) < SHOWN:
             first.append(found)
     if not n:
-        return
+        return 0
     reporter.say(f"{n:,} document{'s' * (n != 1)} gave no row:")
     for found in first:
         reporter.say(f"  {line(found)}")
@@ -53,6 +53,7 @@ def say_missing(run: str, reporter: Reporter) -> None:
         reporter.say(f"  … and {n - SHOWN:,} more: {NAME} status {shlex.quote(run)} --documents")
     for command in helping(first, run):
         reporter.say(f"to let more pass: {command}")
+    return n
 
 
 def stop_if_none(stage: str, unit: str, run: str, config: Config, ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from datagen.commands.options import RUN, Json
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
+    from datagen.run.status import StageStatus
 
 
 def status(
@@ -92,15 +93,29 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     for name, usage in paid_for.items():
         for line in usages.sentences(name, usage):
             console.print(line, markup=False, soft_wrap=True)
-    if any(entry["kept"] < entry["in"] for s in statuses for entry in s.ledger.values()):
+    if n := _without_row(run, statuses):
         named = f"`{NAME} status {shlex.quote(run)} --documents`"
-        reporter.say(f"{named} names the documents that gave no row, and why")
+        console.print(f"  {n:,} documents gave no row: {named} says why", markup=False, soft_wrap=True)
     if trial := grading.kept(Run(run).trial("judge")):
         console.print(f"judge: {grading.described(trial)}")
     if stale := [s.name for s in statuses if s.stale]:
         ready = not any(s.pending for s in statuses if s.name not in stale)
         console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale, ready)}", markup=False, soft_wrap=True)
     return guard.COMPLETE
+
+
+def _without_row(run: str, statuses: list[StageStatus]) -> int:
+    """How many documents gave no row, as far as stages have come to them."""
+    from datagen import shards
+    from datagen.run.run import Run
+
+    by_name = {status.name: status.ledger for status in statuses}
+    counts = [by_name[stage].get("document", {"in": 0, "kept": 0}) for stage in ("chunk", "cluster")]
+    chosen = Run(run).names("select")
+    if not chosen or len(chosen) < len(Run(run).names("chunk")):
+        return sum(count["in"] - count["kept"] for count in counts)
+    files = [Run(run).shard("select", name) for name in chosen]  # no document is in two of them
+    return counts[0]["in"] - sum(len(set(shards.read_table(f, ["doc_id"])["doc_id"].to_pylist())) for f in files)
 
 
 def _remaking(run: str, stale: list[str], ready: bool) -> str:
