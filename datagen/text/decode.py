@@ -150,7 +150,8 @@ def _natural(raw: bytes, at: int, codec: str) -> bool:
         text = codecs.getincrementaldecoder(codec)().decode(raw[at:end])
     except UnicodeDecodeError:
         return False
-    return not text.isascii() and legacy.read(codec, text).is_plausible
+    reading = legacy.read(codec, text)
+    return not text.isascii() and (reading.is_plausible or reading.has_plausible_words)
 
 
 def _garbled(text: str) -> tuple[int, str, str, str] | None:

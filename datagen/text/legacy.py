@@ -107,6 +107,12 @@ class Reading:
     known: float
 
     @property
+    def has_plausible_words(self) -> bool:
+        """Whether it has letters that are not ASCII, and its words are as likely as those of its language are."""
+        is_known = self.language in LEAST or self.known >= KNOWN
+        return is_known and 0 > self.letters >= LEAST.get(self.language, LEAST_OF_OTHERS)
+
+    @property
     def is_conceivable(self) -> bool:
         """Whether it may be text, in a language that is not known here."""
         least = LEAST.get(self.language, LEAST_OF_OTHERS) - UNKNOWN_LANGUAGE

@@ -29,11 +29,11 @@ def counts(text: str) -> Counter[str]:
 def script(text: str) -> str:
     """The script most of the text's first letters are of, such as Latin, Cyrillic, Han, Hangul; empty without letters.
 
-    Han with at least one kana to ten of its characters is Japanese.
+    Han with at least one kana to twenty of its characters is Japanese.
     """
     found = counts(text[:LOOKED_AT])
     if not found:
         return ""
-    if found["Japanese"] * 10 >= found["Han"] > 0:
+    if found["Japanese"] * 20 >= found["Han"] > 0:
         return "Japanese" if found["Japanese"] + found["Han"] >= max(found.values()) else found.most_common(1)[0][0]
     return found.most_common(1)[0][0]
