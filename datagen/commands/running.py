@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from datagen import llm as engines
 from datagen import shards
-from datagen.commands import configuration, messages
+from datagen.commands import configuration, messages, nothing
 from datagen.commands.advice import Given, advised, command_line
 from datagen.commands.guard import COMPLETE, FAILED_ROWS
 from datagen.commands.options import (
@@ -37,6 +37,7 @@ from datagen.selection import split
 from datagen.stages import COMMANDS, STAGES, runner, spending
 from datagen.stages.stage import Source, Stage
 
+ENDS = ("chunk", "cluster", "generate", "judge", "select")  # stages after which there may be nothing left for the next
 Kind = TypeVar("Kind", ModelOptions, ShareOptions, ExecutorOptions)
 
 
@@ -118,14 +119,20 @@ def _run_stages(
                         messages.say_input(run, reporter, options.verbose)
                     if s.name == "judge" and s.models(config):
                         messages.say_judged(run, reporter)
+                    if share.is_whole and s.name in ENDS and (s is not todo[-1] or s.table.whole):
+                        nothing.stop_if_none(s.name, s.table.output_unit, run, config, total[s.name])
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
     if command == "run" and not share.is_whole:
         others = f"when all {share.count} are, `longrlvr-data finish {shlex.quote(run)}` makes the dataset"
         reporter.say(f"job {share.index} of {share.count} (counted from 0) is done; {others}")
+    found: dict[str, Any] = {}
     if counts:
+        found = {"dataset": counts}
+        if command == "run":
+            found["without_row"] = nothing.say_missing(run, reporter)
         _say_dataset(counts, run, config, reporter)
     asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
-    return _report(run, total, counts, reporter, options.json, asks)
+    return _report(run, total, found, reporter, options.json, asks)
 
 
 @contextmanager
@@ -196,15 +203,15 @@ def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) ->
 
 
 def _report(
-    run: str, total: dict[str, Ledger], counts: dict[str, int] | None, reporter: Reporter, as_json: bool, asks: bool
+    run: str, total: dict[str, Ledger], found: dict[str, Any], reporter: Reporter, as_json: bool, asks: bool
 ) -> int:
     failed = sum(map(ledgers.failures, total.values()))
     code = FAILED_ROWS if failed else COMPLETE
     if as_json:
         result: dict[str, Any] = {"run": run, "stages": total, "exit_code": code}
-        print_json(result | ({"dataset": counts} if counts else {}))
-    elif counts:
-        messages.show_dataset(run, counts)
+        print_json(result | found)
+    elif found:
+        messages.show_dataset(run, found["dataset"])
     if failed:
         counted = f"`longrlvr-data status {shlex.quote(run)}` counts the reasons"
         asked = "; the same command asks a model for them again" * asks

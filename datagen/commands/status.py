@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +13,15 @@ from datagen.commands.options import RUN, Json
 
 if TYPE_CHECKING:
     from datagen.console import Reporter
+    from datagen.run.status import StageStatus
 
 
 def status(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="The run directory.")] = RUN,
     explain: Explain = None,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Name every document that gave no row, and why.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what each stage kept, and why the rest left.
@@ -24,11 +29,17 @@ def status(
     \b
     Examples:
       longrlvr-data status runs/mine
+      longrlvr-data status runs/mine --documents
       longrlvr-data status runs/mine --explain chapter-3
     """
     from datagen.commands import guard
 
-    raise guard.guarded(lambda said: _show(run, json, said) if explain is None else _explain(run, explain, json))
+    def work(said: Reporter) -> int:
+        if explain is not None:
+            return _explain(run, explain, json)
+        return _documents(run, json) if documents else _show(run, json, said)
+
+    raise guard.guarded(work)
 
 
 def _explain(run: str, wanted: str, as_json: bool) -> int:
@@ -38,10 +49,35 @@ def _explain(run: str, wanted: str, as_json: bool) -> int:
     return explain_id(run, wanted, as_json)
 
 
+def _documents(run: str, as_json: bool) -> int:
+    """Name the documents without a row, a line each; with --json, an object each."""
+    from dataclasses import asdict
+
+    from datagen.commands import guard, nothing
+    from datagen.commands.advice import repairable
+    from datagen.console import print_json, put
+    from datagen.inspect import missing
+    from datagen.run.run import Run
+
+    Run(run).check()
+    with repairable(run):
+        if as_json:
+            found = [asdict(each) | {"command": nothing.helping([each], run)[:1]} for each in missing.tell(Run(run))]
+            print_json({"run": run, "documents": found})
+            return guard.COMPLETE
+        commands: dict[str, None] = {}
+        for each in missing.tell(Run(run)):
+            put(nothing.line(each))
+            commands |= dict.fromkeys(nothing.helping([each], run))
+    for command in commands:
+        put(f"to let more pass: {command}")
+    return guard.COMPLETE
+
+
 def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     from datagen.checks import grading
     from datagen.commands import guard
-    from datagen.commands.advice import repairable
+    from datagen.commands.advice import NAME, repairable
     from datagen.console import funnel, print_json, screen
     from datagen.llm import usage as usages
     from datagen.run.run import Run
@@ -57,12 +93,29 @@ def _show(run: str, as_json: bool, reporter: Reporter) -> int:
     for name, usage in paid_for.items():
         for line in usages.sentences(name, usage):
             console.print(line, markup=False, soft_wrap=True)
+    if n := _without_row(run, statuses):
+        named = f"`{NAME} status {shlex.quote(run)} --documents`"
+        console.print(f"  {n:,} documents gave no row: {named} says why", markup=False, soft_wrap=True)
     if trial := grading.kept(Run(run).trial("judge")):
         console.print(f"judge: {grading.described(trial)}")
     if stale := [s.name for s in statuses if s.stale]:
         ready = not any(s.pending for s in statuses if s.name not in stale)
         console.print(f"\nTo make what is stale again:\n  {_remaking(run, stale, ready)}", markup=False, soft_wrap=True)
     return guard.COMPLETE
+
+
+def _without_row(run: str, statuses: list[StageStatus]) -> int:
+    """How many documents gave no row, as far as stages have come to them."""
+    from datagen import shards
+    from datagen.run.run import Run
+
+    by_name = {status.name: status.ledger for status in statuses}
+    counts = [by_name[stage].get("document", {"in": 0, "kept": 0}) for stage in ("chunk", "cluster")]
+    chosen = Run(run).names("select")
+    if not chosen or len(chosen) < len(Run(run).names("chunk")):
+        return sum(count["in"] - count["kept"] for count in counts)
+    files = [Run(run).shard("select", name) for name in chosen]  # no document is in two of them
+    return counts[0]["in"] - sum(len(set(shards.read_table(f, ["doc_id"])["doc_id"].to_pylist())) for f in files)
 
 
 def _remaking(run: str, stale: list[str], ready: bool) -> str:

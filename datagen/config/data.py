@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import codecs
+import difflib
+from encodings.aliases import aliases
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from datagen.config.llm import EndpointConfig
 from datagen.config.section import RUNTIME, Address, Fraction, Section
+
+# Codecs of text that no file is written in.
+NO_ENCODINGS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
+
+
+def _codec(name: str) -> str:
+    """The codec's own name. Raises ValueError for what is no encoding of text, with similar names."""
+    try:
+        found = codecs.lookup(name).name
+        if found.replace("-", "_") not in NO_ENCODINGS:
+            "".encode(found)  # a LookupError where the codec is of bytes alone, such as base64
+            return found
+    except LookupError:
+        pass
+    of_text = {alias: codec for alias, codec in aliases.items() if not codec.endswith("_codec") and codec != "rot_13"}
+    near = difflib.get_close_matches(name.lower(), {*of_text, *of_text.values()} - NO_ENCODINGS, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "such as cp1252 or shift_jis"
+    raise ValueError(f"no encoding that Python knows; {hint}")
 
 
 class InputConfig(Section):
@@ -24,6 +45,11 @@ class InputConfig(Section):
     id_column: str = Field(
         default="id",
         description="The column that holds the document's id. Rows without one are named after their file and line.",
+    )
+    encoding: Annotated[str, AfterValidator(_codec)] | None = Field(
+        default=None,
+        description="The encoding of text files, as a Python codec such as cp1250. Default: each file's own is "
+        "detected. JSON lines are UTF-8 whatever this is.",
     )
     limit: int | None = Field(default=None, ge=1, description="Read only the first N documents.")
     strict: bool = Field(

@@ -99,7 +99,7 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
 
 
 LAYOUT = frozenset(
-    {"input content", "input.limit", "input.max_document_mb", "input.text_column", "input.id_column", "input.hf_subset"}
-    | {"input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
+    {"input content", "input.limit", "input.max_document_mb", "input.text_column", "input.id_column", "input.encoding"}
+    | {"input.hf_subset", "input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
 )
 STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints, version=2)

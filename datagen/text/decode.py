@@ -1,16 +1,15 @@
-"""A text file's encoding: a byte order mark, else UTF-8, else the likeliest that charset-normalizer finds.
+"""A text file's encoding: the one that is given, else a byte order mark, else UTF-8, else the likeliest (legacy.py).
 
-What fits no encoding with confidence is refused, never read as something else in silence.
+What fits no encoding, or two that make different texts of it, is refused, never read as something in silence.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
-if TYPE_CHECKING:
-    from charset_normalizer import CharsetMatch
+from datagen.text import legacy
 
 # Longest first: the mark of UTF-16 begins the one of UTF-32. Each with the codec that reads mark and text together,
 # which is the one recorded, and the one that reads the text behind the mark.
@@ -22,23 +21,24 @@ MARKS = [
     (codecs.BOM_UTF16_BE, "utf-16", "utf-16-be"),
 ]
 
-# The legacy encodings of the web, the likelier first. No others are tried: each further code page would turn more text
-# into nonsense than it rescues. Those of the Latin script differ in a few letters; the language tells them apart.
-LEGACY = ["cp1252", "cp1251", "cp1250", "gb18030", "cp932", "euc_jp", "big5", "cp949", "cp1253", "cp1254", "cp1255"]
-LEGACY += ["cp1256", "cp1257", "iso8859_2", "koi8_r", "iso8859_5", "cp866", "mac_cyrillic"]
-EAST_ASIAN = {"gb18030", "cp932", "euc_jp", "big5", "cp949"}
-LATIN = {"cp1252", "cp1250", "cp1254", "cp1257", "iso8859_2"}
-CENTRAL = {"cp1250", "iso8859_2"}
-NATIVE = dict.fromkeys(["Hungarian", "Polish", "Czech", "Slovak", "Slovene", "Croatian", "Romanian"], CENTRAL)
-NATIVE |= {"Turkish": {"cp1254"}, "Lithuanian": {"cp1257"}, "Latvian": {"cp1257"}, "Estonian": {"cp1257"}}
-ENOUGH = 4000  # bytes of text from which its language can be told
+# Encodings of seven bits a byte look like ASCII: what begins their other characters, and which read them.
+ESCAPE = re.compile(rb"\x1b\$(?:[@AB]|[()][A-D])")
+ISO_2022 = ("iso2022_jp", "iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_kr")
+HZ = re.compile(rb"~\{(?:[!-}][!-~])+~\}")
+UTF_7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-?")
+NEAR = 50_000  # bytes around such a place that are looked at
 
-# What gives a wrong encoding away: control characters, and amid Latin letters those of another script, or symbols.
-CONTROL = re.compile("[\x80-\x9f]")
-SCRIPTS = "\u0370-\u06ff"
-SYMBOLS = "\xa1-\xaa\xac\xae-\xb3\xb5\xb6\xb8-\xba\xbc-\xbf\xd7\xf7\u02c6-\u02dd‚„†‡‰\u3000-\ud7a3\uff61-\uff9f"
-STRANGE = re.compile(f"[{SCRIPTS}{SYMBOLS}]")
-MIXED = re.compile(f"[a-z][{SCRIPTS}]|[{SCRIPTS}][a-z]|[a-z][{SYMBOLS}][a-z]", re.IGNORECASE)
+# What a declaration names, and what those who write it mean (the WHATWG's Encoding Standard, "Names and labels").
+MEANT = {
+    **dict.fromkeys(("ascii", "iso8859-1"), "cp1252"),
+    **{"iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "shift_jis": "cp932", "euc_kr": "cp949"},
+    **{"gb2312": "gb18030", "gbk": "gb18030"},
+}
+CONTROLS = bytes({*range(32), 127} - {*b"\t\n\r\f\x1b"})
+FEW_CONTROLS = 0.9  # of a text's bytes are no control characters; of one of UTF-16 or 32 many are
+GARBLED = 4  # characters of which each became several, before it is no chance
+# Bytes 0x80 to 0x9f as those who read UTF-8 as cp1252 see them.
+WESTERN = {ord(char): byte for byte in range(128, 160) if (char := bytes([byte]).decode("cp1252", "ignore"))}
 
 
 class BadDocument(Exception):
@@ -54,86 +54,148 @@ def mark_of(raw: bytes) -> tuple[bytes, str, str]:
     return next((known for known in MARKS if raw.startswith(known[0])), (b"", "utf-8", "utf-8"))
 
 
-def decode(raw: bytes) -> tuple[str, str]:
+def decode(raw: bytes, encoding: str | None = None, *, declared: str | None = None) -> tuple[str, str]:
     """The text in a text file's bytes, its line ends untouched, and the Python codec that reads it.
 
-    A byte order mark decides, then UTF-8 if it is valid, then statistics. Bytes that are UTF-8 but for a few damaged
-    places are refused, because some other encoding would read them, wrongly; so are bytes nothing fits. What is refused
-    raises BadDocument.
+    `encoding`, a Python codec, overrules all that the bytes look like. Else a byte order mark decides, then UTF-8 if it
+    is valid, then the encoding that the bytes `declared` of themselves if it reads them, then what is likely. Refused,
+    by BadDocument, is what cannot be decoded so: bytes that are UTF-8 but for a few damaged places, or in a few lines;
+    bytes that nothing fits, or two encodings fit alike; and text that was garbled before it was written.
     """
-    mark, encoding, codec = mark_of(raw)
+    if encoding:
+        return _as_given(raw, encoding)
+    mark, name, codec = mark_of(raw)
     try:
-        return raw[len(mark) :].decode(codec), encoding
+        text = raw[len(mark) :].decode(codec)
     except UnicodeDecodeError as e:
-        start = len(mark) + e.start
-    where = f"line {raw.count(10, 0, start) + 1}, byte {start} of the file (0x{raw[start]:02x})"
+        at = len(mark) + e.start
+    else:
+        return (text, name) if codec != "utf-8" else _checked(raw, text, name, declared)
     if codec != "utf-8":
-        raise BadDocument("undecodable", f"{where} is not {codec}, which the first bytes of the file announce")
-    good = raw.decode("utf-8", "ignore")
-    multibyte, invalid = len(good) - len(good.encode("ascii", "ignore")), len(raw) - len(good.encode())
-    if mark or multibyte > invalid:
-        raise BadDocument("invalid UTF-8", f"{where} is not valid UTF-8, which the rest of the file is")
-    if b"\0" in raw:
-        what = f"byte {raw.index(0)} is NUL; if this is UTF-16 without its mark, convert it to UTF-8"
-        raise BadDocument("NUL bytes", what)
-    guess = _guess(raw)
-    if guess is None:
-        raise BadDocument(
-            "undecodable", f"{where} is not UTF-8, and no other encoding fits; iconv -c -f utf-8 leaves such bytes out"
-        )
-    return guess
+        what = f"{_place(raw, at)} is not {codec}, which the first bytes of the file announce"
+        raise BadDocument("undecodable", what)
+    if mark:
+        raise BadDocument("invalid UTF-8", f"{_place(raw, at)} is not valid UTF-8, which the rest of the file is")
+    return _declared(raw, declared) or _likely(raw, at)
 
 
-def _guess(raw: bytes) -> tuple[str, str] | None:
-    """The text and its legacy encoding, or None where nothing is likely enough.
+def _place(raw: bytes, at: int) -> str:
+    return f"line {raw.count(10, 0, at) + 1}, byte {at} of the file (0x{raw[at]:02x})"
 
-    charset-normalizer says of each encoding how messy the text looks in it ("chaos") and how far its letters are those
-    of a language ("coherence"). Its first choice among near equals is arbitrary (Central European for English with a
-    few accents), so the choice among them is made here.
-    """
-    from charset_normalizer import from_bytes
 
-    # It looks at a few stretches, where a rare accent need not occur: give it only lines that have one. (Long lines are
-    # cut, at a blank, which is never half of a character.)
-    sample = bytearray()
-    for line in re.finditer(rb"[^\n]{,4096}[^\n ]*[\n ]?", raw):
-        if not line[0].isascii():
-            sample += line[0]
-        if len(sample) > 1 << 16:
-            break
-    found: list[tuple[set[str], CharsetMatch]] = []
-    for match in from_bytes(sample, cp_isolation=LEGACY):
-        text = str(match)
-        mixed = len(MIXED.findall(text)) > 0.05 * len(STRANGE.findall(text))
-        names = {match.encoding, *(same.encoding for same in match.submatch)}
-        # Letters of no language are no evidence; but coherence is blind to East Asia, and cp1252 is the common case.
-        if not mixed and not CONTROL.search(text) and (match.coherence >= 0.25 or names & {"cp1252", *EAST_ASIAN}):
-            found.append((names, match))
-    near = _near(found, 0.005, 0.05)
-    encoding = next((name for name in LEGACY if any(name in names for names, _ in near)), None)
-    if encoding in LATIN:
-        near = _near([(names, match) for names, match in found if names & LATIN], 0.1, 0.15)
-        language = max((match for _, match in near), key=lambda match: match.coherence).language
-        common = [names for names, _ in near if "cp1252" in names]
-        native = [names for names, _ in near if names & NATIVE.get(language, set())]
-        names = (native or common or [near[0][0]])[0]
-        if common and names not in common and len(sample) < ENOUGH:
-            return None
-        encoding = next(name for name in LEGACY if name in names)
+def _as_given(raw: bytes, encoding: str) -> tuple[str, str]:
+    """The text in the encoding that a person gave. Raises BadDocument where it does not decode."""
+    mark, name, codec = mark_of(raw)
+    given = codecs.lookup(encoding).name
+    mark, given = (mark, codec) if given in (name, codec) else (b"", given)
     try:
-        text = raw.decode(encoding) if encoding else "\x80"
+        return raw[len(mark) :].decode(given), name if mark else given
+    except UnicodeDecodeError as e:
+        at = min(len(mark) + e.start, len(raw) - 1)
+        what = f"{_place(raw, at)} is not {encoding}, which input.encoding says it is"
+        raise BadDocument("undecodable", what) from None
+
+
+def _declared(raw: bytes, declared: str | None) -> tuple[str, str] | None:
+    """The text in the encoding that it declares, None where that is unknown or does not decode it."""
+    with suppress(LookupError, UnicodeError):
+        name = codecs.lookup(declared or "").name
+        name = MEANT.get(name, name)
+        return raw.decode(name), name
+    return None
+
+
+def _checked(raw: bytes, text: str, name: str, declared: str | None) -> tuple[str, str]:
+    """The text of valid UTF-8, unless it is something else that looks like it. Raises BadDocument."""
+    if raw.isascii() and (found := _seven_bits(raw, declared)):
+        return found
+    if len(raw[:NEAR].translate(None, CONTROLS)) < FEW_CONTROLS * len(raw[:NEAR]):
+        wide = legacy.choose(raw)
+        return (text, name) if wide.text is None else (wide.text, wide.encoding)
+    if garbled := _garbled(text):
+        at, wrong, right, codec = garbled
+        what = f"line {text.count(chr(10), 0, at) + 1}: {wrong!r} for {right!r}: UTF-8 was read as {codec} and written"
+        repair = f"--set input.encoding={name} takes it as it is"
+        with suppress(UnicodeEncodeError):
+            text.encode(codec)
+            repair = f"iconv -f utf-8 -t {codec} repairs it, {repair}"
+        raise BadDocument("garbled", f"{what} again; {repair}")
+    return text, name
+
+
+def _seven_bits(raw: bytes, declared: str | None) -> tuple[str, str] | None:
+    """The text of ASCII that stands for other characters, None where it does not."""
+    if escape := ESCAPE.search(raw):
+        for codec in ISO_2022:
+            with suppress(UnicodeDecodeError):
+                if not (text := raw.decode(codec)).isascii():
+                    return text, codec
+        what = f"{_place(raw, escape.start())} begins ISO-2022, which the rest is not"
+        raise BadDocument("undecodable", f"{what}; --set input.encoding=ascii takes it as it is")
+    if (found := HZ.search(raw)) and _natural(raw, found.start(), "hz") and (text := _declared(raw, "hz")):
+        return text
+    if (found := UTF_7.search(raw)) and _natural(raw, found.start(), "utf-7"):
+        if declared and codecs.lookup(declared).name == "utf-7":
+            return raw.decode("utf-7"), "utf-7"
+        what = f"{_place(raw, found.start())} may begin UTF-7 or be what it looks like"
+        raise BadDocument("undecodable", f"{what}: --set input.encoding=utf-7, or =ascii, says which")
+    return None
+
+
+def _natural(raw: bytes, at: int, codec: str) -> bool:
+    """Whether the bytes from that line on are likely text in a codec, other than ASCII."""
+    at = raw.rfind(b"\n", 0, at) + 1
+    end = raw.rfind(b"\n", at, at + NEAR) + 1 or at + NEAR
+    try:
+        text = codecs.getincrementaldecoder(codec)().decode(raw[at:end])
     except UnicodeDecodeError:
-        return None
-    if CONTROL.search(text):
-        return None
-    return text, codecs.lookup("latin-1" if raw.decode("latin-1") == text else str(encoding)).name
+        return False
+    reading = legacy.read(codec, text)
+    return not text.isascii() and (reading.is_plausible or reading.has_plausible_words)
 
 
-def _near(
-    found: list[tuple[set[str], CharsetMatch]], chaos: float, coherence: float
-) -> list[tuple[set[str], CharsetMatch]]:
-    """Those about as tidy as the tidiest, and of them those about as coherent as the most coherent; tidiest first."""
-    found = sorted(found, key=lambda each: each[1].chaos)
-    found = [each for each in found if each[1].chaos <= found[0][1].chaos + chaos]
-    most = max((match.coherence for _, match in found), default=0)
-    return [each for each in found if each[1].coherence >= most - coherence]
+def _garbled(text: str) -> tuple[int, str, str, str] | None:
+    """Where all of a text is UTF-8 that was read as another encoding and written as UTF-8 again: the first place, what
+    stands there, what belongs there, and the encoding.
+    """
+    first = re.search(r"[^\x00-\x7f]", text)
+    start = first.start() if first else len(text)
+    end = max(text.rfind(mark, start, start + NEAR) for mark in " \n")
+    for codec in ("cp1252", "cp1251"):
+        table = WESTERN if codec == "cp1252" else {}
+        written = "latin-1" if table else codec
+        try:
+            text[start:end].translate(table).encode(written).decode()  # which nearly all texts fail at
+            right = text.translate(table).encode(written).decode()
+        except UnicodeError:
+            continue
+        n = sum(map(len, re.findall(r"[^\x00-\x7f]", right)))
+        if n >= GARBLED:
+            at = next(i for i, (a, b) in enumerate(zip(text, right, strict=False)) if a != b)
+            width = len(right[at].encode())
+            return at, text[at : at + width], right[at], codec
+    return None
+
+
+def _likely(raw: bytes, at: int) -> tuple[str, str]:
+    """The text in the encoding in which it is the likeliest. Raises BadDocument where none is, or several are."""
+    choice = legacy.choose(raw)
+    where = f"{_place(raw, at)} is not"
+    likely = choice.likely or ((choice.encoding,) if choice.text is not None else ())
+    if b"\0" not in raw and likely and (line := legacy.foreign_line(raw, likely[0])):
+        raise BadDocument("undecodable", f"{where} UTF-8, and line {line} is: convert either to the other's encoding")
+    if choice.text is not None:
+        return choice.text, codecs.lookup(choice.encoding).name
+    if b"\0" in raw:
+        nul = f"byte {raw.index(0)} is NUL; if this is UTF-16 without its mark, convert it to UTF-8"
+        raise BadDocument("NUL bytes", nul)
+    if choice.encoding == "utf-8":
+        raise BadDocument("invalid UTF-8", f"{where} valid UTF-8, which the rest of the file is")
+    if len(choice.likely) == 2:
+        first, second = choice.likely
+        what = f"UTF-8; {first} and {second} fit alike: say which by --set input.encoding={first}"
+    elif choice.likely:
+        what = f"UTF-8, and no other encoding fits surely; if you know it, --set input.encoding={choice.likely[0]}"
+    else:
+        what = "UTF-8, and no other encoding fits; iconv -c -f utf-8 leaves such bytes out"
+    raise BadDocument("undecodable", f"{where} {what}")

@@ -2,7 +2,8 @@
 
 JSON lines end at `\\n` only and must be UTF-8, or UTF-16/32 behind a byte order mark; their text, and parquet's, is
 left as it is. A text file is one document: its line ends become `\\n`, as Python's text mode reads them, because
-paragraphs are found by blank lines. Its encoding is detected, and a file that fits none with confidence is dropped.
+paragraphs are found by blank lines. Its encoding is `input.encoding`, or detected, and a file that fits none with
+confidence is dropped.
 
 A row without an id (absent, null or blank) is named after its place: "name:line", in parquet and hf "name:row" with
 rows from 0, for a text file "name". A row's other columns are kept as one JSON object with sorted keys: NaN and the
@@ -126,7 +127,7 @@ def _text_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped
         return
     try:
         _check_size(len(raw), settings)
-        text, encoding = decode.decode(raw)
+        text, encoding = decode.decode(raw, settings.encoding)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         _check_text(text, "the text")
         yield Document(doc_id=file.name, source=file.name, encoding=encoding, metadata="{}", text=text)

@@ -40,6 +40,7 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
         lambda run: ("run", "-o", run, "--dry-run", *ASKING),
     ],
     "status": [lambda run: ("status", run)],
+    "status --documents": [lambda run: ("status", run, "--documents")],
     "doctor": [lambda run: ("doctor", run), lambda run: ("doctor", run, "--repair")],
     "status --explain, select --explain": [
         lambda run: ("status", run, "--explain", "calls.txt"),
@@ -81,7 +82,7 @@ def test_one_object_with_a_version_and_known_keys(run, section, given):
     found = json.loads(result.stdout)
     assert found["schema_version"] == 1
     assert not set(found) - keys_of(section)
-    for name in ("stages", "clusters", "thresholds", "steps", "others", "evidence"):
+    for name in ("stages", "clusters", "thresholds", "steps", "others", "evidence", "documents"):
         if isinstance(rows := found.get(name), list):
             assert not {key for row in rows for key in row} - keys_of(section), name
 

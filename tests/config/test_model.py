@@ -173,6 +173,7 @@ def test_settings_of_leaves_out_what_changes_no_byte():
     assert settings == {
         "input.text_column": "text",
         "input.id_column": "id",
+        "input.encoding": None,
         "input.limit": None,
         "input.max_document_mb": 100,
         "input.hf_subset": None,
@@ -270,3 +271,10 @@ def test_every_setting_is_described_in_a_sentence(name):
         said = info.description or ""
         assert re.match(r"[A-Z0-9'\"`/(]", said), f"{name}.{setting}: {said!r}"
         assert said.endswith("."), f"{name}.{setting}: {said!r}"
+
+
+def test_an_encoding_is_a_codec_of_text():
+    assert config.merge(Config(), {"input.encoding": "windows-1250"}).input.encoding == "cp1250"
+    for name, hint in (("cp12500", "cp1250"), ("koi8", "koi8_r"), ("base64", "such as cp1252"), ("idna", "such as")):
+        with pytest.raises(ConfigError, match=f"input.encoding: no encoding that Python knows; .*{hint}"):
+            config.merge(Config(), {"input.encoding": name})

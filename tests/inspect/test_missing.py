@@ -1,0 +1,25 @@
+from datagen.config import model
+from datagen.config.model import Config
+from datagen.inspect import missing
+
+
+def test_a_setting_that_a_row_names_is_relaxed():
+    found = missing._missing("a", "select", "rating too low", "rated 6, select.min_rating is 9", Config())
+    assert (found.setting, found.value) == ("select.min_rating", 7.0)
+    open_to_all = model.merge(Config(), {"select.min_rating": 0})
+    assert missing._missing("a", "select", "x", "rated 6, select.min_rating is 0", open_to_all).setting == ""
+
+
+def test_an_encoding_that_a_row_names_is_given():
+    detail = "a.txt: cp1250 and iso8859-16 fit alike: say which by --set input.encoding=cp1250"
+    found = missing._missing("a.txt", "chunk", "undecodable", detail, Config())
+    assert (found.setting, found.value) == ("input.encoding", "cp1250")
+
+
+def test_only_as_many_chunks_as_clusters_want_can_be_clustered():
+    config = model.merge(Config(), {"cluster.min_clusters": 2})
+    assert [missing.can_cluster(n, config) for n in (7, 8)] == [False, True]
+    found = missing._too_few_chunks("a", [500, 500, 100], config)
+    assert (found.setting, found.value) == ("chunk.max_tokens", 68)
+    assert missing._too_few_chunks("a", [40, 9], Config()).setting == "cluster.min_cluster_size"
+    assert missing._too_few_chunks("a", [9], Config()).setting == ""
