@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from datagen.text.kinds import CUE, Kind
+from datagen.text.syntax import CUE, Kind
 
 PARAGRAPH = "\n\n"
 

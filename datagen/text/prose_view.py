@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from datagen.text.kinds import Kind
+from datagen.text.syntax import Kind
 from datagen.text.markup import CODE, MARKUP, Rule
 
 

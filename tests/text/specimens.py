@@ -1,6 +1,6 @@
 """A small document of each kind. `STORY` is what stands in each, sentence by sentence, between what is set aside."""
 
-from datagen.text.kinds import Kind
+from datagen.text.syntax import Kind
 
 STORY = (
     "The harbour was built in the summer of 1911 by men who had never seen the sea.",

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datagen.tasks.cloze.sentences import prose_sentences
-from datagen.text.kinds import KINDS
+from datagen.text.syntax import KINDS
 from datagen.text.prose_view import View, view, views
 from datagen.text.splitter import split
 from datagen.text.tokenizers import load

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.text import quickstart
-from datagen.text.kinds import KINDS, kind_of
+from datagen.text.syntax import KINDS, kind_of
 from datagen.text.splitter import split
 from datagen.text.tokenizers import load
 from tests.text.specimens import SPECIMENS
