@@ -1,0 +1,126 @@
+"""Documents of other formats, read in a process of their own, so that none can spoil a run: whoever asks waits for one
+file at a time, and if the process ends over it, that file is set aside and the next one gets another process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+from datagen.text import kinds, sources
+from datagen.text.decode import BadDocument
+from datagen.text.formats import worker
+from datagen.text.sources import File
+
+VERSION = 1  # of the code in this folder: raise it when a document's text or metadata changes
+
+
+class Reader:
+    """Reads documents, one at a time. The process is started with the first, and ended by `close`."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, file: File, most_bytes: int) -> tuple[str, str, dict[str, Any]]:
+        """A document's text, the encoding of its file, and what is known of it (see `Extracted`).
+
+        most_bytes: of what is unpacked. Raises BadDocument where it cannot be read, with what would help, and
+        InputError where the file cannot be opened.
+        """
+        with _unpacked(file, most_bytes) as path:
+            request = {"how": file.kind, "kind": file.kind, "path": path, "most_bytes": most_bytes}
+            reply = self._asked(json.dumps(request).encode() + b"\n")
+        if reply is None:
+            raise self._ended(file)
+        if "bad" in reply:
+            raise BadDocument(*reply["bad"])
+        return reply["text"], reply["encoding"], reply["metadata"]
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(OSError):
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                with suppress(OSError):
+                    stream.close()
+
+    def _asked(self, request: bytes) -> dict[str, Any] | None:
+        """The reply; None where the process ended over it."""
+        if self._process is None:
+            self._process = _started()
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin
+        assert stdout
+        try:
+            stdin.write(request)
+            stdin.flush()
+            line = stdout.readline()
+        except BrokenPipeError:
+            return None
+        return json.loads(line) if line.endswith(b"\n") else None
+
+    def _ended(self, file: File) -> BadDocument:
+        """Why the process ended over a file."""
+        process = self._process
+        assert process
+        code = process.wait()
+        self.close()
+        if code == -getattr(signal, "SIGXCPU", 0):
+            return BadDocument(
+                "too slow", f"a part of it took over {worker.SECONDS} s of processor time: it may be damaged"
+            )
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        library = ", ".join(kinds.NEEDS.get(file.kind, ()))
+        return BadDocument(
+            "reader crashed", f"what reads such files ({library}) ended over it, by {how}: it may be damaged"
+        )
+
+
+def versions(found: Iterable[str]) -> dict[str, str]:
+    """What reads each of these kinds, of those that are read here: this code and the libraries, by version."""
+    return {
+        kind: ", ".join([f"{VERSION}", *(f"{module} {version(module)}" for module in kinds.NEEDS[kind])])
+        for kind in sorted(set(found) & kinds.NEEDS.keys())
+    }
+
+
+def _started() -> subprocess.Popen[bytes]:
+    # Where this package was found, the process finds it, too, whatever the folder it runs in.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path)}
+    command = [sys.executable, "-m", "datagen.text.formats.worker"]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    )
+
+
+@contextmanager
+def _unpacked(file: File, most_bytes: int) -> Iterator[str]:
+    """Where the file's bytes are, unpacked."""
+    if not file.compression:
+        with sources.opened(file):  # so that one that cannot be read is said as any other
+            yield file.path
+        return
+    with tempfile.NamedTemporaryFile(suffix=f".{file.kind}") as copy:
+        with sources.opened(file) as stream:
+            size = 0
+            while block := stream.read(sources.BLOCK):
+                size += len(block)
+                if size > most_bytes:
+                    what = f"over {most_bytes // 1_000_000:,} MB when unpacked, which is input.max_document_mb"
+                    raise BadDocument("too large", what)
+                copy.write(block)
+        copy.flush()
+        yield copy.name
