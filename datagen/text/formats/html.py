@@ -42,6 +42,7 @@ AS_BROWSERS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "g
 AS_BROWSERS |= {"euc_kr": "cp949", "iso8859-9": "cp1254", "big5": "big5hkscs"}
 RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 LOWERED = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+DEEPEST = 20  # lists in lists that are indented
 CELL = 400  # characters of a table's cell, beyond which the table lays out a page
 OFTEN = 20_000  # nodes
 
@@ -303,7 +304,7 @@ class _Writer:
         if not text.strip():
             return
         if part.lists and not level:
-            indent = "  " * (len(part.lists) - 1)
+            indent = "  " * min(len(part.lists) - 1, DEEPEST)
             here = part.lists[-1]
             first, outer = here.fresh, here.begun or len(part.lists) > 1
             marker = here.marker if first else " " * len(here.marker)

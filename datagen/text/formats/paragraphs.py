@@ -163,6 +163,8 @@ def _between(
         return "\n\n" if gap > 1.7 * usual else "\n"
     if gap > WIDER * usual or (not alike and short) or a.fixed != b.fixed:
         return "\n\n"
+    if a.text[-1:] in (HYPHEN, "-", "\u2010") and a.text[-2:-1].isalpha() and b.text[:1].islower():
+        return " "  # a word goes on
     if BULLET.match(b.text):
         return "\n" if in_list else "\n\n" if ends or short else " "
     step = b.x0 - a.x0

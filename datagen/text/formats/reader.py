@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
@@ -20,13 +20,18 @@ from datagen.text.decode import BadDocument
 from datagen.text.formats import worker
 from datagen.text.sources import File
 
+COMMAND = (sys.executable, "-m", "datagen.text.formats.worker")
 VERSION = 1  # of the code in this folder: raise it when a document's text or metadata changes
 
 
 class Reader:
-    """Reads documents, one at a time. The process is started with the first, and ended by `close`."""
+    """Reads documents, one at a time. The process is started with the first, and ended by `close`.
 
-    def __init__(self) -> None:
+    seconds: of processor time that a part of a document may take. command: what the process runs.
+    """
+
+    def __init__(self, seconds: int = worker.SECONDS, command: Sequence[str] = COMMAND) -> None:
+        self.seconds, self.command = seconds, command
         self._process: subprocess.Popen[bytes] | None = None
 
     def read(self, file: File, most_bytes: int) -> tuple[str, str, dict[str, Any]]:
@@ -36,7 +41,7 @@ class Reader:
         InputError where the file cannot be opened.
         """
         with _unpacked(file, most_bytes) as path:
-            request = {"how": file.kind, "kind": file.kind, "path": path, "most_bytes": most_bytes}
+            request = {"how": file.kind, "path": path, "most_bytes": most_bytes, "seconds": self.seconds}
             reply = self._asked(json.dumps(request).encode() + b"\n")
         if reply is None:
             raise self._ended(file)
@@ -60,7 +65,7 @@ class Reader:
     def _asked(self, request: bytes) -> dict[str, Any] | None:
         """The reply; None where the process ended over it."""
         if self._process is None:
-            self._process = _started()
+            self._process = _started(self.command)
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin
         assert stdout
@@ -80,7 +85,7 @@ class Reader:
         self.close()
         if code == -getattr(signal, "SIGXCPU", 0):
             return BadDocument(
-                "too slow", f"a part of it took over {worker.SECONDS} s of processor time: it may be damaged"
+                "too slow", f"a part of it took over {self.seconds} s of processor time: it may be damaged"
             )
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         library = ", ".join(kinds.NEEDS.get(file.kind, ()))
@@ -97,10 +102,9 @@ def versions(found: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _started() -> subprocess.Popen[bytes]:
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     # Where this package was found, the process finds it, too, whatever the folder it runs in.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path)}
-    command = [sys.executable, "-m", "datagen.text.formats.worker"]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )

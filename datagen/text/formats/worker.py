@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 
 from datagen.text.formats.extracted import Extracted, Limits, Unreadable
@@ -21,13 +22,13 @@ SECONDS = 60  # of processor time, from one sign of life to the next
 MEMORY = 4 << 30  # bytes
 
 
-def alive() -> None:
-    """A sign of life: there is as much time again."""
+def alive(seconds: int = SECONDS) -> None:
+    """A sign of life: there is as much processor time again."""
     with suppress(ImportError, ValueError, OSError):
         import resource  # not on Windows
 
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + SECONDS, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, most))
 
 
 def extract(how: str, path: str, limits: Limits) -> Extracted:
@@ -54,9 +55,10 @@ def extract(how: str, path: str, limits: Limits) -> Extracted:
 def replied(request: dict[str, Any]) -> dict[str, Any]:
     """What is sent back: the text with its encoding and what is known of it, or a reason with what was seen."""
     try:
-        alive()
-        found = extract(request["how"], request["path"], Limits(request["most_bytes"], alive))
-        return {"text": found.text, "encoding": found.encoding, "metadata": found.metadata(request["kind"])}
+        still_alive = partial(alive, request["seconds"])
+        still_alive()
+        found = extract(request["how"], request["path"], Limits(request["most_bytes"], still_alive))
+        return {"text": found.text, "encoding": found.encoding, "metadata": found.metadata(request["how"])}
     except Unreadable as e:
         return {"bad": [e.reason, e.what]}
     except MemoryError:
