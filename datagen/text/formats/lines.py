@@ -49,8 +49,8 @@ def without_margins(pages: list[Page]) -> list[Page]:
     A line is one where it stands among the first two or the last two of its page, near the page's edge, and a line that
     is the same but for its digits stands there on three pages at least (of two pages, on both); where it begins or
     ends with the number of its page, as lines at the edges of three pages do; or where it is no larger than running
-    text, stands apart from what is next to it, and lines that do so stand as high on a third of the pages. Where nothing else
-    stands on a page, only its number is left out.
+    text, stands apart from what is next to it, and lines that do so stand as high on a third of the pages. Where
+    nothing else stands on a page, only its number is left out.
     """
     enough = min(RECURS, max(2, len(pages)))
     ahead: Counter[int] = Counter()  # by how much printed page numbers are ahead of the pages' own

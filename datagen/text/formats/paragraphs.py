@@ -157,7 +157,8 @@ def _between(
     if before.page != here.page or gap < -0.5 * size:
         goes_on = alike and not a.fixed and not b.fixed and not ends and not BULLET.match(b.text)
         lower = b.text[:1].islower() or a.text.endswith((HYPHEN, "-", ",")) or bool(_UNSPACED.match(b.text))
-        return " " if goes_on and (lower or not short) else "\n\n"
+        long = a.x1 - a.x0 > 15 * a.size  # a few words by themselves are no paragraph's middle
+        return " " if goes_on and (lower or (long and not short)) else "\n\n"
     usual = habits.gap(min(a.size, b.size) if not alike else a.size)
     if a.fixed and b.fixed:
         return "\n\n" if gap > 1.7 * usual else "\n"

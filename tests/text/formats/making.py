@@ -143,13 +143,14 @@ def paragraph(text: str, style: str = "") -> str:
 
 def docx_members(body: str, prolog: str = "") -> dict[str, str | bytes]:
     """The members of a DOCX. prolog: what stands before the root of the document."""
-    return {
+    members: dict[str, str | bytes] = {
         "[Content_Types].xml": TYPES,
         "_rels/.rels": RELS,
         "word/_rels/document.xml.rels": STYLE_RELS,
         "word/styles.xml": STYLES,
         "word/document.xml": f"<?xml version='1.0'?>{prolog}<w:document {W}><w:body>{body}</w:body></w:document>",
     }
+    return members
 
 
 def docx(*paragraphs: str) -> bytes:

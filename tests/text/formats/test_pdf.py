@@ -84,7 +84,7 @@ def test_a_line_that_stands_at_the_top_of_one_page_alone_stays(tmp_path):
 
 
 def test_a_line_that_is_all_of_its_page_stays(tmp_path):
-    pages = [lines([f"Invoice {n}"], top=765) + [(300, 30, 9, str(n))] for n in range(1, 6)]
+    pages = [[*lines([f"Invoice {n}"], top=765), (300, 30, 9, str(n))] for n in range(1, 6)]
     assert read(tmp_path, made(pages)).text == "\n\n".join(f"Invoice {n}" for n in range(1, 6))
 
 
