@@ -19,7 +19,7 @@ _NUMBER = re.compile(
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of a page, in points from its lower left corner: `y` of its baseline, `size` its height, and how wide a
-    letter is on average. fixed: its font is of one width.
+    letter is on average. fixed: its font is of one width; bold: it is bold, all of it.
     """
 
     text: str
@@ -28,6 +28,7 @@ class Line:
     y: float
     size: float
     fixed: bool = False
+    bold: bool = False
 
     @property
     def advance(self) -> float:
@@ -41,6 +42,27 @@ class Page:
 
     lines: tuple[Line, ...]
     height: float
+
+
+def whole(page: Page) -> Page:
+    """The page with lines that pdfium gives in parts, at a raised or lowered letter, or a wide gap, put together."""
+    lines: list[Line] = []
+    for b in page.lines:
+        a = lines[-1] if lines else None
+        near = a is not None and abs(a.y - b.y) < (0.3 if len(a.text) > 3 < len(b.text) else 0.8) * max(a.size, b.size)
+        if a is None or not near or not -0.3 * a.size <= b.x0 - a.x1 < 2 * a.size or a.text.endswith("\ufffe"):
+            lines.append(b)
+            continue
+        of = a if len(a.text) >= len(b.text) else b  # a letter may be large, such as a sum's
+        lines[-1] = replace(
+            of,
+            text=f"{a.text} {b.text}",
+            x0=a.x0,
+            x1=max(a.x1, b.x1),
+            fixed=a.fixed and b.fixed,
+            bold=a.bold and b.bold,
+        )
+    return replace(page, lines=tuple(lines))
 
 
 def without_margins(pages: list[Page]) -> list[Page]:

@@ -73,7 +73,8 @@ def of(
 ) -> tuple[str, list[tuple[int, int]], list[Heading]]:
     """The text of pages, the character at which each page begins, by its number from 1, and the headings.
 
-    outline: page from 0, level from 1, title of each bookmark. Without one, the larger lines are the headings.
+    outline: page from 0, level from 1, title of each bookmark. Without one, lines that are larger, or bold and short,
+    are the headings.
     """
     lines = [line for page in pages for line in page.lines]
     habits = _habits(pages, lines)
@@ -248,26 +249,32 @@ def _of_outline(
     keys = {p: [_key(line.text) for line in pages[p].lines] for p, _, _ in outline if p < len(pages)}
     for number, (p, level, title) in enumerate(outline):
         wanted = _key(title)
-        for i in range(len(keys.get(p, ())) if wanted else 0):
-            n = _covers(keys[p][i : i + 4], wanted)
-            if n and not any((p, j) in marks for j in range(i, i + n)):
-                marks |= {(p, j): (level, number) for j in range(i, i + n)}
-                break
+        here = keys.get(p, []) if wanted else []
+        spans = [(i, n) for n in range(1, 5) for i in range(len(here) - n + 1)]  # one line first, then several
+        free = (span for span in spans if not any((p, j) in marks for j in range(span[0], sum(span))))
+        if found := next((span for span in free if _covers(here[span[0] : sum(span)], wanted)), None):
+            marks |= {(p, j): (level, number) for j in range(found[0], sum(found))}
     return marks
 
 
-def _covers(keys: Sequence[str], wanted: str) -> int:
-    """How many lines, from the first on, are a title, a number before it aside; 0 where they are not."""
-    so_far = ""
-    for n, key in enumerate(keys, 1):
-        so_far += key
-        before = so_far.removesuffix(wanted)
-        if so_far.endswith(wanted) and (NUMBER.fullmatch(before) or (before == keys[0] and len(before) <= 12)):
-            return n
-        after = wanted.removesuffix(so_far)
-        if len(so_far) > 4 and wanted.endswith(so_far) and NUMBER.fullmatch(after):  # the title has the number
-            return n
-    return 0
+def _covers(keys: Sequence[str], wanted: str) -> bool:
+    """Whether lines are a title, all of it: with its number before it, or without."""
+    all_of_it = "".join(keys)
+    before = all_of_it.removesuffix(wanted)
+    if all_of_it.endswith(wanted):
+        return bool(NUMBER.fullmatch(before)) or (before == keys[0] and len(before) <= 12)
+    after = wanted.removesuffix(all_of_it)
+    return len(all_of_it) > 4 and wanted.endswith(all_of_it) and bool(NUMBER.fullmatch(after))
+
+
+def _is_heading(line: Line, habits: _Habits) -> bool:
+    """Whether a line looks like a heading: larger than running text, or bold, short and no sentence."""
+    if line.fixed or not re.search(r"[^\W\d_]{3}|[^\W\d_a-zA-Z]", line.text) or "=" in line.text:
+        return False
+    if line.size > LARGER * habits.size:
+        return True
+    short = len(line.text) <= 80 and line.text[-1] not in ".,;:"
+    return line.bold and short and line.size > 0.95 * habits.size and not BULLET.match(line.text.lstrip("0123456789."))
 
 
 def _of_sizes(pages: Sequence[Page], habits: _Habits) -> dict[tuple[int, int], tuple[int, int]]:
@@ -276,7 +283,7 @@ def _of_sizes(pages: Sequence[Page], habits: _Habits) -> dict[tuple[int, int], t
         (p, i, round(line.size))
         for p, page in enumerate(pages)
         for i, line in enumerate(page.lines)
-        if line.size > LARGER * habits.size and not line.fixed and any(c.isalpha() for c in line.text)
+        if _is_heading(line, habits)
     ]
     letters = sum(len(pages[p].lines[i].text) for p, i, _ in found)
     if letters > 0.2 * sum(len(line.text) for page in pages for line in page.lines):

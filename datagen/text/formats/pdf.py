@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from datagen.text.formats import paragraphs
 from datagen.text.formats.extracted import MOST_HEADINGS, UNSEEN, Extracted, Limits, Unreadable
-from datagen.text.formats.lines import Line, Page, without_margins
+from datagen.text.formats.lines import Line, Page, whole, without_margins
 from datagen.text.formats.paragraphs import HYPHEN
 from datagen.text.formats.right_to_left import in_reading_order
 
@@ -25,6 +26,7 @@ LIGATURES |= str.maketrans({"Ĳ": "IJ", "ĳ": "ij", "\xa0": " ", "\u2002": " ", 
 HYPHENS = (0x02, 0xFFFE)  # pdfium's, at the end of a line, of a word that may go on in the next
 ENDS = frozenset({10, 13, *HYPHENS})
 _MONO = re.compile(rb"mono|courier|typewriter|consol|menlo|cmtt|fixed|sftt|ectt|lmtt", re.IGNORECASE)
+_BOLD = re.compile(rb"bold|black|heavy|cmbx|sfbx|ecbx|-medi|\\bmedi", re.IGNORECASE)
 _PRIVATE = re.compile("[\ue000-\uf8ff\ufffd]")
 
 
@@ -53,7 +55,9 @@ def extract(path: str, limits: Limits) -> Extracted:
         _check_text(found, n)
         title = UNSEEN.sub("", document.get_metadata_value("Title") or "").strip()
         outline = _outline(document)
-    text, pages, headings = paragraphs.of(in_reading_order(without_margins(found.pages)), outline)
+    text, pages, headings = paragraphs.of(
+        in_reading_order(without_margins([whole(page) for page in found.pages])), outline
+    )
     more: dict[str, Any] = {"n_pages": n}
     if found.empty:
         more["pages_without_text"] = len(found.empty)
@@ -154,22 +158,21 @@ def _line(page: Any, codes: list[int], start: int, end: int) -> Line | None:
     if not boxes:
         return None
     left, right = min(b[0] for b in boxes), max(b[1] for b in boxes)
-    return Line(
-        text + HYPHEN * hyphen,
-        left,
-        right,
-        median(heights),
-        median(b[2] for b in boxes),
-        all(_is_mono(page, i) for i in sample),
-    )
+    size = median(b[2] for b in boxes)
+    return Line(text + HYPHEN * hyphen, left, right, median(heights), size, *_fonts(page, sample))
 
 
-def _is_mono(page: Any, i: int) -> bool:
+def _fonts(page: Any, places: Sequence[int]) -> tuple[bool, bool]:
+    """Whether the characters at these places are all of one width, and whether all are bold, by their fonts."""
     from pypdfium2 import raw
 
+    fixed = bold = True
     flags, name = ctypes.c_int(), ctypes.create_string_buffer(128)
-    raw.FPDFText_GetFontInfo(page, i, name, len(name), flags)
-    return bool(flags.value & 1) or bool(_MONO.search(name.value))
+    for i in places:
+        raw.FPDFText_GetFontInfo(page, i, name, len(name), flags)
+        fixed = fixed and (bool(flags.value & 1) or bool(_MONO.search(name.value)))
+        bold = bold and (bool(flags.value & 1 << 18) or bool(_BOLD.search(name.value)))
+    return fixed, bold
 
 
 def _outline(document: Any) -> list[tuple[int, int, str]]:

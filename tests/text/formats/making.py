@@ -108,11 +108,16 @@ def epub_members(
     package = f"""<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0">
 <metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{title}</dc:title></metadata>
 <manifest>{items}</manifest><spine>{refs}</spine></package>"""
-    return {"mimetype": "application/epub+zip", "META-INF/container.xml": CONTAINER, "OPS/book.opf": package} | {
-        f"OPS/{name}": f"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/></head>"
-        f"<body>{body}</body></html>"
-        for name, body in chapters.items()
-    }
+    members: dict[str, str | bytes] = {"mimetype": "application/epub+zip", "META-INF/container.xml": CONTAINER}
+    return (
+        members
+        | {"OPS/book.opf": package}
+        | {
+            f"OPS/{name}": f"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/></head>"
+            f"<body>{body}</body></html>"
+            for name, body in chapters.items()
+        }
+    )
 
 
 def epub(chapters: Mapping[str, str], title: str = "A book", spine: Sequence[str] = ()) -> bytes:

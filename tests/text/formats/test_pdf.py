@@ -17,6 +17,7 @@ FULL = [
     "flooded.",
 ]
 NEXT = ["A second paragraph tells of the lighthouse, which stands where the river meets the sea", "and is white."]
+NEXT_ = lines(NEXT, top=660)
 
 
 def read(tmp_path, raw: bytes) -> Extracted:
@@ -96,6 +97,16 @@ def test_headings_by_the_outline_and_else_by_size(tmp_path):
     assert found.text.startswith("2.1 The harbour\n\nThe harbour was built")
     page[0] = (72, 730, 18, "The harbour")
     assert read(tmp_path, made([page])).headings == [(0, 1, "The harbour")]
+
+
+def test_a_raised_letter_and_a_wide_gap_break_no_line(tmp_path):
+    parts = [
+        (72, 700, 11, "The sum of x"),
+        (134, 705, 7, "2"),
+        (140, 700, 11, "and of y is what the harbour cost them."),
+        *NEXT_,
+    ]
+    assert "The sum of x 2 and of y is what the harbour cost them." in read(tmp_path, made([parts])).text
 
 
 def test_fixed_width_lines_keep_their_ends_and_their_indentation(tmp_path):
