@@ -21,10 +21,11 @@ from typing import Any
 
 from datagen.config.data import InputConfig
 from datagen.errors import InputError
+from datagen.executors.local import cores
 from datagen.records import Document, Dropped
 from datagen.text import arrow, decode, kinds, repository, sources
 from datagen.text.decode import BadDocument
-from datagen.text.formats.reader import Reader
+from datagen.text.formats.reader import Readers
 from datagen.text.rows import MB, canonical, check_size, check_text, damaged, dropped, of_row, shown
 from datagen.text.sources import File
 
@@ -75,10 +76,11 @@ def read(files: list[File], settings: InputConfig) -> Iterator[Document | Droppe
     """
     check(files, settings)
     places: dict[str, str] = {}
-    with closing(Reader()) as reader:
+    others = (each for file in files for each in file.parts or (file,) if each.kind in kinds.NEEDS)
+    with closing(Readers(others, settings.max_document_mb * MB, cores())) as readers:
         for file in files:
             seen = False
-            for row in _of_file(file, settings, reader):
+            for row in _of_file(file, settings, readers):
                 seen = True
                 if isinstance(row, Document):
                     first = places.setdefault(row.doc_id, row.source)
@@ -92,21 +94,21 @@ def read(files: list[File], settings: InputConfig) -> Iterator[Document | Droppe
                 yield dropped(BadDocument("empty file", "the file holds no document"), file.name)
 
 
-def _of_file(file: File, settings: InputConfig, reader: Reader) -> Iterator[Document | Dropped]:
+def _of_file(file: File, settings: InputConfig, readers: Readers) -> Iterator[Document | Dropped]:
     """Its rows; of a file that can't be used, among others that can, one that says why."""
     try:
         _check(file, settings)
     except InputError as e:
         yield dropped(BadDocument("unusable file", str(e).removeprefix(f"{file.path}: ")), file.name)
         return
-    yield from _rows(file, settings, reader)
+    yield from _rows(file, settings, readers)
 
 
-def _rows(file: File, settings: InputConfig, reader: Reader) -> Iterator[Document | Dropped]:
+def _rows(file: File, settings: InputConfig, readers: Readers) -> Iterator[Document | Dropped]:
     if file.kind == "folder":
-        return repository.rows(file, settings, lambda part: _rows(part, settings, reader))
+        return repository.rows(file, settings, lambda part: _rows(part, settings, readers))
     if file.kind in kinds.NEEDS:
-        return _extracted_rows(file, settings, reader)
+        return _extracted_rows(file, settings, readers)
     if file.kind == "hf":
         data = sources.load_hf(file, settings).with_format("arrow")
         return arrow.rows(file, data.iter(batch_size=arrow.BATCH), settings)
@@ -140,10 +142,10 @@ def _of_kind(file: File) -> str:
     return "{}" if kind is None or kind in kinds.PLAIN else canonical({"kind": kind})
 
 
-def _extracted_rows(file: File, settings: InputConfig, reader: Reader) -> Iterator[Document | Dropped]:
+def _extracted_rows(file: File, settings: InputConfig, readers: Readers) -> Iterator[Document | Dropped]:
     """The one document in a file of another format."""
     try:
-        text, encoding, known = reader.read(file, settings.max_document_mb * MB)
+        text, encoding, known = readers.read(file)
         check_size(len(text), settings)
         check_text(text, "the text")
         yield Document(file.name, file.name, encoding, canonical(known), text)

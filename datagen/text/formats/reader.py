@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from queue import SimpleQueue
 from typing import Any
 
 from datagen.text import kinds, sources
@@ -33,6 +35,7 @@ class Reader:
     def __init__(self, seconds: int = worker.SECONDS, command: Sequence[str] = COMMAND) -> None:
         self.seconds, self.command = seconds, command
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
     def read(self, file: File, most_bytes: int) -> tuple[str, str, dict[str, Any]]:
         """A document's text, the encoding of its file, and what is known of it (see `Extracted`).
@@ -51,6 +54,10 @@ class Reader:
 
     def close(self) -> None:
         """End the process, if there is one."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -64,6 +71,8 @@ class Reader:
 
     def _asked(self, request: bytes) -> dict[str, Any] | None:
         """The reply; None where the process ended over it."""
+        if self._closed:
+            return None
         if self._process is None:
             self._process = _started(self.command)
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -73,16 +82,17 @@ class Reader:
             stdin.write(request)
             stdin.flush()
             line = stdout.readline()
-        except BrokenPipeError:
+        except (OSError, ValueError):  # it has ended; or `close`, in another thread, has closed them
             return None
         return json.loads(line) if line.endswith(b"\n") else None
 
     def _ended(self, file: File) -> BadDocument:
         """Why the process ended over a file."""
         process = self._process
-        assert process
+        if process is None:  # by `close`
+            return BadDocument("reader crashed", "what reads it was ended")
         code = process.wait()
-        self.close()
+        self._end()
         if code == -getattr(signal, "SIGXCPU", 0):
             return BadDocument(
                 "too slow", f"a part of it took over {self.seconds} s of processor time: it may be damaged"
@@ -92,6 +102,43 @@ class Reader:
         return BadDocument(
             "reader crashed", f"what reads such files ({library}) ended over it, by {how}: it may be damaged"
         )
+
+
+class Readers:
+    """Reads documents in an order that is known beforehand, some ahead of being asked for, each core one."""
+
+    def __init__(self, files: Iterable[File], most_bytes: int, cores: int) -> None:
+        self._files, self._most_bytes = iter(files), most_bytes
+        self._threads = ThreadPoolExecutor(max(1, cores), "reading")
+        self._readers: list[Reader] = []
+        self._free: SimpleQueue[Reader] = SimpleQueue()
+        for _ in range(max(1, cores)):
+            self._readers.append(Reader())
+            self._free.put(self._readers[-1])
+        self._ahead: dict[str, Future[tuple[str, str, dict[str, Any]]]] = {}
+
+    def read(self, file: File) -> tuple[str, str, dict[str, Any]]:
+        """As `Reader.read`, of the files that were given."""
+        while len(self._ahead) < 2 * len(self._readers) and (following := next(self._files, None)):
+            self._ahead[following.path] = self._threads.submit(self._one, following)
+        begun = self._ahead.pop(file.path, None) or self._threads.submit(self._one, file)
+        return begun.result()
+
+    def _one(self, file: File) -> tuple[str, str, dict[str, Any]]:
+        reader = self._free.get()
+        try:
+            return reader.read(file, self._most_bytes)
+        finally:
+            self._free.put(reader)
+
+    def close(self) -> None:
+        """End all processes, whatever they are reading."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for reader in self._readers:
+            reader.close()
+        self._threads.shutdown()
+        for reader in self._readers:  # one that was just being started
+            reader.close()
 
 
 def versions(found: Iterable[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from datagen.text.formats import pdf
 from datagen.text.formats.extracted import Extracted, Limits, Unreadable
+from datagen.text.formats.lines import Line, Page, whole
 from tests.text.formats.making import lines
 from tests.text.formats.making import pdf as made
 
@@ -17,7 +18,6 @@ FULL = [
     "flooded.",
 ]
 NEXT = ["A second paragraph tells of the lighthouse, which stands where the river meets the sea", "and is white."]
-NEXT_ = lines(NEXT, top=660)
 
 
 def read(tmp_path, raw: bytes) -> Extracted:
@@ -99,14 +99,12 @@ def test_headings_by_the_outline_and_else_by_size(tmp_path):
     assert read(tmp_path, made([page])).headings == [(0, 1, "The harbour")]
 
 
-def test_a_raised_letter_and_a_wide_gap_break_no_line(tmp_path):
-    parts = [
-        (72, 700, 11, "The sum of x"),
-        (134, 705, 7, "2"),
-        (140, 700, 11, "and of y is what the harbour cost them."),
-        *NEXT_,
-    ]
-    assert "The sum of x 2 and of y is what the harbour cost them." in read(tmp_path, made([parts])).text
+def test_a_raised_letter_and_a_wide_gap_break_no_line():
+    parts = [Line("The sum of x", 72, 133, 700, 12), Line("2", 134, 138, 705, 7), Line("and of y", 140, 180, 700, 12)]
+    row = [Line("Name", 72, 100, 650, 12), Line("Price", 300, 330, 650, 12), Line("Next", 72, 100, 637, 12)]
+    page = whole(Page((*parts, *row), 792))
+    assert [line.text for line in page.lines] == ["The sum of x 2 and of y", "Name", "Price", "Next"]
+    assert (page.lines[0].x0, page.lines[0].x1, page.lines[0].y, page.lines[0].size) == (72, 180, 700, 12)
 
 
 def test_fixed_width_lines_keep_their_ends_and_their_indentation(tmp_path):

@@ -13,7 +13,7 @@ from datagen.records import Document, Dropped
 from datagen.text import documents, places, sources
 from datagen.text.decode import BadDocument
 from datagen.text.formats import reader
-from datagen.text.formats.reader import Reader
+from datagen.text.formats.reader import Reader, Readers
 from datagen.text.sources import File
 from tests.text.formats import making
 
@@ -131,6 +131,20 @@ def test_a_file_that_takes_for_ever_is_set_aside(tmp_path):
             slow.read(File(str(tmp_path / "a.html"), "a.html", "html", None), MB * 10)
         assert e.value.reason == "too slow"
         assert slow.read(File(str(tmp_path / "b.html"), "b.html", "html", None), MB)[0] == "Fine."
+
+
+def test_many_are_read_ahead_in_their_order(tmp_path):
+    for n in range(40):
+        (tmp_path / f"{n:02}.html").write_text(f"<p>Page {n}." * (1 + 300 * (n % 7 == 0)))
+    files, _ = sources.find(str(tmp_path))
+    for cores in (1, 3):
+        with closing(Readers(files, MB, cores)) as readers:
+            assert [readers.read(file)[0].split("\n")[0] for file in files] == [f"Page {n}." for n in range(40)]
+    with closing(Readers(files, MB, 2)) as readers:  # whoever asks may leave some out, or stop
+        assert readers.read(files[5])[0] == "Page 5."
+        assert readers.read(files[9])[0] == "Page 9."
+    good, _ = rows(tmp_path, limit=3)
+    assert list(good) == ["00.html", "01.html", "02.html"]
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
