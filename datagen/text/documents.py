@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -114,6 +115,8 @@ def _rows(file: File, settings: InputConfig, readers: Readers) -> Iterator[Docum
         return arrow.rows(file, data.iter(batch_size=arrow.BATCH), settings)
     if file.kind == "parquet":
         return arrow.of_parquet(file, settings)
+    if file.kind == "json":
+        return _json_object(file, settings)
     return _json_rows(file, settings) if file.kind == "jsonl" else _text_rows(file, settings)
 
 
@@ -153,6 +156,22 @@ def _extracted_rows(file: File, settings: InputConfig, readers: Readers) -> Iter
         yield dropped(damaged(file, e), file.name)
     except BadDocument as bad:
         if sources.size(file):
+            yield dropped(bad, file.name)
+
+
+def _json_object(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
+    """A .json file that is one object over several lines: a row, if it has the text column, else a text as it is."""
+    for document in _text_rows(file, settings):
+        if isinstance(document, Dropped):
+            yield document
+            return
+        try:
+            row = _json_row(document.text.encode(), "utf-8")
+            if row is not None and settings.text_column in row:
+                yield of_row(row, file.name, document.encoding, settings)
+            else:
+                yield replace(document, metadata=canonical({"kind": "json"}))
+        except BadDocument as bad:
             yield dropped(bad, file.name)
 
 

@@ -113,7 +113,8 @@ def _settled(
         return PassedOver(name, extension, kinds.help_for(name, extension) or "")
     if how is None and not known and extension:
         return PassedOver(name)
-    tells = seen.how in _TOLD or (seen.how == "html" and (how is None or how in _TOLD))
+    tells = seen.how in _TOLD or (seen.how == "json" and how == "jsonl" and extension == ".json")
+    tells = tells or (seen.how == "html" and (how is None or how in _TOLD))
     if seen.how and tells and not (how == "docx" and seen.extension == ".doc"):
         how = seen.how
     if how is None:
@@ -151,7 +152,7 @@ def _add_part(found: _Found, path: str, name: str, settings: InputConfig) -> Non
     if isinstance(file, PassedOver) and file.extension in {f".{how}" for how in kinds.NEEDS}:
         found.passed.append(file)
         return
-    if isinstance(file, PassedOver) or file.kind in ("foreign", "parquet", "jsonl"):
+    if isinstance(file, PassedOver) or file.kind in ("foreign", "parquet", "jsonl", "json"):
         with said(path), open(path, "rb") as stream:
             if extension in kinds.UNREADABLE or file_is_packed(file) or not sniff.is_text(stream):
                 found.left_out["binary"] += 1

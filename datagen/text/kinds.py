@@ -10,7 +10,7 @@ from typing import Literal
 
 from datagen import extras
 
-How = Literal["jsonl", "parquet", "text", "hf", "folder", "pdf", "docx", "epub", "html", "notebook", "foreign"]
+How = Literal["jsonl", "json", "parquet", "text", "hf", "folder", "pdf", "docx", "epub", "html", "notebook", "foreign"]
 Compression = Literal["gzip", "zstd"]
 
 DATA: dict[str, How] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}

@@ -36,6 +36,7 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # what it begins with, what it i
     (b"ID3", "a sound file", ""),
     (b"OggS", "a sound or video file", ""),
 )
+_SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{[ \t\r]*\n")  # an object over several lines
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*(?:<!doctype html|<html[\s>])", re.IGNORECASE | re.DOTALL)
 
 
@@ -85,6 +86,8 @@ def _seen(head: bytes, stream: BinaryIO | None) -> Seen:
         return Seen("foreign", "a Mobipocket book", ".mobi")
     if head[4:8] == b"ftyp":
         return Seen("foreign", "a video, sound or HEIC file", "")
+    if _SPREAD.match(head):
+        return Seen("json")
     return Seen("html") if _HTML.match(head[:4096].removeprefix(b"\xef\xbb\xbf")) else Seen()
 
 
