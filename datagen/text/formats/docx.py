@@ -78,14 +78,10 @@ def _html(path: str) -> str:
     import mammoth
 
     def no_image(image: Any) -> list[Any]:
-        return []
+        return []  # none is opened, in the file or elsewhere
 
     with open(path, "rb") as stream:
         try:
-            return mammoth.convert_to_html(
-                stream, style_map=STYLES, convert_image=no_image, external_file_access=False
-            ).value
-        except TypeError:
-            raise
+            return mammoth.convert_to_html(stream, style_map=STYLES, convert_image=no_image).value
         except Exception as e:  # of many kinds: whatever a part that is missing or odd leads to
             raise Unreadable("damaged file", f"mammoth cannot read the DOCX: {type(e).__name__}: {e}") from e

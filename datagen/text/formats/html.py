@@ -172,14 +172,14 @@ class _Writer:
         self.seen += 1
         if self.seen % OFTEN == 0:
             self.limits.alive()
-        if node.is_text_node:
+        tag = node.tag or ""
+        if tag == "-text":
             text = node.text_content or ""
             part = self.parts[-1]
             part.running.append(text if self.verbatim else re.sub("[\r\f]", " ", text).replace("\n", "\r"))
             return False
-        if not node.is_element_node:
-            return node.is_document_node
-        tag = node.tag
+        if tag.startswith("-"):  # a comment, a document type
+            return False
         if tag in SKIPPED or _left_out(node):
             return False
         if tag in ("math", "br", "sup", "sub", "q", "a"):
@@ -250,9 +250,9 @@ class _Writer:
 
     def leave(self, node: Any) -> None:
         """What was entered ends."""
-        if not node.is_element_node:
+        tag = node.tag or ""
+        if tag.startswith("-"):
             return
-        tag = node.tag
         if tag == "q" and not _left_out(node):
             self.parts[-1].running.append("”")
         if tag in SKIPPED or not (tag in BLOCKS or _level(tag)) or _left_out(node):
