@@ -109,13 +109,13 @@ def unprivileged() -> None:
 def test_input_that_is_not_there_or_holds_nothing():
     Path("empty.jsonl").touch()
     Path("other").mkdir()
-    Path("other", "scan.pdf").touch()
+    Path("other", "scan.xyz").touch()
     pq.write_table(pa.table({"id": [1], "body": ["one"]}), "body.parquet")
     Path("torn.parquet").write_bytes(b"PAR1 and no more")
     for path, sentence in {
         "missing.jsonl": "missing.jsonl: there is no such file or folder; check the path",
         "empty.jsonl": "empty.jsonl: the file is empty; there is nothing to read",
-        "other": "other: the folder holds no file to read (1 other files, such as scan.pdf); known are .jsonl, ",
+        "other": "other: the folder holds no file to read (1 other files, such as scan.xyz); known are .jsonl, ",
         "body.parquet": "body.parquet: no column 'text'; it has id, body: set input.text_column to one",
         "torn.parquet": "torn.parquet: not a parquet file, or cut off: ",
     }.items():
@@ -178,7 +178,7 @@ def test_bad_rows_are_set_aside_and_the_rest_goes_on():
         "d.parquet:1": ("no text", "column 'text' is null"),
     }
     lines = said(chunk("in", "--workers", "2"), 3)
-    assert lines[0] == "in: passed over 1 files of other kinds, such as f-cover.png"
+    assert lines[0].startswith("in: not read: 1 .png file, such as f-cover.png. What helps: img2pdf f-cover.png -o ")
     assert "e-letter.txt: read as latin-1" in [line.replace("iso8859-1", "latin-1") for line in lines]
     named = [line.removeprefix("set aside: ") for line in lines if line.startswith("set aside: ")]
     assert len(named) == 5

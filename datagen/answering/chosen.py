@@ -10,7 +10,7 @@ from pathlib import Path
 from datagen.config.data import InputConfig
 from datagen.errors import ConfigError, InputError
 from datagen.records import Document, Dropped
-from datagen.text import documents, sources
+from datagen.text import documents, passed, sources
 from datagen.text.sources import File
 
 FEW = 5  # ids that a message lists
@@ -24,11 +24,9 @@ def one(path: str, settings: InputConfig, doc_id: str | None = None) -> tuple[Do
     there are several and none is chosen.
     """
     if path != "-":
-        files, passed_over = sources.find(path)
+        files, passed_over = sources.find(path, settings)
         document, said = _one(path, files, settings, doc_id)
-        if passed_over:
-            said.append(f"{path}: passed over {len(passed_over):,} files of other kinds, such as {passed_over[0]}")
-        return document, said
+        return document, [*said, *passed.told(path, passed_over)]
     if sys.stdin is None:
         raise InputError("standard input is closed: give a file or a folder")
     with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from datagen.console import plain
 from datagen.grounded import Answer, Citation, telling
 from datagen.grounding import verify
 from datagen.grounding.prose import Prose
+from datagen.text import places
 
 WHOLE = 600  # characters of a passage that is shown whole; of a longer one, so many are shown
 TAB = "    "
@@ -27,14 +28,16 @@ def line_of(citation: Citation, text: str) -> int:
     return text.count("\n", 0, citation.start) + 1
 
 
-def told(answer: Answer, text: str, columns: int | None = None) -> Iterator[str]:
+def told(answer: Answer, text: str, columns: int | None = None, metadata: str = "{}") -> Iterator[str]:
     """The lines that show the answer to a question about a text, with its passages. columns: of the terminal, if it is
-    one: then long lines are folded.
+    one: then long lines are folded. metadata: the document's, which may know its pages.
     """
     if answer.answer is not None:
         yield from led_in(answer.answer, columns, " " * len(ANSWER), ANSWER)
     for cited in answer.citations:
         place = f"characters {cited.start:,} to {cited.end:,}, line {line_of(cited, text):,}"
+        if pages := places.cited(metadata, cited.start, cited.end):
+            place = f"{pages}, {place}"
         yield ""
         yield f"Chunk {cited.chunk:,}, {place}:"
         yield from led_in(shortened(cited.text, answer.answer or ""), columns, QUOTE)

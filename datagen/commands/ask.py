@@ -19,6 +19,7 @@ from datagen.commands.options import (
 if TYPE_CHECKING:
     from datagen.answering.ask import Asked
     from datagen.console import Reporter
+    from datagen.records import Document
 
 
 @with_options
@@ -28,7 +29,8 @@ def ask(
         str,
         typer.Argument(
             metavar="DOCUMENT",
-            help="What is asked about: a file, a folder, '-' for standard input, or hf://owner/name.",
+            help="What is asked about: a file (text, PDF, DOCX, EPUB, HTML, …), a folder, '-' for standard input, or "
+            "hf://owner/name.",
         ),
     ],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in quotation marks.")],
@@ -66,6 +68,7 @@ def ask(
     \b
     Examples:
       longrlvr-data ask book.txt "Who built the bridge?" --base-url http://localhost:8000/v1
+      longrlvr-data ask report.pdf "What did it cost?" --base-url http://localhost:8000/v1
       longrlvr-data ask notes/ "When is it due?" --doc-id plan.md --model ./my-model -c runs/mine/config.yaml
     """
     given: dict[str, Any] = dict(locals())
@@ -116,7 +119,7 @@ def _answer(given: dict[str, Any], reporter: Reporter) -> int:
         raise
     if thinking:
         thinking.end(asked.answer.reasoning)
-    (_print_json if given["json"] else _print)(asked, given, document.text, document.doc_id, reporter)
+    (_print_json if given["json"] else _print)(asked, given, document, reporter)
     return COMPLETE if asked.answer.answer is not None and asked.answer.citations else FAILED_ROWS
 
 
@@ -130,12 +133,12 @@ def _quiet() -> None:
         logging.disable_progress_bar()
 
 
-def _print(asked: Asked, given: dict[str, Any], text: str, doc_id: str, reporter: Reporter) -> None:
+def _print(asked: Asked, given: dict[str, Any], document: Document, reporter: Reporter) -> None:
     from datagen.answering import shown
     from datagen.console import put, screen
 
     answer, out = asked.answer, screen()
-    for line in shown.told(answer, text, out.width if out.is_terminal else None):
+    for line in shown.told(answer, document.text, out.width if out.is_terminal else None, document.metadata):
         put(line)
     columns = reporter.console.width if reporter.console.is_terminal else None
     for problem in answer.problems:
@@ -146,15 +149,22 @@ def _print(asked: Asked, given: dict[str, Any], text: str, doc_id: str, reporter
             reporter.say(line)
 
 
-def _print_json(asked: Asked, given: dict[str, Any], text: str, doc_id: str, _: Reporter) -> None:
+def _print_json(asked: Asked, given: dict[str, Any], document: Document, _: Reporter) -> None:
     from datagen.answering.shown import line_of
     from datagen.console import print_json
+    from datagen.text import places
 
     answer = asked.answer
+    citations = [
+        vars(cited)
+        | {"line": line_of(cited, document.text)}
+        | {"pages": places.pages_of(document.metadata, cited.start, cited.end)}
+        for cited in answer.citations
+    ]
     print_json(
-        {"document": given["document"], "doc_id": doc_id, "question": given["question"], "model": asked.model}
+        {"document": given["document"], "doc_id": document.doc_id, "question": given["question"], "model": asked.model}
         | {"answer": answer.answer, "parsed": answer.parsed}
-        | {"citations": [vars(cited) | {"line": line_of(cited, text)} for cited in answer.citations]}
+        | {"citations": citations}
         | {"reasoning": answer.reasoning, "problems": list(answer.problems), "response": answer.response}
         | {"prompt_tokens": asked.prompt_tokens, "completion_tokens": asked.completion_tokens}
     )

@@ -127,7 +127,7 @@ def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WH
     """The input by an absolute path. Standard input is kept in the run directory, so that a run that was stopped can go
     on without it. Raises InputError where it can't be.
     """
-    from datagen.text import sources
+    from datagen.text import passed, sources
 
     path = config.input.path
     if path == "-":
@@ -142,8 +142,9 @@ def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WH
         path = kept  # the run may have been moved since
     if path is None or "://" in path:
         return config
-    if os.path.isdir(path) and (ignored := sources.find(path)[1]):
-        reporter.say(f"{path}: passed over {len(ignored):,} files of other kinds, such as {ignored[0]}")
+    if os.path.isdir(path):
+        for sentence in passed.told(path, sources.find(path, config.input)[1]):
+            reporter.say(sentence)
     return configs.merge(config, {"input.path": os.path.abspath(path)})
 
 

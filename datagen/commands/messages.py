@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -16,9 +17,12 @@ from datagen.console import Reporter, print_json, put
 from datagen.llm.base import Request
 from datagen.llm.endpoint import payload
 from datagen.records import Dropped
+from datagen.run import tables
+from datagen.run.ledger import Ledger
 from datagen.run.run import Run
 from datagen.stages import runner
 from datagen.stages.stage import Stage
+from datagen.text import passed, sources
 
 SHOWN_REQUESTS = 3  # by --dry-run
 ENOUGH_RATINGS, FLAT = 10, 0.75  # candidates, and the share of one rating among them that is no spread
@@ -40,6 +44,22 @@ def say_input(run: str, reporter: Reporter, verbose: bool) -> None:
                 reporter.say(f"set aside: {d.detail}")
     if aside > SHOWN and not verbose:
         reporter.say(f"… and {aside - SHOWN:,} more (-v names them all)")
+
+
+def say_unread(config: Config, total: dict[str, Ledger], reporter: Reporter) -> bool:
+    """Whether more files of the input are of kinds that are known and cannot be read than documents were read; said, if
+    so. total: the ledgers of the stages that ran, by name.
+    """
+    read = total.get(tables.CHUNK.name, {}).get("document")
+    path = config.input.path or ""
+    if read is None or not os.path.isdir(path):
+        return False
+    n_read = read["in"] - sum(read["failed"].values())
+    n_unread = len(passed.unreadable(sources.find(path, config.input)[1]))
+    if n_unread <= n_read:
+        return False
+    reporter.say(f"{path}: {n_unread:,} files could not be read for their kind, and {n_read:,} documents were read")
+    return True
 
 
 def say_judged(run: str, reporter: Reporter) -> None:

@@ -131,8 +131,9 @@ def _run_stages(
         if command == "run":
             found["without_row"] = nothing.say_missing(run, reporter)
         _say_dataset(counts, run, config, reporter)
+    unread = messages.say_unread(config, total, reporter)
     asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
-    return _report(run, total, found, reporter, options.json, asks)
+    return _report(run, total, found, reporter, options.json, asks, unread)
 
 
 @contextmanager
@@ -203,10 +204,16 @@ def _resume(s: Stage, run: str, config: Config, command: str, resume: Resume) ->
 
 
 def _report(
-    run: str, total: dict[str, Ledger], found: dict[str, Any], reporter: Reporter, as_json: bool, asks: bool
+    run: str,
+    total: dict[str, Ledger],
+    found: dict[str, Any],
+    reporter: Reporter,
+    as_json: bool,
+    asks: bool,
+    unread: bool,
 ) -> int:
     failed = sum(map(ledgers.failures, total.values()))
-    code = FAILED_ROWS if failed else COMPLETE
+    code = FAILED_ROWS if failed or unread else COMPLETE
     if as_json:
         result: dict[str, Any] = {"run": run, "stages": total, "exit_code": code}
         print_json(result | found)

@@ -7,7 +7,7 @@ import difflib
 from encodings.aliases import aliases
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from datagen.config.llm import EndpointConfig
 from datagen.config.section import RUNTIME, Address, Fraction, Section
@@ -62,11 +62,29 @@ class InputConfig(Section):
         ge=1,
         description="The size in megabytes, unpacked, above which a document is set aside without being read further.",
     )
+    extensions: tuple[str, ...] = Field(
+        default=(),
+        description="The extensions of the files that are read of a folder, such as `[.py, .md]`; none: all that are "
+        "known. An unknown one is read as text.",
+    )
+    folder_is_document: bool = Field(
+        default=False,
+        description="Read the folder as one document, such as a repository: its files in the order of their names, "
+        "each under a line with its path.",
+    )
     hf_subset: str | None = Field(default=None, description="The subset of an hf:// dataset, as its card names it.")
     hf_split: str = Field(default="train", description="The split of an hf:// dataset.")
     hf_revision: str | None = Field(
         default=None, description="The revision of an hf:// dataset: a commit, branch or tag."
     )
+
+    @field_validator("extensions")
+    @classmethod
+    def _dotted(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        """In lower case, with their dots, sorted: so that one choice is written in one way."""
+        if not all(each.strip(". ") for each in given):
+            raise ValueError("an extension has a letter at least, such as .py")
+        return tuple(sorted({"." + each.strip().lower().lstrip(".") for each in given}))
 
 
 class ChunkConfig(Section):

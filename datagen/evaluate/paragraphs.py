@@ -53,7 +53,7 @@ class Source:
 def read(path: str) -> Source:
     """What a file of SQuAD (v1.1 or v2.0) or HotpotQA holds. Raises InputError, naming the place, for any other."""
     files, _ = sources.find(path)
-    if len(files) != 1 or files[0].kind != "jsonl":
+    if len(files) != 1 or files[0].kind not in ("jsonl", "json"):
         raise InputError(f"{path}: give the one JSON file. {SQUAD}; {HOTPOTQA}")
     try:
         with sources.opened(files[0]) as stream:

@@ -15,6 +15,7 @@ from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import Source, Stage
 from datagen.text import documents, sources, splitter, tokenizers
+from datagen.text.formats import reader
 
 SHARD_CHARS = 500_000  # a book or two: few enough to spread over workers, enough to be worth a file
 
@@ -24,7 +25,7 @@ def read(config: Config) -> Iterator[tuple[str, list[Document | Dropped]]]:
 
     Raises InputError for input that cannot be read, and with `input.strict` for the first row that is set aside.
     """
-    files, _ = sources.find(config.input.path or "")
+    files, _ = sources.find(config.input.path or "", config.input)
     documents.check(files, config.input)
     if config.input.strict:
         for row in documents.read(files, config.input):
@@ -83,8 +84,8 @@ def cut(
 
 
 def fingerprints(config: Config, run: Run) -> dict[str, Any]:
-    """What the input and the tokenizer hold."""
-    files, _ = sources.find(config.input.path or "")
+    """What the input and the tokenizer hold, and what reads documents of other formats, where there are any."""
+    files, _ = sources.find(config.input.path or "", config.input)
     documents.check(files, config.input)
     try:
         cache = hashes.load(run)
@@ -95,11 +96,14 @@ def fingerprints(config: Config, run: Run) -> dict[str, Any]:
     content = sources.fingerprint(files, cache, config.input)
     if json.dumps(cache, sort_keys=True) != before:
         hashes.save(run, cache)
-    return {"input content": content, "tokenizer": tokenizers.load(config.chunk.tokenizer).identity}
+    found = {"input content": content, "tokenizer": tokenizers.load(config.chunk.tokenizer).identity}
+    versions = reader.versions({each.kind for file in files for each in (file, *file.parts)})
+    return found | ({"readers of documents": versions} if versions else {})
 
 
 LAYOUT = frozenset(
     {"input content", "input.limit", "input.max_document_mb", "input.text_column", "input.id_column", "input.encoding"}
-    | {"input.hf_subset", "input.hf_split", "input.hf_revision", "chunk.documents_per_shard"}
+    | {"input.hf_subset", "input.hf_split", "input.hf_revision", "input.extensions", "input.folder_is_document"}
+    | {"readers of documents", "chunk.documents_per_shard"}
 )
 STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints, version=2)

@@ -14,58 +14,36 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from datagen import shards
 from datagen.config.data import InputConfig
 from datagen.errors import InputError, reason
 from datagen.extras import require
-from datagen.run import identity
-from datagen.run.tables import TABLES
+from datagen.text import folders, kinds
+from datagen.text.files import File, PassedOver, printable, said
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-Kind = Literal["jsonl", "parquet", "text", "hf"]
-Compression = Literal["gzip", "zstd"]
 Stream = io.BufferedReader | gzip.GzipFile
-
-KINDS: dict[str, Kind] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".txt": "text",
-    ".md": "text",
-    ".parquet": "parquet",
-}
-COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
-KNOWN = f"{', '.join(KINDS)}, and all but .parquet also as {' or '.join(COMPRESSIONS)}"
 HF = "hf://"
 DAMAGE = (EOFError, zlib.error, OSError)  # what gzip, zlib and arrow raise over a stream that is torn or cut off
 BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """An input file, or a dataset that stands for one."""
+def find(path: str, settings: InputConfig | None = None) -> tuple[list[File], list[PassedOver]]:
+    """The input files behind a file, a folder or `hf://owner/name`, sorted by name, and those passed over.
 
-    path: str  # absolute: what is opened (or the hf:// address)
-    name: str  # what rows are named after; the same on every machine
-    kind: Kind
-    compression: Compression | None
+    A folder is searched to its depths, through links (`folders`); with `input.folder_is_document` it is one file, of
+    parts. `input.extensions` holds for a folder. `hf:///a/folder` is a dataset on this machine's disk.
 
-
-def find(path: str) -> tuple[list[File], list[str]]:
-    """The input files behind a file, a folder or `hf://owner/name`, sorted by name, and the names of those passed over.
-
-    A folder is searched to its depths, through links; hidden files and folders are skipped without a word, files of an
-    unknown kind and run directories are passed over and named. `hf:///a/folder` is a dataset on this machine's disk.
-    Raises InputError, naming the path, when it is missing, unreadable, empty, of an unknown kind, a run directory
-    itself, or without any file to read.
+    Raises InputError, naming the path, when it is missing, unreadable, empty, of a kind that cannot be read, a run
+    directory itself, or without any file to read; MissingExtra where a package is needed to read the one file.
     """
+    settings = settings or InputConfig()
     if path.startswith(HF):
         name = path.removeprefix(HF).removeprefix("datasets/").rstrip("/")
         if not name:
@@ -74,31 +52,42 @@ def find(path: str) -> tuple[list[File], list[str]]:
     if not path:
         raise InputError("No input is given: name a file, a folder, '-' for standard input, or hf://owner/name")
     full = os.path.abspath(os.path.expanduser(path))
-    ignored: list[str] = []
-    with _said(path):
+    passed: list[PassedOver] = []
+    with said(path):
         os.stat(full)  # a folder that cannot be entered is no folder to isdir()
         if os.path.isdir(full):
             if _saved_to_disk(full):
                 raise InputError(f"{path}: a dataset that save_to_disk wrote: give it as hf://{full}")
-            if _is_run(full):
+            if folders.is_run(full):
                 raise InputError(f"{path}: a run directory, which holds no documents: give the folder that they are in")
-            files = sorted(_walk(full, "", (), ignored), key=lambda file: file.name)
+            files, passed = folders.files(full, settings)
         else:
             if not os.path.isfile(full):
                 raise InputError(f"{path}: no file, but a device, a pipe or a socket: copy what it gives into a file")
-            kind, compression = _kind(full)
-            if kind is None:
-                raise InputError(f"{path}: this kind of file is not known; known are {KNOWN}")
-            files = [File(full, _printable(os.path.basename(full)), kind, compression)]
-    ignored.sort()
+            files = [_one(path, full)]
     if not files:
-        others = f" ({len(ignored)} other files, such as {ignored[0]})" if ignored else ""
-        raise InputError(f"{path}: the folder holds no file to read{others}; known are {KNOWN}")
-    sizes = [_size(file) for file in files]
-    if not any(sizes):
+        others = f" ({len(passed)} other files, such as {passed[0]})" if passed else ""
+        only = f" (input.extensions has {', '.join(settings.extensions)})" if settings.extensions else ""
+        needs = next((f": {each.help}" for each in passed if each.help and each.help.startswith("pip ")), "")
+        raise InputError(f"{path}: the folder holds no file to read{others}{needs}{only}; known are {kinds.KNOWN}")
+    if not any(size(each) for file in files for each in file.parts or (file,)):
         what = "the file is empty" if os.path.isfile(full) else "every file in the folder is empty"
         raise InputError(f"{path}: {what}; there is nothing to read")
-    return files, ignored
+    return files, passed
+
+
+def _one(path: str, full: str) -> File:
+    """The one file that is given."""
+    file = folders.classified(full, printable(os.path.basename(full)), InputConfig(), alone=True)
+    if isinstance(file, File) and file.kind != "foreign":
+        return file
+    if isinstance(file, PassedOver) and (needed := kinds.missing(kinds.EXTRACTED.get(file.extension, ""))):
+        require(path, "documents", *needed)
+    what = file.what if isinstance(file, File) else "this kind of file" if file.extension else ""
+    if what:
+        how = f": {file.help}" if file.help else ""
+        raise InputError(f"{path}: {what} is known, and cannot be read{how}")
+    raise InputError(f"{path}: this kind of file is not known; known are {kinds.KNOWN}")
 
 
 def spool(stream: BinaryIO, into: Path) -> File:
@@ -117,7 +106,12 @@ def spool(stream: BinaryIO, into: Path) -> File:
             for block in _blocks(stream):
                 # Blanks, and what a byte order mark and UTF-16 put around the first character.
                 head = head or block.lstrip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe")[:4]
-                for magic, kind in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PAR1", "parquet")):
+                for magic, kind in (
+                    (b"\x1f\x8b", "gzip"),
+                    (b"\x28\xb5\x2f\xfd", "zstd"),
+                    (b"PAR1", "parquet"),
+                    (b"%PDF", "PDF"),
+                ):
                     if head.startswith(magic):
                         raise InputError(f"Standard input is {kind} data: unpack it first, or give the file's path")
                 out.write(block)
@@ -125,13 +119,13 @@ def spool(stream: BinaryIO, into: Path) -> File:
             os.fsync(out.fileno())
             if not out.tell():
                 raise InputError("Standard input is empty; there is nothing to read")
-        kinds: dict[str, Kind] = {"stdin.jsonl": "jsonl", "stdin.txt": "text"}
-        name, other = kinds if head.startswith(b"{") else reversed(kinds)
+        names: dict[str, kinds.How] = {"stdin.jsonl": "jsonl", "stdin.txt": "text"}
+        name, other = names if head.startswith(b"{") else reversed(names)
         os.replace(partial, into / name)
         (into / other).unlink(missing_ok=True)
     finally:
         partial.unlink(missing_ok=True)
-    return File(os.path.abspath(into / name), name, kinds[name], None)
+    return File(os.path.abspath(into / name), name, names[name], None)
 
 
 def spooled(folder: Path, path: str) -> str | None:
@@ -156,7 +150,7 @@ def opened(file: File) -> Iterator[Stream]:
     Whatever can be unpacked before a damaged place is given first (of zstd, but for a few kilobytes): so no larger
     buffer is put around these streams.
     """
-    with _said(file.path):
+    with said(file.path):
         raw = open(file.path, "rb")  # noqa: SIM115 — closed below, where its errors are no longer those of opening
     with raw:
         if file.compression == "gzip":
@@ -178,14 +172,17 @@ def fingerprint(files: list[File], cache: dict[str, Any], settings: InputConfig 
     that cannot be read, and ValueError for an hf:// dataset without `settings`.
     """
     total = hashlib.sha256()
-    for file in files:
-        if file.kind != "hf":
+    for file in [each for whole in files for each in (whole, *whole.parts)]:
+        if file.kind == "folder":
+            content = str(len(file.parts))
+        elif file.kind != "hf":
             content = _sha256(file, cache)
         elif settings is None:
             raise ValueError("the fingerprint of an hf:// dataset depends on the input settings")
         else:
             content = load_hf(file, settings)._fingerprint
-        total.update(json.dumps([file.name, file.kind, content]).encode() + b"\n")
+        unsaid = [file.compression] if file.compression and not kinds.ending(file.name)[1] else []
+        total.update(json.dumps([file.name, file.kind, content, *unsaid]).encode() + b"\n")
     return total.hexdigest()
 
 
@@ -220,67 +217,18 @@ def _saved_to_disk(folder: str) -> bool:
     return one or os.path.isfile(os.path.join(folder, "dataset_dict.json"))
 
 
-def _walk(folder: str, prefix: str, above: tuple[str, ...], ignored: list[str]) -> Iterator[File]:
-    with _said(folder), os.scandir(folder) as entries:
-        below = [entry for entry in entries if not entry.name.startswith(".")]
-    real = os.path.realpath(folder)
-    for entry in below if real not in above else []:  # a link to a folder above would never end
-        name = prefix + entry.name
-        kind, compression = _kind(name)
-        if entry.is_dir() and _is_run(entry.path):  # what it holds was made of documents, maybe of these
-            ignored.append(_printable(name) + "/ (a run directory)")
-        elif entry.is_dir():
-            yield from _walk(entry.path, name + "/", (*above, real), ignored)
-        elif kind and entry.is_file():
-            yield File(entry.path, _printable(name), kind, compression)
-        else:
-            ignored.append(_printable(name) + " (a link to nothing)" * (not os.path.exists(entry.path)))
-
-
-def _is_run(folder: str) -> bool:
-    """Whether it is a run directory, be it that of the run that is asking."""
-    return any(os.path.isfile(os.path.join(folder, stage, identity.FILE)) for stage in TABLES)
-
-
-def _kind(name: str) -> tuple[Kind | None, Compression | None]:
-    stem, extension = os.path.splitext(name.lower())
-    compression = COMPRESSIONS.get(extension)
-    if compression:
-        extension = os.path.splitext(stem)[1]
-    kind = KINDS.get(extension)
-    return (None, None) if kind == "parquet" and compression else (kind, compression)
-
-
-def _printable(name: str) -> str:
-    """A name that can be written as UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace").replace(os.sep, "/")
-
-
-def _size(file: File) -> int:
-    with _said(file.path), open(file.path, "rb") as stream:  # opened: a file that may not be read still has a size
+def size(file: File) -> int:
+    """The bytes of a file, packed as it is. Raises InputError where it may not be read."""
+    with said(file.path), open(file.path, "rb") as stream:  # opened: a file that may not be read still has a size
         return os.fstat(stream.fileno()).st_size
 
 
 def _sha256(file: File, cache: dict[str, Any]) -> str:
-    with _said(file.path), open(file.path, "rb") as stream:
+    with said(file.path), open(file.path, "rb") as stream:
         now = os.fstat(stream.fileno())
         seen = {"size": now.st_size, "mtime_ns": now.st_mtime_ns, "ctime_ns": now.st_ctime_ns}
-        place = _printable(file.path)
+        place = printable(file.path)
         known = cache.get(place)
         if not isinstance(known, dict) or known != {**seen, "sha256": known.get("sha256")}:
             cache[place] = {**seen, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
     return cache[place]["sha256"]
-
-
-@contextmanager
-def _said(path: str) -> Iterator[None]:
-    """Turn what the file system refuses into a sentence: what is wrong with which path, and what to do."""
-    shown = path if len(path) <= 200 else f"{path[:200]}…"
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as e:
-        raise InputError(f"{shown}: there is no such file or folder; check the path") from e
-    except PermissionError as e:
-        raise InputError(f"{shown}: permission to read it is denied; change its permissions, or the user") from e
-    except (OSError, ValueError) as e:  # ValueError: a NUL character in the path
-        raise InputError(f"{shown}: cannot be read: {getattr(e, 'strerror', None) or e}; check the path") from e

@@ -16,6 +16,7 @@ from tests.answering.asked import BOOK, JAPANESE, MARKDOWN, answering, citing, r
 from tests.commands.calls import call
 from tests.commands.test_json import keys_of
 from tests.servers.settings import Settings
+from tests.text.formats import making
 
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -55,13 +56,33 @@ def test_json_holds_all_of_it(tmp_path):
     found = json.loads(result.stdout)
     assert set(found) == keys_of("ask") - set(found["citations"][0])
     (cited,) = found["citations"]
-    assert set(cited) == {"chunk", "start", "end", "line", "text"}
+    assert set(cited) == {"chunk", "start", "end", "line", "pages", "text"}
+    assert cited["pages"] is None
     assert cited["text"] == MARKDOWN[cited["start"] : cited["end"]]
     assert found["doc_id"] == "plan.md"
     assert found["model"] == "scripted"
     assert found["answer"] == "Miriam Okafor"
     assert found["parsed"] is True
     assert found["prompt_tokens"] > 100
+
+
+def test_the_pages_of_a_pdf_are_shown(tmp_path):
+    prose = [
+        making.lines([f"On page {n} the ship number {n} put to sea for the last time."], top=500) for n in range(1, 400)
+    ]
+    prose[299] += making.lines(["The lighthouse was built by Ada Brunel."], top=487)
+    (tmp_path / "book.pdf").write_bytes(making.pdf(prose))
+    with answering(citing("Ada Brunel", "Ada Brunel")) as server:
+        result, as_json = asked(tmp_path / "book.pdf", server), asked(tmp_path / "book.pdf", server, "--json")
+    assert result.exit_code == 0, result.stderr
+    (header,) = [line for line in result.stdout.splitlines() if line.startswith("Chunk ")]
+    found = re.fullmatch(r"Chunk \d+, p\. (\d+)–(\d+), characters [\d,]+ to [\d,]+, line [\d,]+:", header)
+    assert found
+    first, last = map(int, found.groups())
+    assert 1 < first <= 300 <= last < 399
+    (cited,) = json.loads(as_json.stdout)["citations"]
+    assert cited["pages"] == [first, last]
+    assert f"On page {first} " in cited["text"] or f"On page {first + 1} " in cited["text"]
 
 
 def test_a_response_that_cannot_be_read_is_said_and_shown(tmp_path):

@@ -176,6 +176,8 @@ def test_settings_of_leaves_out_what_changes_no_byte():
         "input.encoding": None,
         "input.limit": None,
         "input.max_document_mb": 100,
+        "input.extensions": (),
+        "input.folder_is_document": False,
         "input.hf_subset": None,
         "input.hf_split": "train",
         "input.hf_revision": None,

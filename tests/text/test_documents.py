@@ -99,6 +99,22 @@ def test_a_bad_line_is_dropped_with_its_place_and_spoils_nothing(tmp_path, line,
     assert says.replace("a.jsonl", name) in bad.detail
 
 
+def test_a_json_file_that_is_one_object_over_several_lines(tmp_path):
+    (tmp_path / "row.json").write_text(json.dumps({"id": "a", "text": "Words.", "year": 7}, indent=2))
+    (tmp_path / "settings.json").write_text(json.dumps({"compilerOptions": {"strict": True}}, indent=2))
+    (tmp_path / "torn.json").write_text('{\n  "text": "Wo')
+    (tmp_path / "lines.json").write_bytes(GOOD)
+    good, bad = read(tmp_path)
+    assert [(d.source, d.metadata) for d in good] == [
+        ("lines.json:1", "{}"),
+        ("row.json", '{"year":7}'),
+        ("settings.json", '{"kind":"json"}'),
+    ]
+    assert good[1].text == "Words."
+    assert json.loads(good[2].text) == {"compilerOptions": {"strict": True}}
+    assert [(row.row_id, row.reason) for row in bad] == [("torn.json", "not JSON")]
+
+
 def test_the_id_of_a_bad_row_is_given_where_it_is_known(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"id": 7, "text": null}\n{"text": 7}\n{"id": 7, "text": "x"}\n')
     good, bad = read(tmp_path / "a.jsonl")

@@ -56,12 +56,15 @@ def test_a_file_is_named_by_its_file_name(tmp_path):
 def test_a_folder_is_searched_sorted_and_its_names_are_relative(tmp_path):
     for name in ["b.parquet", "a/z.md", "a/y.jsonl.zst", "c.ndjson", "a.json", "B.txt", "a/deep/er/x.txt.gz"]:
         write(tmp_path / name)
-    for name in [".hidden.txt", ".git/config.txt", "a/paper.pdf", "README", "b.parquet.gz"]:
+    for name in [".hidden.txt", ".git/config.txt", "b.parquet.gz", "a/x.xyz"]:
         write(tmp_path / name)
+    write(tmp_path / "README", b"\0")
+    write(tmp_path / "NOTES", b"Words.")
     (tmp_path / "empty").mkdir()
     files, ignored = sources.find(str(tmp_path))
     assert [(file.name, file.kind, file.compression) for file in files] == [
         ("B.txt", "text", None),
+        ("NOTES", "text", None),
         ("a.json", "jsonl", None),
         ("a/deep/er/x.txt.gz", "text", "gzip"),
         ("a/y.jsonl.zst", "jsonl", "zstd"),
@@ -70,7 +73,8 @@ def test_a_folder_is_searched_sorted_and_its_names_are_relative(tmp_path):
         ("c.ndjson", "jsonl", None),
     ]
     assert all(os.path.isabs(file.path) and os.path.isfile(file.path) for file in files)
-    assert ignored == ["README", "a/paper.pdf", "b.parquet.gz"]
+    assert [str(each) for each in ignored] == ["README", "a/x.xyz", "b.parquet.gz"]
+    assert not any(each.extension for each in ignored)
 
 
 @pytest.mark.parametrize("mark", ["embed/stage.json", "chunk/stage.json"])
@@ -78,7 +82,7 @@ def test_run_directories_among_documents_are_no_documents(mark, tmp_path):
     for name in ("a.txt", "runs/mine/chunk/shard-00000.parquet", f"runs/mine/{mark}"):
         write(tmp_path / name)
     files, ignored = sources.find(str(tmp_path))
-    assert ([file.name for file in files], ignored) == (["a.txt"], ["runs/mine/ (a run directory)"])
+    assert ([file.name for file in files], [*map(str, ignored)]) == (["a.txt"], ["runs/mine/ (a run directory)"])
 
 
 def test_a_run_directory_itself_is_no_input(tmp_path):
@@ -119,18 +123,22 @@ def test_a_name_that_is_not_utf8_can_still_be_written(tmp_path):
         ("file.txt/below.txt", "no such file or folder"),
         ("x" * 5000 + ".txt", "cannot be read: File name too long"),
         ("nul\0.txt", "cannot be read"),
-        ("paper.pdf", "known are .jsonl"),
+        ("letter.xyz", "known are .jsonl"),
         ("noextension", "known are .jsonl"),
+        ("old.doc", "cannot be read: soffice --headless --convert-to docx old.doc"),
+        ("picture.txt", "a PNG image is known, and cannot be read"),
         ("empty.txt", "the file is empty"),
         ("none", "holds no file to read; known are"),
-        ("others", "holds no file to read (2 other files, such as a.pdf); known are"),
+        ("others", "holds no file to read (2 other files, such as a.xyz); known are"),
         ("empties", "every file in the folder is empty"),
         ("broken", "holds no file to read (1 other files, such as link.txt (a link to nothing)); known are"),
     ],
 )
 def test_what_cannot_be_input_is_one_sentence_with_the_path(tmp_path, monkeypatch, path, says):
-    for name in ["file.txt", "paper.pdf", "noextension", "none/.hidden.txt", "others/a.pdf", "others/b/c.doc"]:
+    for name in ["file.txt", "letter.xyz", "none/.hidden.txt", "others/a.xyz", "others/b/c.doc", "old.doc"]:
         write(tmp_path / name)
+    write(tmp_path / "noextension", b"\0")
+    write(tmp_path / "picture.txt", b"\x89PNG\r\n\x1a\n")
     for name in ["empty.txt", "empties/a.txt", "empties/b.jsonl"]:
         write(tmp_path / name, b"")
     (tmp_path / "broken").mkdir()
@@ -291,7 +299,7 @@ def test_what_never_ends_is_no_file(tmp_path):
     (tmp_path / "endless.txt").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / "pipe.jsonl")
     files, ignored = sources.find(str(tmp_path))
-    assert ([file.name for file in files], ignored) == (["a.txt"], ["endless.txt", "pipe.jsonl"])
+    assert ([file.name for file in files], [*map(str, ignored)]) == (["a.txt"], ["endless.txt", "pipe.jsonl"])
     for name in ("endless.txt", "pipe.jsonl"):
         with pytest.raises(InputError, match=r"no file, but a device, a pipe"):
             sources.find(str(tmp_path / name))

@@ -1,0 +1,138 @@
+"""What a file holds by its first bytes, where its name says otherwise, or nothing."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from datagen.text import decode
+from datagen.text.kinds import Compression, How
+
+HEAD = 1 << 12  # bytes that tell a kind
+LOOKED_AT = 1 << 16  # bytes that tell whether a file is text
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (  # what it begins with, what it is called, an extension that it has
+    (b"\x89PNG\r\n\x1a\n", "a PNG image", ".png"),
+    (b"\xff\xd8\xff", "a JPEG image", ".jpg"),
+    (b"GIF87a", "a GIF image", ".gif"),
+    (b"GIF89a", "a GIF image", ".gif"),
+    (b"II*\0", "a TIFF image", ".tiff"),
+    (b"MM\0*", "a TIFF image", ".tiff"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office file of before 2007, or an encrypted one", ".doc"),
+    (b"{\\rtf", "an RTF document", ".rtf"),
+    (b"AT&TFORM", "a DjVu document", ".djvu"),
+    (b"%!PS", "a PostScript file", ".ps"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", ".7z"),
+    (b"Rar!\x1a\x07", "a RAR archive", ".rar"),
+    (b"BZh", "a bzip2 file", ".bz2"),
+    (b"\xfd7zXZ\0", "an xz file", ".xz"),
+    (b"SQLite format 3\0", "an SQLite database", ""),
+    (b"\x7fELF", "a program", ""),
+    (b"MZ\x90\0", "a program", ""),
+    (b"ID3", "a sound file", ""),
+    (b"OggS", "a sound or video file", ""),
+)
+_SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{[ \t\r]*\n")  # an object over several lines
+_HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*(?:<!doctype html|<html[\s>])", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the first bytes say: how a file is read ("" where they say nothing, "foreign" where it can't be), what it is
+    in words, an extension of such files, and the compression that the bytes are packed by.
+    """
+
+    how: How | None = None
+    what: str = ""
+    extension: str = ""
+    compression: Compression | None = None
+
+
+def sniff(stream: BinaryIO, compression: Compression | None) -> Seen:
+    """Look at a file from its beginning. compression: what its name says it is packed by."""
+    head = stream.read(HEAD)
+    packed = _packed(head)
+    if packed is None:
+        return _seen(head, stream)
+    inside = _seen(_unpacked(head, packed), None)
+    return Seen(inside.how, inside.what, inside.extension, packed if packed != compression else None)
+
+
+def _packed(head: bytes) -> Compression | None:
+    if head.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    return "zstd" if head.startswith(b"\x28\xb5\x2f\xfd") else None
+
+
+def _seen(head: bytes, stream: BinaryIO | None) -> Seen:
+    if head[:1024].lstrip(b"\xef\xbb\xbf\0\r\n\t ").startswith(b"%PDF-"):
+        return Seen("pdf")
+    if head.startswith(b"PAR1"):
+        return Seen("parquet")
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _of_zip(head, stream)
+    for magic, what, extension in _MAGIC:
+        if head.startswith(magic):
+            return Seen("foreign", what, extension)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Seen("foreign", "a WebP image", ".webp")
+    if head[257:262] == b"ustar":
+        return Seen("foreign", "a tar archive", ".tar")
+    if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
+        return Seen("foreign", "a Mobipocket book", ".mobi")
+    if head[4:8] == b"ftyp":
+        return Seen("foreign", "a video, sound or HEIC file", "")
+    if _SPREAD.match(head):
+        return Seen("json")
+    return Seen("html") if _HTML.match(head[:4096].removeprefix(b"\xef\xbb\xbf")) else Seen()
+
+
+def _of_zip(head: bytes, stream: BinaryIO | None) -> Seen:
+    """What an archive holds; its directory is looked at, where it can be, and nothing is unpacked."""
+    names: list[str] = []
+    if stream is not None:
+        try:
+            with zipfile.ZipFile(stream) as opened:
+                names = opened.namelist()
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+            names = []
+    found = " ".join(names[:10_000]).encode("utf-8", "replace") + head[:4096]
+    if b"application/epub+zip" in head[:200] or "META-INF/container.xml" in names:
+        return Seen("epub")
+    for sign, how, what, extension in (
+        (b"word/", "docx", "", ""),
+        (b"ppt/", "foreign", "a PowerPoint file", ".pptx"),
+        (b"xl/", "foreign", "an Excel file", ".xlsx"),
+        (b"application/vnd.oasis.opendocument.text", "foreign", "an OpenDocument text", ".odt"),
+        (b"application/vnd.oasis.opendocument", "foreign", "an OpenDocument file", ".ods"),
+    ):
+        if sign in found and (how != "docx" or b"[Content_Types].xml" in found):
+            return Seen(how, what, extension)  # pyright: ignore[reportArgumentType]
+    return Seen("foreign", "a zip archive", ".zip")
+
+
+def _unpacked(head: bytes, packed: Compression) -> bytes:
+    """The first bytes of what is packed; none where it is damaged."""
+    try:
+        if packed == "gzip":
+            return gzip.GzipFile(fileobj=io.BytesIO(head)).read1(HEAD)
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(io.BytesIO(head), "zstd").read(4096)
+    except (EOFError, zlib.error, OSError):
+        return b""
+
+
+def is_text(stream: BinaryIO) -> bool:
+    """Whether a file begins with text in an encoding that can be told. The stream stands at its beginning."""
+    head = stream.read(LOOKED_AT)
+    whole = head[: head.rfind(b"\n") + 1] if len(head) == LOOKED_AT and b"\n" in head else head
+    try:
+        text, _ = decode.decode(whole)
+    except decode.BadDocument:
+        return False
+    return not re.search("[\x00-\x08\x0e-\x1a\x1c-\x1f]", text)
