@@ -46,7 +46,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three sections of the language reference; the third is also a part of the second."""
     topics = pytest.importorskip("pydoc_data.topics").topics
     folder = tmp_path_factory.mktemp("corpus")
-    for name in ("calls", "execmodel", "naming"):
+    for name in ("import", "execmodel", "naming"):
         (folder / f"{name}.txt").write_text(topics[name], encoding="utf-8")
     return folder
 
