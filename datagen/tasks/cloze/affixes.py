@@ -112,6 +112,6 @@ def variants(a: str, b: str, code: str = "") -> bool:
     common = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
     if common >= 5 and common >= 0.75 * len(long):
         return True
-    if code in _INFLECTED and common >= max(3, len(short) - 2) and len(long) - common <= 4:
+    if code in _INFLECTED and common >= max(3, len(short) - 2) and len(long) - common <= 5:
         return True
     return (code == "ko" or code in SUFFIXES) and common >= 2 and bool(stems(a, code) & stems(b, code))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from datagen.tasks.cloze.affixes import variants
-from datagen.tasks.cloze.boundaries import is_whole
+from datagen.tasks.cloze.boundaries import is_whole, pieces
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import function_words, language
 from datagen.tasks.cloze.words import is_unspaced, words
@@ -40,9 +40,11 @@ def blanked(shown: str, term: str) -> str | None:
 
 def context(blanked_sentence: str, doc: DocumentIndex) -> float:
     """How many words of a blanked sentence tell which sentence it is: all but function words."""
-    grammar = function_words(language(blanked_sentence))
-    telling = {w for w in words(blanked_sentence) if w not in doc.common and w not in grammar}
-    return sum(1.0 if len(w) > 1 else 0.5 if is_unspaced(w) else 0.0 for w in telling)
+    code = language(blanked_sentence.replace(BLANK, " "))
+    grammar = function_words(code)
+    if any(map(is_unspaced, blanked_sentence)):
+        return len({w for w in pieces(blanked_sentence, code) if len(w) > 1 and w not in grammar})
+    return len({w for w in words(blanked_sentence) if len(w) > 1 and w not in doc.common and w not in grammar})
 
 
 def telling_words(term: str, code: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from itertools import islice
 from datagen.tasks.cloze.boilerplate import body
 from datagen.tasks.cloze.words import fold, spelled_words
 
+_HANGUL = re.compile(r"[\uac00-\ud7af]")
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 
@@ -75,7 +77,13 @@ class DocumentIndex:
         return bisect_right(self.starts, place) - 1
 
     def chunks_with(self, phrase: Sequence[str]) -> int:
-        """In how many chunks these words stand in a row (a phrase found very often is only counted in part)."""
+        """In how many chunks these words stand in a row (a phrase found very often is only counted in part).
+
+        In Korean the last one may go on with a particle.
+        """
+        if phrase and _HANGUL.match(phrase[-1]):
+            found = re.finditer(re.escape(f" {' '.join(phrase)}"), self.stream)
+            return len({self.chunk_at(place.start()) for place in islice(found, _COUNTED_PLACES)})
         rarest = min((self.chunk_counts.get(w, 0) for w in phrase), default=0)
         if len(phrase) < 2 or rarest < 2:
             return rarest

@@ -24,6 +24,7 @@ from datagen.tasks.cloze.affixes import SUFFIXES
 from datagen.tasks.cloze.words import is_mark
 
 _LINKS = ("", "s", "es", "n", "en", "-")  # between the parts of a Germanic compound
+_COMPOUNDING = frozenset({"da", "de", "en", "fi", "hu", "is", "nb", "nl", "sv"})
 _MOST_PARTS = 4
 _COMMON = 5.0  # on the Zipf scale: two characters that stand alone as often as this make no rare word
 _PREFIXES = {
@@ -38,6 +39,7 @@ _ABSTRACT = {  # endings of nouns that are made from verbs and adjectives as one
 }
 _BY_CHARACTER = frozenset({"zh", "ja", "ko"})
 _KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]+")
+_SEMITIC_STEM = 0.55  # of a word's letters: what is left without prefixes and suffixes, at the least
 _SEMITIC = {"ar": ("ولبكفسيتنأاملإ", "هاكمنويتةىئءًاتيان"), "he": ("והבלמשכיתנא", "יםותהנוכןךסית")}
 _PART = 4  # letters: what a part of a compound has, at the least
 _STEM_SHARE = 0.7  # of a word's letters: what an inflection or a derivation has in common with its word, at the least
@@ -105,7 +107,7 @@ def is_familiar(word: str, code: str) -> bool:
         return _is_kana_compound(key) if _KATAKANA.fullmatch(key) else _is_cut(key, code)
     languages = ("en", code) if word.isascii() else (code,)
     return any(
-        _is_derived(key, each) or _is_compound(key, each, _MOST_PARTS) for each in languages
+        _is_derived(key, each) or (each in _COMPOUNDING and _is_compound(key, each, _MOST_PARTS)) for each in languages
     ) or _is_semitic_form(key, code)
 
 
@@ -124,7 +126,13 @@ def _is_derived(key: str, code: str) -> bool:
 
 
 def _is_compound(key: str, code: str, parts: int) -> bool:
-    """Whether a word is known words in a row, with what may stand between the parts of a compound."""
+    """Whether a word is known words in a row, with what may stand between the parts of a compound.
+
+    In other languages than English it is enough that it ends with a known word of some length: compounds are made there
+    as they are needed.
+    """
+    if code != "en" and any(is_known(key[n:], code) for n in range(_PART - 1, len(key) - _PART)):
+        return True
     for n in range(_PART - 1, len(key) - _PART + 1):
         if is_mark(key[n]) or not is_known(key[:n], code):
             continue
@@ -162,7 +170,7 @@ def _is_semitic_form(key: str, code: str) -> bool:
     for start in range(4):
         if start and key[start - 1] not in before:
             break
-        for end in range(len(key), max(start + 3, len(key) - 4) - 1, -1):
+        for end in range(len(key), max(start + 3, start + ceil(_SEMITIC_STEM * len(key))) - 1, -1):
             if end < len(key) and key[end] not in after:
                 break
             if is_known(key[start:end], code):

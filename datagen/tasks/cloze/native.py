@@ -40,6 +40,7 @@ _AFTER = {
 _PARTICLE = re.compile(r"[のをにがはともへ、。」）)・でから]|$")  # what stands after a Japanese noun
 _COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的]")
 _FEWEST = 3  # letters
+_ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
 _SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among lone ones, is a part of a name
 
 
@@ -108,7 +109,7 @@ def _chinese(shown: str) -> Iterator[tuple[int, int]]:
         if not 0 <= i < len(found):
             return True
         word = shown[slice(*found[i])]
-        return not word.isalpha() or word in grammar or (len(word) > 1 and frequency.is_known(word, "zh"))
+        return not word.isalpha() or word in grammar or frequency.zipf(word, "zh") >= (3 if len(word) > 1 else _ALONE)
 
     def is_lone(i: int) -> bool:
         word = shown[slice(*found[i])]

@@ -22,6 +22,7 @@ from datagen.tasks.cloze.words import length, show, words
 from datagen.tasks.task import Verdict
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ATTACHED = re.compile(r"[\uac00-\ud7af]+")  # to a Korean word
 _WINDOW = 8  # words around a blank that must not stand elsewhere around another term
 
 
@@ -156,18 +157,21 @@ def _unique(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 def _unambiguous(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for term, quote in zip(item.terms, item.quotes, strict=True):
-        asked = words(term)
-        for fill, chunk in doc.fills(*_around(quote, term), len(asked)):
+        left, asked, right = _around(quote, term)
+        for fill, chunk in doc.fills(left, right, len(asked)):
             if fill != asked:
                 return f"{' '.join(fill)!r} for {term!r} in chunk {chunk}"
     return None
 
 
-def _around(quote: str, term: str) -> tuple[list[str], list[str]]:
-    """The words next to the blank on both sides, a window of them in all."""
-    left, right = (words(side) for side in (blanked(show(quote), term) or BLANK).split(BLANK))
+def _around(quote: str, term: str) -> tuple[list[str], list[str], list[str]]:
+    """The words of a term, with a particle that is attached to it, between those next to it: a window in all."""
+    before, after = (blanked(show(quote), term) or BLANK).split(BLANK)
+    attached = _ATTACHED.match(after)
+    particle = attached.group() if attached else ""
+    left, right = words(before), words(after[len(particle) :])
     right = right[: max(_WINDOW // 2, _WINDOW - len(left))]
-    return left[max(0, len(left) + len(right) - _WINDOW) :], right
+    return left[max(0, len(left) + len(right) - _WINDOW) :], words(term + particle), right
 
 
 def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:

@@ -18,7 +18,9 @@ _UNSPACED = re.compile(rf"[{UNSPACED}]")
 _WRAPPED_HYPHEN = re.compile(r"(?<=[^\W\d_])-[ \t]*\r?\n[ \t]*(?=[^\W\d_])")
 _WRAPPED_UNSPACED = re.compile(rf"(?<=[{UNSPACED}。！？，、])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")
 # Tatweel and the vowel points of Hebrew and Arabic: a word is the same with and without them.
-_POINTS = dict.fromkeys([*map(ord, JOINERS), 0x640, *range(0x591, 0x5BE), 0x5BF, *range(0x64B, 0x660), 0x670])
+_POINTS = dict.fromkeys(
+    [*map(ord, JOINERS), 0x640, *range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C7, *range(0x64B, 0x660), 0x670]
+)
 
 
 def is_mark(character: str) -> bool:
