@@ -28,7 +28,7 @@ _PREFIXES = {
     "he": re.compile(r"[והבלמשכ]{1,3}(?=\w{2})"),
 }
 # The cases of nouns in these languages change the end of a word only: forms share all but a short end.
-_INFLECTED = frozenset(
+INFLECTED = frozenset(
     ["ru", "uk", "bg", "mk", "pl", "cs", "sk", "sl", "sh", "lt", "lv", "ro", "el", "hi", "fi", "hu", "tr", "et"]
 )
 _HANGUL = re.compile(r"[\uac00-\ud7af]+")
@@ -112,6 +112,6 @@ def variants(a: str, b: str, code: str = "") -> bool:
     common = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
     if common >= 5 and common >= 0.75 * len(long):
         return True
-    if code in _INFLECTED and common >= max(3, len(short) - 2) and len(long) - common <= 5:
+    if code in INFLECTED and common >= max(3, len(short) - 2) and len(long) - common <= 5:
         return True
     return (code == "ko" or code in SUFFIXES) and common >= 2 and bool(stems(a, code) & stems(b, code))

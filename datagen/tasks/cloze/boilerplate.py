@@ -8,7 +8,8 @@ from collections.abc import Sequence
 _LEGAL = re.compile(
     r"copyright|all rights reserved|gutenberg|\bisbn\b|creative commons|\blicen[sc]ed? (?:under|agreement)|©|℗|®|"
     r"terms of (?:use|service)|privacy (?:policy|notice)|\bcookies?\b|trademark|without (?:any )?warrant|"
-    r"(?:express|implied) warrant|liab(?:le|ility) for|permission is hereby|redistributi|public domain|"
+    r"(?:express|implied) warrant|liab(?:le|ility) for|permission is hereby|redistribut|public domain|"
+    r"General Public Licen[sc]e.{0,80}(?:published|publi[ée]|publicad|veröffentlicht|опубликован)|"
     r"transcriber|e-?text\b|e-?books?\b|newsletter|subscribe to|click (?:here|on)|sign (?:in|up) |log in |share this|"
     r"tous droits réservés|droits? d['’]auteur|conditions (?:générales|d['’]utilisation)|mentions légales|"
     r"alle rechte vorbehalten|urheberrecht|nutzungsbedingungen|datenschutz(?:erklärung|hinweis)|impressum|"
@@ -37,14 +38,17 @@ _END = re.compile(
 _SMALL_PRINT = re.compile(r"\*END\*? ?THE SMALL PRINT[^\n]*\n", re.IGNORECASE)
 
 
+_REFERENCE = re.compile(r"\b\d+(?:\.\d+)+\s?(?:[,:]|节|節|절)?\s?[“\"«„「‘”]|第\s?\d+(?:\.\d+)*\s?[节節章]\s?[「“]")
+
+
 def is_boilerplate(shown: str) -> bool:
     """Whether a sentence or a paragraph is about rights, terms or the web page that it stands on."""
     return _LEGAL.search(shown) is not None
 
 
 def points_elsewhere(shown: str) -> bool:
-    """Whether a sentence is a heading, or only says where something else is written."""
-    return _POINTER.match(shown) is not None
+    """Whether a sentence is a heading, or says where something else is written, by the title of a numbered section."""
+    return _POINTER.match(shown) is not None or _REFERENCE.search(shown) is not None
 
 
 def body(chunks: Sequence[str]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -20,7 +20,7 @@ from wordfreq.language_info import get_language_info
 from wordfreq.preprocess import preprocess_text
 from wordfreq.util import data_path
 
-from datagen.tasks.cloze.affixes import SUFFIXES
+from datagen.tasks.cloze.affixes import INFLECTED, SUFFIXES
 from datagen.tasks.cloze.words import is_mark
 
 _LINKS = ("", "s", "es", "n", "en", "-")  # between the parts of a Germanic compound
@@ -41,6 +41,7 @@ _BY_CHARACTER = frozenset({"zh", "ja", "ko"})
 _KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]+")
 _SEMITIC_STEM = 0.55  # of a word's letters: what is left without prefixes and suffixes, at the least
 _SEMITIC = {"ar": ("ولبكفسيتنأاملإ", "هاكمنويتةىئءًاتيان"), "he": ("והבלמשכיתנא", "יםותהנוכןךסית")}
+_FORMS = 60  # words with a stem in common, that are looked at
 _PART = 4  # letters: what a part of a compound has, at the least
 _STEM_SHARE = 0.7  # of a word's letters: what an inflection or a derivation has in common with its word, at the least
 
@@ -86,6 +87,22 @@ def zipf(word: str, code: str) -> float:
     if word.isascii() and code != "en":
         return max(_list("en").get(word.casefold(), 0.0), _list(code).get(word.casefold(), 0.0) if code else 0.0)
     return _list(code).get(_key(word, code), 0.0) if code else _list("en").get(word.casefold(), 0.0)
+
+
+def of_forms(word: str, code: str) -> float:
+    """The frequency of a word, or of the most frequent form of it where its language inflects names."""
+    found = zipf(word, code)
+    if code not in INFLECTED or word.isascii() or len(word) < 5:
+        return found
+    key = _key(word, code)
+    stem, known = key[: max(4, len(key) - 2)], _sorted(code)
+    at = bisect_left(known, stem)
+    for other in known[at : at + _FORMS]:
+        if not other.startswith(stem):
+            break
+        if len(other) <= len(key) + 1:
+            found = max(found, _list(code)[other])
+    return found
 
 
 def is_known(word: str, code: str) -> bool:

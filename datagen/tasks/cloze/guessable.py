@@ -58,7 +58,8 @@ def _told(term: str, rest: str) -> bool:
     if len(parts) < 2:
         return False
     initials = "".join(p[0] for p in parts if p[0].isupper())
-    return len(initials) > 1 and initials in spelled_words(rest)
+    short = ("".join(c for c in w if c.isupper()) for w in spelled_words(rest))
+    return len(initials) > 1 and any(initials in capitals for capitals in short)
 
 
 def value(number: str) -> float | None:
@@ -121,7 +122,7 @@ def _parts(term: str) -> list[str]:
 
 
 def _of_word(word: str, code: str, lower: bool) -> float:
-    seen = frequency.zipf(word, code)
+    seen = frequency.zipf(word, code) if lower else frequency.of_forms(word, code)
     if not seen and code in UNLISTED and not word.isascii():
         seen = _RARE if len(word) >= _LONG else _FOLLOWING + 1
     if lower and not seen and frequency.is_familiar(word, code):

@@ -39,6 +39,7 @@ _AFTER = {
 }
 _PARTICLE = re.compile(r"[のをにがはともへ、。」）)・でから]|$")  # what stands after a Japanese noun
 _COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的]")
+_VERBAL = "음함됨임기것했할하된될되"  # what ends Korean verbs that are used as nouns, and their stems
 _FEWEST = 3  # letters
 _ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
 _SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among lone ones, is a part of a name
@@ -57,7 +58,8 @@ def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int,
     else:
         yield from _nouns(shown, code, doc)
     for match in _FOREIGN.finditer(shown):
-        if len(match.group()) >= _FEWEST:
+        parts = match.group().split()
+        if len(match.group()) >= _FEWEST and not (len(parts) > 1 and any(p.isupper() for p in parts)):
             yield match.span()
 
 
@@ -139,5 +141,5 @@ def _korean(shown: str) -> Iterator[tuple[int, int]]:
         attached = affixes.ending(word, "ko")
         stem = word[: len(word) - attached]
         rare = attached and len(stem) >= 2 and not stem.isascii() and not frequency.is_familiar(stem, "ko")
-        if rare and not affixes.ending(stem, "ko"):
+        if rare and not affixes.ending(stem, "ko") and stem[-1] not in _VERBAL:
             yield start, start + len(stem)

@@ -12,6 +12,7 @@ from datagen.tasks.cloze.languages import NO_CAPITALS, language, reads_like_pros
 from datagen.tasks.cloze.words import show, words
 
 _MIN_CONTEXT = 4  # words, apart from the term and the function words, that tell which sentence it is
+_NEXT = 4  # words on each side of a blank, as long as there are as many
 _QUOTED_SCRIPT = (
     0.5  # what a word of another script than its sentence's counts: it is often one that all documents have
 )
@@ -42,8 +43,18 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
             if term.text not in sentence.text:
                 continue
             told = blanks.context(term.blanked, doc)
+            if _fits_elsewhere(doc, term):
+                continue
             if told >= _MIN_CONTEXT and (term.chunks == 1 or len(list(islice(doc.places(phrase), 2))) == 1):
                 worth = _WORTH[term.kind] * (1 - term.guess) ** 2 / term.chunks * min(1.0, told / 8)
                 if code in NO_CAPITALS and term.text.isascii() and term.kind != "number":
                     worth *= _QUOTED_SCRIPT
                 yield Option(chunk, sentence.text, term.blanked, term.text, code, worth)
+
+
+def _fits_elsewhere(doc: DocumentIndex, term: terms.Term) -> bool:
+    """Whether the words next to the blank stand elsewhere around something else."""
+    left, _, right = term.blanked.partition(blanks.BLANK)
+    before, after, asked = words(left), words(right), words(term.text)
+    before, after = before[-max(_NEXT, 2 * _NEXT - len(after)) :], after[: max(_NEXT, 2 * _NEXT - len(before))]
+    return any(fill != asked for fill, _ in doc.fills(before, after, len(asked)))
