@@ -31,6 +31,7 @@ _AFTER_LATIN = re.compile(r"(?<=[A-Za-z])[\uac00-\ud7af]+$")  # a Korean particl
 _ROMAN = re.compile(r"[IVXLCDM]+")
 _AFTER_INITIAL = re.compile(r"\b(?:[A-Z]|Mrs?|Dr|St|MM?|Mme|Mlle|Prof|Rev|Capt)\.$")
 _DIGIT = re.compile(r"\d")
+_ASCII_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
 
 
 @cache
@@ -41,7 +42,8 @@ def _token() -> re.Pattern[str]:
 
 def tokens(shown: str) -> list[tuple[int, int]]:
     """Where words stand, with their elided articles and possessives; numbers are none."""
-    return [m.span() for m in _token().finditer(shown) if not _DIGIT.search(m.group())]
+    pattern = _ASCII_TOKEN if shown.isascii() else _token()
+    return [m.span() for m in pattern.finditer(shown) if not _DIGIT.search(m.group())]
 
 
 def names(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ from datagen.text.lexicon import UNSPACED
 
 JOINERS = "\u200c\u200d"  # shape letters in Persian and in Indic scripts; no part of what a word is
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)*")  # as `_word`, several times as fast
 _WRAPPED_HYPHEN = re.compile(r"(?<=[^\W\d_])-[ \t]*\r?\n[ \t]*(?=[^\W\d_])")
 _WRAPPED_UNSPACED = re.compile(rf"(?<=[{UNSPACED}。！？，、])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")
 # Tatweel and the vowel points of Hebrew and Arabic: a word is the same with and without them.
@@ -60,7 +61,7 @@ def _word() -> re.Pattern[str]:
 
 def spelled_words(text: str) -> list[str]:
     """The words as spelled, without punctuation; a character each where a script has no spaces."""
-    return _word().findall(text)
+    return (_ASCII_WORD if text.isascii() else _word()).findall(text)
 
 
 def fold(word: str) -> str:
@@ -70,13 +71,13 @@ def fold(word: str) -> str:
 
 def words(text: str) -> list[str]:
     """`spelled_words`, folded."""
-    return [folded for w in _word().findall(text) if (folded := fold(w))]
+    return [folded for w in spelled_words(text) if (folded := fold(w))]
 
 
 def length(text: str) -> float:
     """Length in words; two characters of a script without spaces count as one, their marks as none."""
-    unspaced = _UNSPACED.findall(text)
-    return len(_word().findall(text)) - len(unspaced) / 2 - sum(map(is_mark, unspaced)) / 2
+    unspaced = [] if text.isascii() else _UNSPACED.findall(text)
+    return len(spelled_words(text)) - len(unspaced) / 2 - sum(map(is_mark, unspaced)) / 2
 
 
 def is_unspaced(character: str) -> bool:
