@@ -54,7 +54,7 @@ def test_candidates_of_a_run(run):
                 assert term in quote
                 assert quote in texts[row.doc_id, chunk]
         made += len(rows)
-    assert made > 1
+    assert made > 5
 
 
 def test_candidates_depend_on_the_seed_and_the_document_alone(chunked):
@@ -83,7 +83,7 @@ def test_evidence_is_numbered_as_in_the_document(chunked):
     assert min(i for c in last for i in c.ref_chunks) >= n // 2
 
 
-@pytest.mark.parametrize(("wanted", "fewest", "most"), [(1, 2, 2), (4, 1, 4), (2, 3, 3)])
+@pytest.mark.parametrize(("wanted", "fewest", "most"), [(1, 2, 2), (5, 1, 4), (4, 3, 3)])
 def test_how_many_and_of_how_much_evidence(chunked, wanted, fewest, most):
     given = {"generate.candidates": wanted, "generate.min_evidence": fewest, "generate.max_evidence": most}
     rows = generated(chunked, [list(range(len(chunked[2])))], **given).rows
