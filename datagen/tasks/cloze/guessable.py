@@ -28,8 +28,8 @@ from datagen.tasks.cloze.words import is_unspaced, spelled_words, words
 MOST = 0.35  # a blank that is guessed more often is not worth asking for
 
 _LEAST, _COMMON, _RARE = 0.02, 6.9, 2.9  # what the rarest word counts; where on the Zipf scale it is 1, and least
-_FOLLOWING = 3.7  # what a word that is in no list, and follows from known ones, counts as, on the Zipf scale
-_LOWER = 0.5  # what a word without a capital is more likely than a name of its frequency, on the Zipf scale
+_FOLLOWING = 4.2  # what a word that is in no list, and follows from known ones, counts as, on the Zipf scale
+_LOWER = 1.1  # what a word without a capital is more likely than a name of its frequency, on the Zipf scale
 _LONG = 7  # letters: where a language has no list, a word as long as this counts as rare
 _FURTHER = 0.7
 _SPELLING = 0.7  # an identifier of several words may be spelled in several ways
@@ -51,6 +51,8 @@ def guessability(term: str, rest: str, code: str) -> float:
 def _told(term: str, rest: str) -> bool:
     """Whether the sentence spells out an abbreviation, or abbreviates what is spelled out."""
     letters = term.replace(".", "")
+    if sum(c.isupper() for c in letters) > 1:  # "QoS" as well
+        letters = letters.upper()
     if letters.isupper() and letters.isalpha() and 2 <= len(letters) <= 6 and not is_unspaced(letters):
         initials = "".join(w[0] for w in words(rest))
         return letters.casefold() in initials

@@ -39,6 +39,29 @@ _AFTER = {
 }
 _PARTICLE = re.compile(r"[のをにがはともへ、。」）)・でから]|$")  # what stands after a Japanese noun
 _COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的]")
+# Korean particles that stand after nouns only.
+_NOMINAL = frozenset(
+    {
+        "가",
+        "를",
+        "와",
+        "과",
+        "의",
+        "에",
+        "에서",
+        "에게",
+        "으로",
+        "로",
+        "부터",
+        "까지",
+        "라는",
+        "이라는",
+        "에서는",
+        "에서도",
+        "으로는",
+        "로는",
+    }
+)
 _VERBAL = "음함됨임기것했할하된될되"  # what ends Korean verbs that are used as nouns, and their stems
 _FEWEST = 3  # letters
 _ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
@@ -140,6 +163,11 @@ def _korean(shown: str) -> Iterator[tuple[int, int]]:
         word = shown[start:end]
         attached = affixes.ending(word, "ko")
         stem = word[: len(word) - attached]
-        rare = attached and len(stem) >= 2 and not stem.isascii() and not frequency.is_familiar(stem, "ko")
+        rare = (
+            word[len(stem) :] in _NOMINAL
+            and len(stem) >= 2
+            and not stem.isascii()
+            and not frequency.is_familiar(stem, "ko")
+        )
         if rare and not affixes.ending(stem, "ko") and stem[-1] not in _VERBAL:
             yield start, start + len(stem)
