@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datagen.tasks.cloze.compose import Cloze, Shortage, Wanted, numbered, questions
 from datagen.tasks.cloze.document import DocumentIndex
-from datagen.tasks.cloze.rules import check
+from datagen.tasks.cloze.rules import Limits, check
 from datagen.tasks.cloze.words import show
 
 
@@ -139,7 +139,7 @@ def test_hostile_text_gives_candidates_that_hold_or_a_shortage(chunks: list[str]
         assert all(
             q in chunks[i] and t in q for t, q, i in zip(cloze.terms, cloze.quotes, cloze.quote_chunks, strict=True)
         )
-        check(cloze, doc)
+        assert check(cloze, doc, Limits(min_evidence=1)).passed
 
 
 vocabulary = "the of and in a was to it he on Winkle Bergen 1834 2,500 harbour cathedral lantern Pickwick"
@@ -149,9 +149,12 @@ sentence = st.lists(word, min_size=9, max_size=20).map(lambda w: " ".join(["Then
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(sentence, min_size=1, max_size=4).map(" ".join), min_size=3, max_size=6), st.integers(0, 9))
-def test_candidates_of_any_prose_are_verbatim(chunks: list[str], seed: int):
-    made = make(DocumentIndex.build(chunks), seed, least=1)
+def test_candidates_of_any_prose_are_proven(chunks: list[str], seed: int):
+    doc = DocumentIndex.build(chunks)
+    made = make(doc, seed, least=1)
+    assert made == make(doc, seed, least=1)
     for cloze in made if isinstance(made, list) else []:
+        assert check(cloze, doc, Limits(min_evidence=1)).passed
         for term, quote, chunk in zip(cloze.terms, cloze.quotes, cloze.quote_chunks, strict=True):
             assert quote in chunks[chunk]
             assert term in quote
