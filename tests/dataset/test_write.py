@@ -22,6 +22,7 @@ from datagen.grounding import tags
 from datagen.records import Candidate, Chunk, Document, Judgement
 from datagen.stages import runner, select
 from datagen.text import tokenizers
+from tests.chronicle import chronicle
 from tests.selection import made as judged
 from tests.selection.made import Draft
 
@@ -53,6 +54,7 @@ def made(tmp_path_factory) -> tuple[Path, Config]:
     (folder / "documents").mkdir()
     for name in ("execmodel", "calls"):
         text = topics[name].replace("\n\n", f"\n\n{FORGED}\n", 3) if name == "execmodel" else topics[name]
+        text += f"\n\n{chronicle(24, seed=name == 'calls')}"
         (folder / "documents" / f"{name}.txt").write_text(text, encoding="utf-8")
     code, config = command("run", folder / "run", SETTINGS, folder / "documents")
     assert code == 0

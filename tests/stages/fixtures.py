@@ -15,6 +15,7 @@ from datagen.executors import local as executors
 from datagen.run.ledger import Ledger
 from datagen.run.resume import Resume
 from datagen.stages import STAGES, runner
+from tests.chronicle import chronicle
 
 Go = Callable[..., Ledger]
 
@@ -43,11 +44,12 @@ def settings_() -> Callable[..., Config]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three sections of the language reference; the third is also a part of the second."""
+    """Three sections of the language reference, each with a chronicle; the third is also a part of the second."""
     topics = pytest.importorskip("pydoc_data.topics").topics
     folder = tmp_path_factory.mktemp("corpus")
     for name in ("calls", "execmodel", "naming"):
-        (folder / f"{name}.txt").write_text(topics[name], encoding="utf-8")
+        text = f"{topics[name]}\n\n{chronicle(24, seed=name == 'calls')}"
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
     return folder
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from datagen.tasks.cloze.affixes import variants
+from datagen.tasks.cloze.boundaries import is_whole, pieces
 from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.languages import function_words, language
 from datagen.tasks.cloze.words import is_unspaced, words
 
 BLANK = "_____"
@@ -18,13 +21,16 @@ def without_blanks(question: str) -> tuple[str, int]:
 
 
 def blanked(shown: str, term: str) -> str | None:
-    """The sentence with the term blanked; None if it does not stand there once, as a whole word.
+    """The sentence with the term blanked; None if it does not stand there once, as whole words.
 
     Emphasis marks right around the term go with it: they would run into the blank.
     """
     places = [m.start() for m in re.finditer(re.escape(term), shown)] if term else []
-    whole = [at for at in places if _is_whole(shown, at, at + len(term))]
-    if len(whole) != 1 or BLANK in shown:
+    if not places or BLANK in shown:
+        return None
+    code = language(shown)
+    whole = [at for at in places if is_whole(shown, at, at + len(term), code)]
+    if len(whole) != 1:
         return None
     start, end = whole[0], whole[0] + len(term)
     if shown[start - 1 : start] == "_" and shown[end : end + 1] == "_":
@@ -32,40 +38,32 @@ def blanked(shown: str, term: str) -> str | None:
     return shown[:start] + BLANK + shown[end:]
 
 
-def _is_whole(text: str, start: int, end: int) -> bool:
-    """Whether text[start:end] is not a part of a longer word; a single emphasis mark on both sides is no part."""
-    left, right = text[max(0, start - 2) : start], text[end : end + 2]
-    if left[-1:] == "_" and right[:1] == "_":
-        left, right = left[:-1], right[1:]
-    return not (_joined(left[-1:], text[start]) or _joined(right[:1], text[end - 1]))
-
-
-def _joined(outer: str, inner: str) -> bool:
-    return (outer.isalnum() or outer == "_") and not (is_unspaced(outer) or is_unspaced(inner))
-
-
 def context(blanked_sentence: str, doc: DocumentIndex) -> float:
-    """How many words of a blanked sentence tell which sentence it is: all but the document's function words."""
-    telling = {w for w in words(blanked_sentence) if w not in doc.common}
-    return sum(1.0 if len(w) > 1 else 0.5 if is_unspaced(w) else 0.0 for w in telling)
+    """How many words of a blanked sentence tell which sentence it is: all but function words."""
+    code = language(blanked_sentence.replace(BLANK, " "))
+    grammar = function_words(code)
+    if any(map(is_unspaced, blanked_sentence)):
+        return len({w for w in pieces(blanked_sentence, code) if len(w) > 1 and w not in grammar})
+    return len({w for w in words(blanked_sentence) if len(w) > 1 and w not in doc.common and w not in grammar})
 
 
-def given_away(term: str, shown: Sequence[str]) -> str | None:
-    """A shown word that is a telling word of the term or a variant of one, or the term itself."""
+def telling_words(term: str, code: str) -> list[str]:
+    """The words of a term that nothing else may show: those with capitals where it has several, else all but letters.
+
+    `code` is the language of its sentence.
+    """
     asked = words(term)
-    if f" {' '.join(asked)} " in f" {' '.join(shown)} ":
-        return term
     capitals = [w for w in asked if w.capitalize() in term and len(w) > 1] if len(asked) > 1 else []
-    telling = capitals or [w for w in asked if len(w) > 1]
-    return next((w for w in shown for t in telling if variants(w, t)), None)
+    grammar = function_words(code)
+    return capitals or [w for w in asked if len(w) > 1 and w not in grammar] or [w for w in asked if len(w) > 1]
 
 
-def variants(a: str, b: str) -> bool:
-    """Whether two words are forms of one, by spelling: the same, a plural, or a long common beginning."""
-    if a[0] != b[0]:
-        return False
-    short, long = (a, b) if len(a) <= len(b) else (b, a)
-    if short == long or (len(short) > 2 and long in (short + "s", short + "es")):
-        return True
-    common = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
-    return common >= 5 and common >= 0.75 * len(long)
+def given_away(term: str, shown: Sequence[str], code: str = "") -> str | None:
+    """A shown word that is a telling word of the term or a variant of one, or the term itself.
+
+    `code` is the language of the term's sentence.
+    """
+    if f" {' '.join(words(term))} " in f" {' '.join(shown)} ":
+        return term
+    telling = telling_words(term, code)
+    return next((w for w in shown for t in telling if variants(w, t, code)), None)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from datagen.tasks.cloze.words import is_unspaced, spelled_words
-from datagen.text.lexicon import DETERMINERS
+from datagen.tasks.cloze.boilerplate import body
+from datagen.tasks.cloze.words import fold, spelled_words
 
+_HANGUL = re.compile(r"[\uac00-\ud7af]")
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 
@@ -28,7 +30,8 @@ class DocumentIndex:
     chunk_counts: Mapping[str, int]  # in how many chunks each word stands
     lower_case: frozenset[str]  # the words seen in lower case
     common: frozenset[str]  # the words of a fifth of the chunks: the language's function words, by and large
-    articles: frozenset[str]  # the articles and possessives of its language, where the lexicon knows them
+    first: tuple[int, int]  # where its body begins, as (chunk, character): after a distributor's header
+    last: tuple[int, int]  # and where it ends
 
     @classmethod
     def build(cls, chunks: Sequence[str]) -> DocumentIndex:
@@ -40,7 +43,7 @@ class DocumentIndex:
         at = 0
         for chunk in chunks:
             spelled = spelled_words(chunk)
-            folded = [w.casefold() for w in spelled]
+            folded = [folded for w in spelled if (folded := fold(w))]
             counts.update(set(folded))
             lower_case.update(w for w in spelled if w.islower())
             parts.append("".join(f" {w}" for w in folded))
@@ -49,18 +52,17 @@ class DocumentIndex:
         often = max(min(3, len(parts)), 0.2 * len(parts))
         common = frozenset(w for w, n in counts.items() if n >= often and not w.isdigit())
         stream = "".join(parts) + " "
-        articles = frozenset(word for sign, known in DETERMINERS.items() if sign in common for word in known.split())
-        return cls(tuple(chunks), stream, tuple(starts), dict(counts), frozenset(lower_case), common, articles)
+        first, last = body(chunks)
+        return cls(tuple(chunks), stream, tuple(starts), dict(counts), frozenset(lower_case), common, first, last)
 
     def neighbours(self, index: int) -> tuple[str, str]:
         """The texts before and after a chunk; empty at the document's ends."""
         after = self.chunks[index + 1] if index + 1 < len(self.chunks) else ""
         return (self.chunks[index - 1] if index else ""), after
 
-    def reads_like_language(self, phrase: Sequence[str]) -> bool:
-        """Whether enough of the words are the document's function words; a bare list of names or terms has few."""
-        share = 0.1 if phrase and is_unspaced(phrase[0]) else 0.2
-        return sum(w in self.common for w in phrase) >= max(2, share * len(phrase))
+    def in_body(self, chunk: int, start: int) -> bool:
+        """Whether a place is in the document itself, and not in a distributor's header, footer or licence."""
+        return self.first <= (chunk, start) < self.last
 
     def places(self, phrase: Sequence[str]) -> Iterator[int]:
         """Positions in the stream where these words stand in a row, each on the space before the first."""
@@ -75,7 +77,13 @@ class DocumentIndex:
         return bisect_right(self.starts, place) - 1
 
     def chunks_with(self, phrase: Sequence[str]) -> int:
-        """In how many chunks these words stand in a row (a phrase found very often is only counted in part)."""
+        """In how many chunks these words stand in a row (a phrase found very often is only counted in part).
+
+        In Korean the last one may go on with a particle.
+        """
+        if phrase and _HANGUL.match(phrase[-1]):
+            found = re.finditer(re.escape(f" {' '.join(phrase)}"), self.stream)
+            return len({self.chunk_at(place.start()) for place in islice(found, _COUNTED_PLACES)})
         rarest = min((self.chunk_counts.get(w, 0) for w in phrase), default=0)
         if len(phrase) < 2 or rarest < 2:
             return rarest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from datagen.tasks.cloze.words import length, show
+from datagen.tasks.cloze.boilerplate import is_boilerplate, points_elsewhere
+from datagen.tasks.cloze.words import is_wordlike, length, show, spelled_words
 from datagen.text.lexicon import CLOSERS, OPENERS, SPACES, TERMINATORS
 
 MIN_WORDS, MAX_WORDS = 8, 60
@@ -12,21 +13,19 @@ MAX_CHARS = 600
 
 _SINGLE_MARK = re.compile(r"(?<![\w'’.])['‘](?=\w)|(?<=[.,!?;:…])['’](?!\w)")
 _ORPHAN_CLOSER = re.compile(r"[^\"]*[,.!?;]\"(?:\s|$)")
+_INNER_MARK = re.compile(r"(?<=[\u05d0-\u05ea])[\"'](?=[\u05d0-\u05ea])")  # gershayim of a Hebrew abbreviation
 _MARKUP = re.compile(
-    r">>>|::|://|www\.|->|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|\[(?:illustration|figure|footnote|music)|"
-    r"\S[ \t]{3,}\S|\t",
+    r">>>|::|://|www\.|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
+    r"\[(?:illustration|figure|footnote|music)|\S[ \t]{3,}\S|\t|[\u2190-\u21ff\u2460-\u2473]",
     re.IGNORECASE,
 )
-_BOILERPLATE = re.compile(
-    r"copyright (?:\d|by|notice|\(c\))|all rights reserved|gutenberg|isbn|creative commons|\blicen[sc]ed? under|©|"
-    r"transcriber|e-?text\b|^\W*(?:changed|new|added|deprecated|removed) in version|"
-    r"^\W*(?:see (?:also|section|the|(?-i:[A-Z\"'_*]))|voir (?-i:[A-Z])|siehe|vgl|cf)\b|"
-    r"^\W*(?:for (?:more|further) (?:information|details?|on)|note|warning|example)\b[^.]{0,60}:|"
-    r"^\W*(?:table|figure|fig|page|chapter|section|chapitre|kapitel)\.?\s+[\divxlc]+\b",
-    re.IGNORECASE,
+_LISTED = re.compile(
+    r"[\W_]*(?:(?:\d{1,3}|[IVX]{1,6}|[^\W\d_])[.):º]|[A-Z]\)|[IVXLC]{2,6},)\s|\W*\d{1,3}(?:\.\d{1,3})+\.?\s|"
+    r"\W*\d{1,3}[、．]|\W*[（(]?[一二三四五六七八九十]{1,3}[）)、]"
 )
-_LISTED = re.compile(r"[\W_]*(?:(?:\d{1,3}|[IVX]{1,6}|[a-z])[.):º]|[A-Z]\)|[IVXLC]{2,6},)\s")
-_LETTERS = re.compile(r"[^\W\d_]+")
+_NOTE_MARK = re.compile(r"\[\d{1,3}\]|\[[a-z*†‡]\]|[†‡⁰¹²³⁴-⁹*](?=\W*$)|(?<=[^\W\d_][.,!?;])\d{1,3}(?=\s|$)")
+_GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]")
+_UNSTOPPED = re.compile(r"[\u0e00-\u0eff][\W_]*$")  # Thai and Lao set spaces between clauses, and no stops
 
 
 def fault(quote: str) -> str | None:
@@ -37,35 +36,50 @@ def fault(quote: str) -> str | None:
     head, tail = shown.lstrip(OPENERS + SPACES), shown.rstrip(CLOSERS + SPACES)
     if not head[:1].isalnum() or (head[0].islower() and shown[0] not in '"“«`*'):
         return "start"
-    if tail[-1:] not in tuple(TERMINATORS) or tail[-2:-1] in tuple(",;:"):
+    if not (ends_with_stop(tail) or _is_clause(shown)) or tail[-2:-1] in tuple(",;:"):
         return "end"
     if not balanced(quote):
         return "unbalanced marks"
-    if _MARKUP.search(quote):
+    if _MARKUP.search(quote) or _NOTE_MARK.search(shown):
         return "markup"
-    if _BOILERPLATE.search(shown) or _LISTED.match(shown):
+    if is_boilerplate(shown) or points_elsewhere(shown) or _LISTED.match(shown):
         return "boilerplate"
     return _odd_make_up(shown)
+
+
+def ends_with_stop(text: str) -> bool:
+    """Whether a text ends with what ends sentences; a semicolon does in Greek, where it asks."""
+    return text[-1:] in tuple(TERMINATORS) or (text[-1:] == ";" and _GREEK.match(text[-2:-1]) is not None)
+
+
+def _is_clause(shown: str) -> bool:
+    """Whether a text is a clause of Thai or Lao, which need no stop."""
+    return _UNSTOPPED.search(shown) is not None and " " not in shown.strip()
 
 
 def _odd_make_up(shown: str) -> str | None:
     """Code, tables, headings and lists, by the shares of their characters and words."""
     solid = shown.replace(" ", "")
-    letters = sum(c.isalpha() for c in solid)
     digits = sum(c.isdigit() for c in solid)
+    letters = sum(map(is_wordlike, solid)) - digits
     if letters + digits < 0.78 * len(solid) or digits > 0.12 * letters + 3:
         return "few letters"
-    tokens = [t for t in _LETTERS.findall(shown) if len(t) > 1]
+    tokens = [t for t in spelled_words(shown) if len(t) > 1 and not t.isdigit()]
     if sum(t.isupper() for t in tokens) > 0.25 * len(tokens):
         return "capitals"
-    if sum(t[0].isupper() for t in tokens[1:]) > 0.5 * len(tokens) or shown.count(",") > 0.3 * length(shown) + 1:
+    if sum(t[0].isupper() for t in tokens[1:]) > 0.5 * len(tokens) or _commas(shown) > 0.3 * length(shown) + 1:
         return "enumeration"
     return None
 
 
+def _commas(shown: str) -> int:
+    return sum(shown.count(c) for c in ",،、;")
+
+
 def balanced(text: str) -> bool:
     """Whether quotation marks, brackets and emphasis all open and close; apostrophes are told from single quotes."""
-    pairs = ("()", "[]", "{}", "«»", "「」", "『』", "《》", "（）")
+    text = _INNER_MARK.sub("", text)
+    pairs = ("()", "[]", "{}", "«»", "「」", "『』", "《》", "〈〉", "【】", "（）")
     if any(text.count(p[0]) != text.count(p[1]) for p in pairs):
         return False
     if any(sum(text.count(c) for c in marks) % 2 for marks in ('"', "“”„", "`")) or _ORPHAN_CLOSER.match(text):

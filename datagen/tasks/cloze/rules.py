@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from datagen.tasks.cloze import prose, sentences
+from datagen.tasks.cloze import affixes, frequency, prose, sentences
+from datagen.tasks.cloze import guessable as guessability
 from datagen.tasks.cloze.blanks import BLANK, blanked, context, given_away, without_blanks
 from datagen.tasks.cloze.document import DocumentIndex
-from datagen.tasks.cloze.words import is_unspaced, length, show, words
+from datagen.tasks.cloze.guessable import guessability as guess
+from datagen.tasks.cloze.languages import language, reads_like_prose
+from datagen.tasks.cloze.words import length, show, words
 from datagen.tasks.task import Verdict
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ATTACHED = re.compile(r"[\uac00-\ud7af]+")  # to a Korean word
 _WINDOW = 8  # words around a blank that must not stand elsewhere around another term
 
 
@@ -103,7 +107,8 @@ def _answer(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 def _different(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for i, term in enumerate(item.terms):
         for other in item.terms[:i]:
-            if given_away(term, words(other)) or given_away(other, words(term)):
+            code = language(show(item.quotes[i])) if i < len(item.quotes) else ""
+            if given_away(term, words(other), code) or given_away(other, words(term), code):
                 return f"{other!r} and {term!r}"
     return None
 
@@ -130,11 +135,13 @@ def _lengths(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
-        text, phrase = doc.chunks[chunk], words(quote)
+        text, shown = doc.chunks[chunk], show(quote)
         at = text.index(quote)
         fault = prose.fault(quote) or sentences.misplaced(text, at, at + len(quote), *doc.neighbours(chunk))
-        if fault is None and not doc.reads_like_language(phrase):
+        if fault is None and not reads_like_prose(shown, language(shown), doc.common):
             fault = "few function words"
+        if fault is None and not doc.in_body(chunk, at):
+            fault = "outside of the document's body"
         if fault:
             return f"{fault}: {quote[:80]!r}"
     return None
@@ -150,18 +157,21 @@ def _unique(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 def _unambiguous(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for term, quote in zip(item.terms, item.quotes, strict=True):
-        asked = words(term)
-        for fill, chunk in doc.fills(*_around(quote, term), len(asked)):
+        left, asked, right = _around(quote, term)
+        for fill, chunk in doc.fills(left, right, len(asked)):
             if fill != asked:
                 return f"{' '.join(fill)!r} for {term!r} in chunk {chunk}"
     return None
 
 
-def _around(quote: str, term: str) -> tuple[list[str], list[str]]:
-    """The words next to the blank on both sides, a window of them in all."""
-    left, right = (words(side) for side in (blanked(show(quote), term) or BLANK).split(BLANK))
+def _around(quote: str, term: str) -> tuple[list[str], list[str], list[str]]:
+    """The words of a term, with a particle that is attached to it, between those next to it: a window in all."""
+    before, after = (blanked(show(quote), term) or BLANK).split(BLANK)
+    attached = _ATTACHED.match(after)
+    particle = attached.group() if attached else ""
+    left, right = words(before), words(after[len(particle) :])
     right = right[: max(_WINDOW // 2, _WINDOW - len(left))]
-    return left[max(0, len(left) + len(right) - _WINDOW) :], right
+    return left[max(0, len(left) + len(right) - _WINDOW) :], words(term + particle), right
 
 
 def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
@@ -174,14 +184,42 @@ def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | No
     return None
 
 
+def _bare(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for term, quote in zip(item.terms, item.quotes, strict=True):
+        code = language(show(quote))
+
+        def stands_alone(word: str, code: str = code) -> bool:
+            return frequency.is_known(word, code) or doc.chunk_counts.get(word, 0) > 0
+
+        for word in words(term):
+            latin_in_korean = code == "ko" and word.isascii()
+            if not latin_in_korean and affixes.is_attached(word, code, stands_alone):
+                return f"{word!r} is more than a word, in {code}"
+    return None
+
+
+def _not_guessable(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for term, share in zip(item.terms, _guesses(item), strict=True):
+        if share > guessability.MOST:
+            return f"{term!r}: {share:.2f} of such blanks are filled from the sentence alone"
+    return None
+
+
+def _guesses(item: Question) -> list[float]:
+    """How well each blank can be guessed from its sentence alone."""
+    shown = [show(quote) for quote in item.quotes]
+    pairs = zip(item.terms, shown, strict=True)
+    return [guess(term, (blanked(s, term) or s).replace(BLANK, " "), language(s)) for term, s in pairs]
+
+
 def _hidden(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     visible, _ = without_blanks(item.question)
     shown = words(visible)
     digits = {re.sub(r"\D", "", n) for n in _NUMBER.findall(visible)}
-    for term in item.terms:
-        if any(re.sub(r"\D", "", n) in digits for n in _NUMBER.findall(term)):
+    for term, quote in zip(item.terms, item.quotes, strict=True):
+        if not any(c.isalpha() for c in term) and any(re.sub(r"\D", "", n) in digits for n in _NUMBER.findall(term)):
             return f"the digits of {term!r}"
-        if (word := given_away(term, shown)) is not None:
+        if (word := given_away(term, shown, language(show(quote)))) is not None:
             return f"{word!r} tells {term!r}"
     return None
 
@@ -209,6 +247,8 @@ RULES = (
     Rule("whole prose", "a sentence is not whole prose", _prose),
     Rule("unique sentence", "a sentence stands elsewhere too", _unique),
     Rule("distinctive term", "a term is not distinctive", _distinctive),
+    Rule("bare term", "a term carries a particle or an ending", _bare),
+    Rule("not guessable", "a blank can be guessed without the document", _not_guessable),
     Rule("unambiguous", "another term fits a blank elsewhere", _unambiguous),
     Rule("hidden term", "a term can be read off the question", _hidden),
 )
@@ -226,12 +266,12 @@ def rating_parts(item: Question, doc: DocumentIndex) -> dict[str, float]:
     """
     shown = [show(q) for q in item.quotes]
     spreads = [doc.chunks_with(words(t)) for t in item.terms]
-    kinds = {"name": 1.0, "number": 1.0, "identifier": 1.0, "word": 0.45}
+    unlikely = [max(0.0, 1 - share / guessability.MOST) for share in _guesses(item)]
     telling = [context(s, doc) for s in shown]
     widest = (item.ref_chunks[-1] - item.ref_chunks[0]) / max(1, len(doc.chunks) - 1)
     return {
-        "rarity": 2.5 * _mean_and_worst([max(0.0, 1.4 - 0.4 * n) for n in spreads]),
-        "kind": 2.5 * _mean_and_worst([kinds[_kind(t)] for t in item.terms]),
+        "not guessable": 4.0 * _mean_and_worst(unlikely),
+        "rarity": 1.0 * _mean_and_worst([max(0.0, 1.4 - 0.4 * n) for n in spreads]),
         "context": 2.0 * _mean_and_worst([min(1.0, (n - 2) / 10) for n in telling]),
         "comfort": 1.0 * _mean_and_worst([_comfort(length(s)) for s in shown]),
         "evidence": 1.0 * min(1.0, (len(item.ref_chunks) - 1) / 3),
@@ -246,12 +286,3 @@ def _mean_and_worst(values: Sequence[float]) -> float:
 def _comfort(words: float) -> float:
     """1 from 14 to 34 words, falling to 0 at the lengths that are only just allowed."""
     return max(0.0, min(1.0, (words - 6) / 8, (62 - words) / 28))
-
-
-def _kind(term: str) -> str:
-    """The kind of a term as far as its spelling tells: number, identifier, name or word."""
-    if not any(c.isalpha() for c in term):
-        return "number"
-    if re.search(r"[_()]|[a-z][A-Z]|\w\.\w{2}", term):
-        return "identifier"
-    return "name" if term[0].isupper() or is_unspaced(term) else "word"

@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from datagen.tasks.cloze.prose import MAX_CHARS, MIN_WORDS, balanced, fault
+from datagen.tasks.cloze.boilerplate import is_boilerplate
+from datagen.tasks.cloze.prose import MAX_CHARS, MIN_WORDS, balanced, ends_with_stop, fault
+from datagen.tasks.cloze.words import is_unspaced
 from datagen.text.lexicon import (
     ABBREVIATIONS,
     BEFORE_NUMBER,
@@ -24,12 +26,20 @@ from datagen.text.lexicon import (
 )
 
 # Always matches at a terminator, so that a scan over a run of any length is linear; what follows is tested by hand.
-_STOP = re.compile(rf"[{TERMINATORS}]+(?:[{re.escape(CLOSERS)}]|[{SPACES}][»›])*")
+_STOP = re.compile(
+    rf"(?:[{TERMINATORS}]+|(?<=[\u0370-\u03ff\u1f00-\u1fff]);(?=\s))(?:[{re.escape(CLOSERS)}]|[{SPACES}][»›])*|"
+    r"(?<=[\u0e00-\u0eff])(?=\s)"
+)
 _BULLET = re.compile(r"[ \t]*(?:[*•·‣+-]|\d{1,3}[.)]|\(\d{1,3}\)|[\[{]\d{1,3}[\]}])[ \t]+")
 _RULER = re.compile(r"[ \t]*[-=*~^_#+|.:'\"` \t]{3,}")
 _PARAGRAPH_END = re.compile(r"[ \t\r]*\n[ \t\r]*\n")
 _TOKEN_START = re.compile(r"[\s(\[{\"'“‘«’—-]")
 _NUMERAL = re.compile(r"\s*(?:\d|[IVXLC]+\b)")
+_QUOTED = re.compile(r"[」』”’]")  # a sentence that is quoted here goes on with a particle: 「…。」と
+_GOES_ON = re.compile(r"[とっはがのもでにをやかなだ、，]")
+_UNSTOPPED = re.compile(r"[\u0e00-\u0eff]")  # Thai and Lao: a space ends a clause
+_BROKEN = 0.75  # of a paragraph's width: a line where the next word would have had room ends something
+_HEADING = 60  # characters of a line, at the most
 _REACH = 400  # how far around a sentence its place in the text is looked at
 _VERSE_WIDTH = 62  # verse has short lines that begin with capitals
 
@@ -62,7 +72,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         bullet = _BULLET.match(line)
         text_at = bullet.end() if bullet else len(line) - len(line.lstrip())
         blank = not line.strip() or _RULER.fullmatch(line) is not None
-        if start >= 0 and (blank or bullet or text_at > indent + 1):
+        if start >= 0 and (blank or bullet or text_at > indent + 1 or _is_hard_break(text, position - 1)):
             yield start, position
             start = -1
         if start < 0 and not blank:
@@ -73,6 +83,22 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
+def _is_hard_break(text: str, at: int) -> bool:
+    """Whether the line that ends at the line feed `at` is a heading, say, and not a line of a wrapped sentence.
+
+    It stopped before the width of its paragraph, where the next word would have had room, without a mark at its end.
+    """
+    begin, end = text.rfind("\n", max(0, at - _REACH), at) + 1, text.find("\n", at + 1, at + _REACH)
+    above, below = text[begin:at].rstrip(), text[at + 1 : end if end >= 0 else at + _REACH].strip()
+    if not above or not below or len(above) > _HEADING or above[-1] in ",;、，-–—(" or below[0].islower():
+        return False
+    word = 1 if is_unspaced(below) else len(below.split(maxsplit=1)[0])
+    width = len(below)
+    for line in text[max(0, at - _REACH) : at + _REACH].split("\n"):
+        width = max(width, len(line))
+    return len(above) + 1 + word < _BROKEN * width
+
+
 def _pieces(text: str, after: str) -> Iterator[tuple[int, int]]:
     for start, end in _blocks(text):
         at = start
@@ -80,16 +106,25 @@ def _pieces(text: str, after: str) -> Iterator[tuple[int, int]]:
             stop_at = stop.end()
             if stop_at < len(text) and not text[stop_at].isspace() and text[stop.start()] not in FULL_STOPS:
                 continue
-            if _stops(text[max(start, stop_at - 40) : stop_at], text[stop_at : stop_at + 40] or " " + after[:40]):
+            if _stops(text[max(start, stop_at - 40) : stop_at], text[stop_at : stop_at + 40] or _onward(after[:40])):
                 yield at, stop_at
                 at = stop_at
         yield at, end
 
 
+def _onward(after: str) -> str:
+    """What comes after a chunk that ends here: another word, except in scripts without spaces between words."""
+    return after if _UNSTOPPED.match(after) else " " + after
+
+
 def _stops(lead: str, following: str) -> bool:
     """Whether a sentence ends between `lead` and `following`."""
     core = lead.rstrip(CLOSERS + SPACES)
-    if not core or core[-1] not in TERMINATORS:
+    if core and _UNSTOPPED.match(core[-1]) and (not following or following[0].isspace()):
+        return not following.strip() or _UNSTOPPED.match(following.strip()) is not None
+    if not core or not ends_with_stop(core):
+        return False
+    if core[-1] in FULL_STOPS and _QUOTED.search(lead[len(core) :]) and _GOES_ON.match(following):
         return False
     if core[-1] in FULL_STOPS or _PARAGRAPH_END.match(following):
         return True
@@ -134,9 +169,20 @@ def misplaced(chunk: str, start: int, end: int, before: str, after: str) -> str 
     rest = chunk[end : end + _REACH].split("\n\n")[0]
     lines = [line.strip() for line in (lead + chunk[start:end] + rest).strip().split("\n")]
     capitals = sum(line.lstrip(OPENERS + DASHES)[:1].isupper() for line in lines)
+    if any(_is_hard_break(chunk, at) for at in _line_feeds(chunk, start, end)):
+        return "heading"
+    if is_boilerplate(" ".join(lines)):
+        return "boilerplate"
     if len(lines) > 1 and max(map(len, lines)) < _VERSE_WIDTH and capitals > 0.7 * len(lines):
         return "verse"
     return None
+
+
+def _line_feeds(text: str, start: int, end: int) -> Iterator[int]:
+    at = text.find("\n", start, end)
+    while at >= 0:
+        yield at
+        at = text.find("\n", at + 1, end)
 
 
 def _clean_start(chunk: str, start: int, before: str) -> bool:
@@ -151,10 +197,15 @@ def _clean_start(chunk: str, start: int, before: str) -> bool:
         return True
     if "\n" in lead and not line.strip() and len(line) > len(above) - len(above.lstrip()) + 1:
         return True  # a deeper indentation opens a block
+    gap = chunk[max(0, start - 40) : start].rstrip(OPENERS + DASHES + " \t")
+    if gap.endswith("\n") and _is_hard_break(chunk, chunk.rfind("\n", 0, start)):
+        return True
+    if _UNSTOPPED.match(kept[-1]) and not lead[-1].isspace():
+        return False
     return _stops(lead.rstrip()[-40:], " " + chunk[start : start + 40])
 
 
 def _clean_end(chunk: str, end: int, after: str) -> bool:
     rest = chunk[end : end + 60]
-    following = (rest if rest.strip() else rest + " " + after[:60]).lstrip(CLOSERS)
+    following = (rest if rest.strip() else rest + _onward(after[:60])).lstrip(CLOSERS)
     return _stops(chunk[max(0, end - 40) : end], following)

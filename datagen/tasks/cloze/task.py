@@ -19,26 +19,29 @@ from datagen.tasks.task import Made, Prover, Task
 
 
 def make(texts: Sequence[str], clusters: Sequence[Cluster], config: Config, llm: LLM) -> list[Conversation[Made]]:
-    """A conversation for each cluster, which asks nothing."""
-    index = cache(partial(DocumentIndex.build, texts))  # kept while one of them still needs it
-    render = partial(render_question, load_prompts(config)["cloze"])
-    return [_candidates(cluster, index, render, config) for cluster in clusters]
+    """A conversation for each cluster, which asks nothing: the questions of a document are made with its first one."""
+    plan = cache(partial(_questions, texts, clusters, config))  # kept while one of them still needs it
+    return [_candidates(cluster, plan) for cluster in clusters]
 
 
-async def _candidates(
-    cluster: Cluster, index: Callable[[], DocumentIndex], render: Callable[[Sequence[str]], str], config: Config
-) -> Made:
+def _questions(
+    texts: Sequence[str], clusters: Sequence[Cluster], config: Config
+) -> dict[str, list[compose.Cloze] | compose.Shortage]:
     settings = config.generate
-    seed = hashlib.sha256(f"{config.seed}:{cluster.cluster_id}".encode()).digest()
-    made = compose.candidates(
-        index(),
-        cluster.chunk_indices,
-        settings.candidates,
-        random.Random(seed),
-        settings.min_evidence,
-        settings.max_evidence,
-        render,
-    )
+    draws = {
+        c.cluster_id: (
+            c.chunk_indices,
+            random.Random(hashlib.sha256(f"{config.seed}:{c.cluster_id}".encode()).digest()),
+        )
+        for c in clusters
+    }
+    wanted = compose.Wanted(settings.candidates, settings.min_evidence, settings.max_evidence)
+    render = partial(render_question, load_prompts(config)["cloze"])
+    return compose.questions(DocumentIndex.build(texts), draws, wanted, render)
+
+
+async def _candidates(cluster: Cluster, plan: Callable[[], dict[str, list[compose.Cloze] | compose.Shortage]]) -> Made:
+    made = plan()[cluster.cluster_id]
     if isinstance(made, compose.Shortage):
         return [Dropped("cluster", cluster.cluster_id, cluster.doc_id, "rejected", made.reason, made.detail)]
     return [
@@ -84,4 +87,4 @@ def load_prompts(config: Config) -> dict[str, Prompt]:
     return {"cloze": prompts.load(config.generate.cloze_prompt)}
 
 
-TASK = Task("cloze", make, prove, prompts=load_prompts)
+TASK = Task("cloze", make, prove, prompts=load_prompts, version=2)

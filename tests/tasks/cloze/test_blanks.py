@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.tasks.cloze.blanks import blanked, given_away, variants
+from datagen.tasks.cloze.affixes import variants
+from datagen.tasks.cloze.blanks import blanked, given_away
 
 
 @pytest.mark.parametrize(

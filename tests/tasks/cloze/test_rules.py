@@ -116,7 +116,7 @@ def test_a_sentence_cut_by_the_chunk_is_no_whole_prose(story: DocumentIndex):
 
 
 def test_a_list_of_names_is_no_whole_prose(story: DocumentIndex):
-    names = "Known were Bergen, Aberdeen, then also Trondheim with Stavanger plus many more like Tromso."
+    names = "Known ports: sheltered harbours, deep fjords, busy quays, wooden piers, lighthouse stations, Trondheim."
     doc = DocumentIndex.build([*story.chunks, names + "\n\n"])
     assert_rejected(row(["Trondheim", "Ingrid"], [names, INGRID], [6, 1]), doc, "whole prose")
 
@@ -159,7 +159,7 @@ def test_a_term_all_over_the_document_is_not_distinctive(story: DocumentIndex):
     [
         ("Ask INGRID.", "Saturn"),
         ("It was Ingrid's.", "Saturn"),
-        ("Not the mountain.", "mountains"),
+        ("Not the Saturns.", "Saturn"),
         ("Of 18,71 men.", "Saturn"),
     ],
 )
@@ -175,14 +175,23 @@ def test_a_term_named_by_another_sentence_is_rejected(story: DocumentIndex):
     assert_rejected(row(["Ingrid", "Kristiansand"], [INGRID, quote], [1, 6]), doc, "hidden term")
 
 
-def test_better_evidence_is_rated_higher(story: DocumentIndex, good: Cloze):
-    names = check(row(["1871", "Saturn", "Aberdeen"], [good.quotes[0], SATURN, ABERDEEN], [0, 3, 4]), story)
-    nouns = check(row(["Ingrid", "company"], [INGRID, SATURN], [1, 3]), story)
+def test_what_is_hard_to_guess_is_rated_higher(story: DocumentIndex, good: Cloze):
+    names = check(row(["Halvorsen", "Ingrid"], [HALVORSEN, INGRID], [2, 1]), story)
+    numbers = check(row(["1871", "4,300"], [good.quotes[0], ABERDEEN], [0, 4]), story)
     assert names.passed
-    assert nouns.passed
-    assert names.rating > nouns.rating + 1
+    assert numbers.passed
+    assert names.rating > numbers.rating
 
 
+@pytest.mark.parametrize("term", ["mountains", "company"])
+def test_what_can_be_guessed_from_its_sentence_is_rejected(story: DocumentIndex, term: str):
+    assert_rejected(row(["Ingrid", term], [INGRID, SATURN], [1, 3]), story, "not guessable")
+
+
+HALVORSEN = (
+    "The sea took the boat of the fisherman\nHalvorsen, and it took the wall of the harbour, and the keeper saw it all "
+    "from the gallery of the tower."
+)
 ABERDEEN = (
     "It was said in the village that the lamp of the tower had cost the king 4,300 crowns, and that the oil of the\n"
     "lamp came in the barrels of a merchant from the city of Aberdeen."

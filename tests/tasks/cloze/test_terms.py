@@ -39,9 +39,9 @@ def test_titles_articles_and_possessives_stay_outside_the_blank():
         "Todgers": "name",
     }
     assert terms("It was in Micawber's house that the man of the town was.") == {"Micawber": "name"}
-    assert terms("Les enfants de la ville sont avec l’instituteur d’Amsterdam dans la cour.", "fr") == {
-        "Amsterdam": "name",
-        "instituteur": "noun",
+    assert terms("Les enfants de la ville sont avec l’aubergiste d’Alkmaar dans la cour.", "fr") == {
+        "Alkmaar": "name",
+        "aubergiste": "noun",
     }
 
 
@@ -68,11 +68,11 @@ def test_identifiers_of_technical_text():
 
 
 def test_nouns_follow_an_article():
-    assert terms("The man of the town was in the cathedral, and quickly wandered to the old bay.") == {
-        "cathedral": "noun"
+    assert terms("The man of the town was in the vestibule, and quickly wandered to the old bay.") == {
+        "vestibule": "noun"
     }
-    assert terms("Il est dans la boutique de la ville et il la regardait avec les autres.", "fr") == {
-        "boutique": "noun"
+    assert terms("Il est dans la soupente de la ville et il la regardait avec les autres.", "fr") == {
+        "soupente": "noun"
     }
 
 
@@ -82,7 +82,7 @@ def test_what_stands_all_over_the_document_is_no_term():
 
 
 def test_english_nouns_may_have_a_modifier():
-    assert terms("The man of the town was in a neat uniform and it was new.") == {"uniform": "noun"}
+    assert terms("The man of the town was in a neat cassock and it was new.") == {"cassock": "noun"}
     assert terms("The man of the town saw that the import exists and it was new.") == {}
     assert terms("The important old man of the town was in the interactive new house.") == {}
     assert terms("Then two boys in a row terminate the boat of the town.") == {}

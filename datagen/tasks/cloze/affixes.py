@@ -1,0 +1,117 @@
+"""What a language attaches to a word that is no part of it: particles, proclitics and case endings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache, lru_cache
+
+# Longest first where it matters; each is tried as a whole.
+_KOREAN = (
+    "은 는 이 가 을 를 에 의 와 과 로 도 만 께 야 나 요 에서 에게 에는 에도 에만 으로 으로는 으로도 으로써 으로서 로는 "
+    "로도 로서 로써 부터 까지 처럼 보다 마다 조차 마저 이나 이다 이며 이고 이라 라는 이라는 이라고 라고 이란 란 에서는 "
+    "에서도 에서의 에의 와의 과의 로부터 으로부터 에게서 까지는 까지의 들은 들이 들을 들의 들에 들과 들에게 이었다 "
+    "였다 입니다 이지만 지만"
+)
+SUFFIXES = {
+    "tr": "da de ta te dan den tan ten in ın un ün nin nın nun nün i ı u ü yi yı yu yü e a ye ya lar ler ları leri "
+    "ların lerin larda lerde lara lere nda nde ndan nden la le yla yle daki deki taki teki dır dir dur dür",
+    "fi": "ssa ssä sta stä lla llä lta ltä lle ksi tta ttä na nä in en on aan ään iin ien jen ista istä issa issä illa "
+    "illä ille ilta iltä iin n a ä t",
+    "hu": "ban ben ba be ból ből ról ről tól től nak nek val vel hoz hez höz on en ön n ra re ig ért ként kor ul ül t "
+    "at et ot öt ek ok ak k ja je i",
+    "et": "s st sse l lt le ga ta ni na ks d te de",
+}
+_MIN_STRICT = 2  # from as many letters a case ending is believed by itself; a shorter one wants a stem that is known
+_PREFIXES = {
+    "ar": re.compile(r"(?:[وف]?(?:[بك]ال|لل|ال|س(?=[ينتأ])|[بلك])|[وف])(?=\w{3})"),
+    "he": re.compile(r"[והבלמשכ]{1,3}(?=\w{2})"),
+}
+# The cases of nouns in these languages change the end of a word only: forms share all but a short end.
+INFLECTED = frozenset(
+    ["ru", "uk", "bg", "mk", "pl", "cs", "sk", "sl", "sh", "lt", "lv", "ro", "el", "hi", "fi", "hu", "tr", "et"]
+)
+_HANGUL = re.compile(r"[\uac00-\ud7af]+")
+
+
+@cache
+def _suffixes(code: str) -> tuple[str, ...]:
+    listed = _KOREAN if code == "ko" else SUFFIXES.get(code, "")
+    return tuple(sorted(listed.split(), key=lambda s: (-len(s), s)))
+
+
+@cache
+def _tail(code: str) -> re.Pattern[str]:
+    return re.compile("(?:" + "|".join(_suffixes(code)) + ")$")
+
+
+def ending(word: str, code: str) -> int:
+    """How many letters at the end of a word are the longest particle or case ending; 0 where there is none."""
+    if not _suffixes(code):
+        return 0
+    found = _tail(code).search(word, min(2, len(word)))
+    return len(word) - found.start() if found else 0
+
+
+def set_off(term: str, right: str, code: str) -> bool:
+    """Whether what directly follows a term is a Korean particle: the term is then a word of its own.
+
+    After a word or number of another script (`dpkg를`, `1987년`) any Hangul does.
+    """
+    attached = _HANGUL.match(right)
+    if code != "ko" or not attached:
+        return False
+    return not _HANGUL.match(term[-1]) or (len(term) > 1 and attached.group() in _suffixes(code))
+
+
+def is_attached(word: str, code: str, known: Callable[[str], bool]) -> bool:
+    """Whether a particle, proclitic or case ending is a part of a word's spelling, as far as that can be told.
+
+    `known` says whether a word stands by itself, in the language or in the document.
+    """
+    if prefix := _PREFIXES.get(code):
+        found = prefix.match(word)
+        if found and code == "ar" and found.group() != "ال":
+            return "ال" in found.group() or "لل" in found.group() or known(word[found.end() :])
+        return code == "he" and any(known(word[n:]) for n in range(1, (found.end() if found else 0) + 1))
+    for suffix in _suffixes(code) if code != "ko" else ():
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3 and known(word[: -len(suffix)]):
+            return True
+    if code == "ko":
+        n = ending(word, code)
+        return bool(n) and (n >= _MIN_STRICT or known(word[:-n]))
+    return False
+
+
+@lru_cache(maxsize=1 << 14)
+def stems(word: str, code: str) -> frozenset[str]:
+    """The word, and what may be left of it without what its language attaches."""
+    found = {word}
+    if prefix := _PREFIXES.get(code):
+        match = prefix.match(word)
+        found |= {word[n:] for n in range(1, match.end() + 1)} if match else set()
+    found |= {word[: -len(s)] for s in _suffixes(code) if word.endswith(s) and len(word) - len(s) >= 2}
+    return frozenset(s for s in found if len(s) > 1) or frozenset({word})
+
+
+def variants(a: str, b: str, code: str = "") -> bool:
+    """Whether two words are forms of one, by spelling.
+
+    They are where they are the same, or one is the other's plural, or they have a long beginning in common, or the same
+    stem once what their language attaches is taken away.
+    """
+    if code in _PREFIXES and not stems(a, code).isdisjoint(stems(b, code)):
+        return True
+    if a[0] != b[0]:
+        return False
+    short, long = (a, b) if len(a) <= len(b) else (b, a)
+    if short == long or (len(short) > 2 and long in (short + "s", short + "es")):
+        return True
+    if len(short) > 3 and long.startswith(short):
+        return True
+    common = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
+    if common >= 5 and common >= 0.75 * len(long):
+        return True
+    if code in INFLECTED and common >= max(3, len(short) - 2) and len(long) - common <= 5:
+        return True
+    return (code == "ko" or code in SUFFIXES) and common >= 2 and bool(stems(a, code) & stems(b, code))

@@ -1,0 +1,173 @@
+"""Rare words of languages whose script has no capitals, as places in a sentence.
+
+A word is rare that neither is known nor follows from known ones (see frequency.py). In Chinese, Japanese, Thai, Lao,
+Khmer and Burmese the words are ICU's segments, in Korean what a particle stands after, elsewhere what stands
+between spaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from datagen.tasks.cloze import affixes, frequency
+from datagen.tasks.cloze.boundaries import segments
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.languages import UNLISTED, function_words
+from datagen.tasks.cloze.names import tokens
+from datagen.tasks.cloze.words import words
+
+_LONG = 7  # letters: where a language has no list, a word as long as this counts as rare, if it stands in one chunk
+_KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]{2,}(?:[・＝][\u30a1-\u30fa\u30fc]{2,})*")
+_KANJI = re.compile(r"[\u3400-\u9fff々〆ヶ]+")
+_FOREIGN = re.compile(
+    r"(?<![A-Za-z0-9_./@:-])(?:[A-Z][A-Za-z0-9]*(?:[ -][A-Z][A-Za-z0-9]*)*|[a-z][A-Za-z0-9]*)"
+    r"(?![A-Za-z0-9_/@-]|[.:][A-Za-z0-9])"
+)
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+# What stands before nouns, or after them; where nothing is listed, any rare word may be one.
+_BEFORE = {
+    "ar": frozenset(
+        ["في", "من", "على", "إلى", "عن", "مع", "بين", "لدى", "عند", "باسم", "اسم", "مدينة", "بلاد", "الى", "فى"]
+    ),
+    "he": frozenset(["את", "של", "על", "אל", "עם", "בין", "לפי", "מן", "אצל", "בשם", "העיר", "ידי"]),
+    "fa": frozenset(["در", "از", "به", "با", "برای", "نام", "شهر"]),
+}
+_AFTER = {
+    "hi": frozenset(["का", "की", "के", "को", "में", "से", "ने", "पर", "तक", "द्वारा", "नामक", "नाम"]),
+    "ur": frozenset(["کا", "کی", "کے", "کو", "میں", "سے", "نے", "پر", "تک", "نامی"]),
+}
+_PARTICLE = re.compile(r"[のをにがはともへ、。」）)・でから]|$")  # what stands after a Japanese noun
+_COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的]")
+# Korean particles that stand after nouns only.
+_NOMINAL = frozenset(
+    {
+        "가",
+        "를",
+        "와",
+        "과",
+        "의",
+        "에",
+        "에서",
+        "에게",
+        "으로",
+        "로",
+        "부터",
+        "까지",
+        "라는",
+        "이라는",
+        "에서는",
+        "에서도",
+        "으로는",
+        "로는",
+    }
+)
+_VERBAL = "음함됨임기것했할하된될되"  # what ends Korean verbs that are used as nouns, and their stems
+_FEWEST = 3  # letters
+_ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
+_SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among lone ones, is a part of a name
+
+
+def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int]]:
+    """Where rare words stand, those of the language first, then names in Latin letters."""
+    if code == "ja":
+        yield from _japanese(shown)
+    elif code == "zh":
+        yield from _chinese(shown)
+    elif code in {"th", "lo", "km", "my"}:
+        yield from ((a, b) for a, b in segments(shown, code) if _is_rare(shown[a:b], code, doc))
+    elif code == "ko":
+        yield from _korean(shown)
+    else:
+        yield from _nouns(shown, code, doc)
+    for match in _FOREIGN.finditer(shown):
+        parts = match.group().split()
+        if len(match.group()) >= _FEWEST and not (len(parts) > 1 and any(p.isupper() for p in parts)):
+            yield match.span()
+
+
+def _is_rare(word: str, code: str, doc: DocumentIndex) -> bool:
+    if len(word) < _FEWEST or _LATIN.search(word):
+        return False
+    if code in UNLISTED:
+        return len(word) >= _LONG and doc.chunks_with(words(word)) == 1
+    return not frequency.is_familiar(word, code)
+
+
+def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int]]:
+    """Rare words between spaces, where their neighbours or their article say that they are nouns."""
+    found = tokens(shown)
+    for i, (a, b) in enumerate(found):
+        before = shown[slice(*found[i - 1])] if i and shown[found[i - 1][1] : a] == " " else ""
+        after = shown[slice(*found[i + 1])] if i + 1 < len(found) and shown[b : found[i + 1][0]] == " " else ""
+        if code in _BEFORE and before not in _BEFORE[code] and not (code == "ar" and shown.startswith("ال", a)):
+            continue
+        if code in _AFTER and after not in _AFTER[code]:
+            continue
+        if _is_rare(shown[a:b], code, doc):
+            yield a, b
+
+
+def _japanese(shown: str) -> Iterator[tuple[int, int]]:
+    """Runs of katakana, which spell names and loan words, and rare words of Han characters, whole runs of them."""
+    for match in _KATAKANA.finditer(shown):
+        if len(match.group()) > _FEWEST and not frequency.is_familiar(match.group(), "ja"):
+            yield match.span()
+    for match in _KANJI.finditer(shown):
+        if shown[match.end() : match.end() + 1] == "《":  # its reading stands after it
+            continue
+        if _COUNTING.search(match.group()) or not _PARTICLE.match(shown, match.end()):
+            continue
+        if 2 <= len(match.group()) <= 6 and not frequency.is_familiar(match.group(), "ja"):
+            yield match.span()
+
+
+def _chinese(shown: str) -> Iterator[tuple[int, int]]:
+    """Rare segments, and runs of lone characters, which spell names, between known words.
+
+    Next to another lone character a segment may be half of a name.
+    """
+    found = segments(shown, "zh")
+    grammar = function_words("zh")
+
+    def is_safe(i: int) -> bool:
+        if not 0 <= i < len(found):
+            return True
+        word = shown[slice(*found[i])]
+        return not word.isalpha() or word in grammar or frequency.zipf(word, "zh") >= (3 if len(word) > 1 else _ALONE)
+
+    def is_lone(i: int) -> bool:
+        word = shown[slice(*found[i])]
+        return len(word) == 1 and word not in grammar and _KANJI.fullmatch(word) is not None
+
+    i = 0
+    while i < len(found):
+        j = i + 1
+        while j < len(found) and found[j][1] - found[j][0] == 1 == found[j - 1][1] - found[j - 1][0] and is_lone(j):
+            j += 1
+        if not is_lone(i):
+            j = i + 1
+        a, b = found[i][0], found[j - 1][1]
+        word = shown[a:b]
+        rare_run = j > i + 1 and b - a <= 3 and min(frequency.zipf(c, "zh") for c in word) < _SELDOM
+        rare_word = j == i + 1 and b - a >= 2 and not any(c in grammar for c in word)
+        rare = (rare_run or rare_word) and _KANJI.fullmatch(word) and not frequency.is_familiar(word, "zh")
+        if rare and is_safe(i - 1) and is_safe(j):
+            yield a, b
+        i = j
+
+
+def _korean(shown: str) -> Iterator[tuple[int, int]]:
+    """Rare stems before a particle: what nothing is attached to may be a verb."""
+    for start, end in tokens(shown):
+        word = shown[start:end]
+        attached = affixes.ending(word, "ko")
+        stem = word[: len(word) - attached]
+        rare = (
+            word[len(stem) :] in _NOMINAL
+            and len(stem) >= 2
+            and not stem.isascii()
+            and not frequency.is_familiar(stem, "ko")
+        )
+        if rare and not affixes.ending(stem, "ko") and stem[-1] not in _VERBAL:
+            yield start, start + len(stem)

@@ -1,0 +1,60 @@
+"""What may be asked of a chunk: its sentences, each with one term blanked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from datagen.tasks.cloze import blanks, sentences, terms
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.languages import NO_CAPITALS, language, reads_like_prose
+from datagen.tasks.cloze.words import show, words
+
+_MIN_CONTEXT = 4  # words, apart from the term and the function words, that tell which sentence it is
+_NEXT = 4  # words on each side of a blank, as long as there are as many
+_QUOTED_SCRIPT = (
+    0.5  # what a word of another script than its sentence's counts: it is often one that all documents have
+)
+_WORTH = {"title": 5.0, "name": 5.0, "identifier": 4.0, "number": 4.0, "noun": 2.5}
+
+
+class Option(NamedTuple):
+    """A sentence of a chunk and the term that it may ask for."""
+
+    chunk: int
+    quote: str  # verbatim
+    blanked: str
+    term: str
+    code: str  # the sentence's language
+    worth: float
+
+
+def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
+    """Every blank worth asking for in a chunk's sentences, if the sentence stands nowhere else in the document."""
+    for sentence in sentences.prose_sentences(doc.chunks[chunk], *doc.neighbours(chunk)):
+        shown = show(sentence.text)
+        code = language(shown)
+        if not doc.in_body(chunk, sentence.start) or not reads_like_prose(shown, code, doc.common):
+            continue
+        phrase = words(shown)
+        for term in terms.find(shown, doc):
+            # A term broken over two lines would not stand verbatim in its quote.
+            if term.text not in sentence.text:
+                continue
+            told = blanks.context(term.blanked, doc)
+            if _fits_elsewhere(doc, term):
+                continue
+            if told >= _MIN_CONTEXT and (term.chunks == 1 or len(list(islice(doc.places(phrase), 2))) == 1):
+                worth = _WORTH[term.kind] * (1 - term.guess) ** 2 / term.chunks * min(1.0, told / 8)
+                if code in NO_CAPITALS and term.text.isascii() and term.kind != "number":
+                    worth *= _QUOTED_SCRIPT
+                yield Option(chunk, sentence.text, term.blanked, term.text, code, worth)
+
+
+def _fits_elsewhere(doc: DocumentIndex, term: terms.Term) -> bool:
+    """Whether the words next to the blank stand elsewhere around something else."""
+    left, _, right = term.blanked.partition(blanks.BLANK)
+    before, after, asked = words(left), words(right), words(term.text)
+    before, after = before[-max(_NEXT, 2 * _NEXT - len(after)) :], after[: max(_NEXT, 2 * _NEXT - len(before))]
+    return any(fill != asked for fill, _ in doc.fills(before, after, len(asked)))

@@ -1,0 +1,260 @@
+"""Every script: sentences are found, native terms are asked for as whole words, and the rows are proven."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from datagen.tasks.cloze.affixes import is_attached, variants
+from datagen.tasks.cloze.boundaries import is_whole, segments
+from datagen.tasks.cloze.compose import Wanted, numbered, questions
+from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.languages import language
+from datagen.tasks.cloze.rules import check
+from datagen.tasks.cloze.sentences import prose_sentences
+from datagen.tasks.cloze.terms import find
+from datagen.tasks.cloze.words import length, show, words
+
+# By language: terms of its own script that are asked for, with their chunks.
+DOCUMENTS = {
+    "en": {
+        "Tewkesbury": (
+            "The old lighthouse was built in the summer by a mason from Tewkesbury, and it stood on the cliff."
+        ),
+        "Quennell": (
+            "In the autumn the storm broke the windows, and the keeper wrote a long letter to Quennell about it."
+        ),
+    },
+    "fr": {
+        "Quimperlé": (
+            "Le vieux phare fut construit en été par un maçon de Quimperlé, et il se dressait sur la falaise."
+        ),
+        "Kervadec": ("En automne, la tempête brisa les fenêtres et le gardien écrivit une longue lettre à Kervadec."),
+    },
+    "de": {
+        "Brunsbüttel": (
+            "Der alte Leuchtturm wurde im Sommer von einem Maurer aus Brunsbüttel gebaut und stand auf der Klippe."
+        ),
+        "Zschopau": (
+            "Im Herbst zerbrach der Sturm die Fenster, und der Wärter schrieb einen langen Brief an Zschopau."
+        ),
+    },
+    "ru": {
+        "Кологрив": (
+            "Старый маяк построил летом каменщик из города Кологрив, и он долго стоял на высокой скале у моря."
+        ),
+        "Хвостиков": (
+            "Осенью буря разбила окна, и смотритель написал об этом длинное письмо своему другу по имени Хвостиков."
+        ),
+    },
+    "el": {
+        "Γαλαξίδι": (
+            "Τον παλιό φάρο τον έχτισε το καλοκαίρι ένας χτίστης από το Γαλαξίδι και στεκόταν πάνω στον βράχο."
+        ),
+        "Ραγκαβή": (
+            "Το φθινόπωρο η καταιγίδα έσπασε τα παράθυρα και ο φύλακας έγραψε ένα γράμμα στον Ραγκαβή για αυτό."
+        ),
+    },
+    "tr": {
+        "Gökçebel": (
+            "Eski deniz feneri yazın bir usta tarafından yapıldı ve o usta çocukken Gökçebel'de bir evde yaşadı."
+        ),
+        "Tokgöz": ("Sonbaharda fırtına pencereleri kırdı ve bekçi bunun için Tokgöz'e uzun bir mektup daha yazdı."),
+    },
+    "ar": {
+        "كوستروما": (
+            "بنى المنارة القديمة في الصيف رجل جاء من مدينة كوستروما البعيدة ثم بقيت على الصخرة فوق البحر سنوات."
+        ),
+        "شتاينبرغ": (
+            "وفي الخريف كسرت العاصفة النوافذ وكتب الحارس رسالة طويلة إلى شتاينبرغ عن كل ما حدث في تلك الليلة."
+        ),
+    },
+    "he": {
+        "קרסנויארסק": ("את המגדלור הישן בנה בקיץ אדם אחד שבא אל העיר קרסנויארסק, והוא עמד שנים רבות על הצוק ליד הים."),
+        "פטרוזבודסק": ("בסתיו שברה הסערה את החלונות, והשומר כתב מכתב ארוך אל פטרוזבודסק על כל מה שקרה באותו הלילה."),
+    },
+    "hi": {
+        "कोस्त्रोमा": ("पुराना प्रकाशस्तंभ गर्मियों में एक कारीगर ने बनाया था जो कोस्त्रोमा से आया था और वह चट्टान पर खड़ा रहा।"),
+        "श्टाइनबर्ग": ("पतझड़ में तूफान ने खिड़कियाँ तोड़ दीं और पहरेदार ने इस बारे में श्टाइनबर्ग को एक लंबा पत्र लिखा।"),
+    },
+    "zh": {
+        "雾港纪事": ("那座古老的灯塔是夏天由一位来自《雾港纪事》作者家乡的石匠建造的，它一直站在海边的悬崖上。"),
+        "曹雪芹": ("秋天的暴风雨打破了窗户，看守人为此给他的朋友曹雪芹写了一封很长的信，说明发生的一切。"),
+    },
+    "ja": {
+        "コストロマ": (
+            "古い灯台は夏にコストロマという町から来た石工によって建てられ、長いあいだ海の上の崖に立っていた。"
+        ),
+        "シュタインベルガー": (
+            "秋の嵐が窓を壊したので、番人はそのことについてシュタインベルガーに長い手紙を書いて送った。"
+        ),
+    },
+    "ko": {
+        "크라스노야르스크": (
+            "오래된 등대는 여름에 크라스노야르스크에서 온 석공이 지었고 오랫동안 바다 위의 절벽에 서 있었다."
+        ),
+        "체르니히우": ("가을 폭풍이 창문을 부수자 등대지기는 그 일에 대해 체르니히우에게 아주 긴 편지를 써서 보냈다."),
+    },
+    "th": {
+        "ประภาคาร": ("ประภาคารเก่าหลังนี้สร้างขึ้นในฤดูร้อนโดยช่างก่อสร้างจากเมืองหนึ่งและตั้งอยู่บนหน้าผาเหนือทะเลมานานหลายปี"),
+        "อิเล็กทรอนิกส์": ("ในฤดูใบไม้ร่วงพายุได้พัดหน้าต่างแตกและคนเฝ้าได้เขียนจดหมายถึงโรงงานอิเล็กทรอนิกส์แห่งหนึ่งเกี่ยวกับเรื่องนี้"),
+    },
+}
+
+
+@pytest.mark.parametrize("code", DOCUMENTS)
+def test_native_terms_of_every_script_are_asked_for(code: str):
+    doc = DocumentIndex.build([sentence + "\n\n" for sentence in DOCUMENTS[code].values()])
+    for chunk, (term, sentence) in zip(doc.chunks, DOCUMENTS[code].items(), strict=True):
+        assert [s.text for s in prose_sentences(chunk)] == [sentence]
+        assert language(sentence) == code
+        assert term in [found.text for found in find(sentence, doc)]
+
+
+@pytest.mark.parametrize("code", DOCUMENTS)
+def test_rows_of_every_script_are_proven(code: str):
+    doc = DocumentIndex.build([sentence + "\n\n" for sentence in DOCUMENTS[code].values()])
+    made = questions(doc, {"c": ([0, 1], random.Random(0))}, Wanted(1, 2, 2), numbered)["c"]
+    assert isinstance(made, list)
+    assert check(made[0], doc).passed
+
+
+def test_marks_belong_to_their_letters():
+    assert words("हिन्दी में क्षेत्रीय") == ["हिन्दी", "में", "क्षेत्रीय"]
+    assert words("שָׁלוֹם") == words("שלום")
+    assert words("مُحَمَّد مـحـمـد") == ["محمد", "محمد"]
+    assert words("می\u200cخواهم") == ["میخواهم"]
+    assert length("ภาษาไทยที่") == 4
+
+
+def test_icu_places_count_characters():
+    text = "𠀋在北京大学读书😀今天"
+    assert [text[a:b] for a, b in segments(text, "zh")] == ["𠀋", "在", "北京", "大学", "读书", "😀", "今天"]
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "code"),
+    [
+        ("It cost 12,500 crowns.", "500", "en"),
+        ("It cost 12,500 crowns.", "12", "en"),
+        ("It cost 12 500 couronnes.", "500", "fr"),
+        ("It is 3.14 of it.", "14", "en"),
+        ("At 10:30 he came.", "30", "en"),
+        ("He sent an e-mail to it.", "mail", "en"),
+        ("They don't know.", "don", "en"),
+        ("In the U.S. it was.", "U", "en"),
+        ("The x86_64 one.", "x86", "en"),
+        ("Of Rev. R.Brown it was said.", "Brown", "en"),
+        ("The and/or of it.", "or", "en"),
+        ("It fell to -40 there.", "40", "en"),
+        ("Debian-пакет это", "Debian", "ru"),
+        ("北京大学是好的。", "京大", "zh"),
+        ("서울특별시에서 왔다.", "서울", "ko"),
+    ],
+)
+def test_half_of_a_token_is_no_term(text: str, term: str, code: str):
+    at = text.index(term)
+    assert not is_whole(text, at, at + len(term), code)
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "code"),
+    [
+        ("It cost 12,500 crowns.", "12,500", "en"),
+        ("It was Winkle's boat.", "Winkle", "en"),
+        ("C’est la mairie d’Alkmaar ici.", "Alkmaar", "fr"),
+        ("크라스노야르스크에서 왔다.", "크라스노야르스크", "ko"),
+        ("그는 dpkg를 쓴다.", "dpkg", "ko"),
+        ("Gökçebel'de bir ev.", "Gökçebel", "tr"),
+        ("他在1898年来到北京。", "1898", "zh"),
+        ("The word--Pickwick--was it.", "Pickwick", "en"),
+    ],
+)
+def test_what_a_language_sets_off_leaves_a_term_whole(text: str, term: str, code: str):
+    at = text.index(term)
+    assert is_whole(text, at, at + len(term), code)
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "attached"),
+    [
+        ("والقاهرة", "ar", True),
+        ("بالقاهرة", "ar", True),
+        ("القاهرة", "ar", False),
+        ("בירושלים", "he", True),
+        ("ירושלים", "he", False),
+        ("서울에서", "ko", True),
+        ("Helsinkissä".casefold(), "fi", True),
+        ("helsinki", "fi", False),
+        ("budapesten", "hu", True),
+    ],
+)
+def test_a_term_with_what_its_language_attaches_is_left_out(word: str, code: str, attached: bool):
+    known = {"القاهرة", "قاهرة", "ירושלים", "서울", "helsinki", "budapest"}
+    assert is_attached(word, code, known.__contains__) is attached
+
+
+@pytest.mark.parametrize(
+    ("shown", "asked", "code"),
+    [
+        ("وبالقاهرة", "القاهرة", "ar"),
+        ("בירושלים", "ירושלים", "he"),
+        ("서울은", "서울", "ko"),
+        ("иваном", "иван", "ru"),
+        ("annę", "anna", "pl"),
+        ("helsingissä", "helsinki", "fi"),
+        ("ankara'da".replace("'", ""), "ankara", "tr"),
+    ],
+)
+def test_another_form_gives_a_word_away(shown: str, asked: str, code: str):
+    assert variants(shown, asked, code)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "code"),
+    [
+        (["पुराना प्रकाशस्तंभ गर्मियों में एक कारीगर ने यहाँ बनाया था।", "वह बहुत दिनों तक चट्टान पर अकेला खड़ा रहा था।"], "hi"),
+        (
+            ["یہ پرانا مینار گرمیوں میں ایک کاریگر نے یہاں بنایا تھا۔", "وہ بہت دنوں تک چٹان پر اکیلا کھڑا رہا تھا۔"],
+            "ur",
+        ),
+        (
+            ["متى بنى الرجل هذه المنارة القديمة على الصخرة فوق البحر؟", "بقيت المنارة على الصخرة سنوات طويلة بعد ذلك."],
+            "ar",
+        ),
+        (["古い灯台は夏に町から来た石工が建てたものだ。", "それは長いあいだ海の上の崖に立っていた！"], "ja"),
+        (
+            [
+                "Ποιος έχτισε τον παλιό φάρο πάνω στον βράχο της θάλασσας;",
+                "Κανείς δεν ξέρει πια ποιος τον έχτισε εκεί πάνω.",
+            ],
+            "el",
+        ),
+    ],
+)
+def test_stops_of_other_scripts_end_sentences(sentences: list[str], code: str):
+    joined = ("" if code == "ja" else " ").join(sentences)
+    assert [s.text for s in prose_sentences(joined)] == sentences
+    assert all(language(s) == code for s in sentences)
+
+
+def test_the_language_is_that_of_the_sentence_and_not_of_the_document():
+    assert language("The lighthouse was built by a man from the town.") == "en"
+    assert language("Le phare fut construit par un homme de la ville.") == "fr"
+    assert language("Şehirden gelen bir adam bu feneri çok uzun zaman önce yaptı.") == "tr"
+    assert language("apt-get install foo bar baz") == ""
+
+
+def test_furigana_are_no_titles():
+    shown = show("その町には灯台《とうだい》があり、番人は『雨の記録』という本を書いて静かに暮らしていた。")
+    doc = DocumentIndex.build([shown, ""])
+    found = [t.text for t in find(shown, doc)]
+    assert "とうだい" not in found
+    assert "雨の記録" in found
+
+
+def test_german_nouns_are_no_names():
+    shown = "Der Leuchtturm stand auf der Klippe, und der Wärter aus Brunsbüttel schrieb einen Brief an die Regierung."
+    doc = DocumentIndex.build([shown, ""])
+    assert [t.text for t in find(shown, doc)] == ["Brunsbüttel"]
