@@ -27,6 +27,7 @@ RELAXED: dict[str, Callable[[Any], Any]] = {
     "chunk.min_document_tokens": lambda value: 0,
     "chunk.max_document_tokens": lambda value: None,
     "cluster.min_similarity": lambda value: max(0.0, round(value - 0.1, 3)),
+    "cluster.min_cohesion": lambda value: max(0.0, round(value - 0.2, 3)),
     "cluster.max_cluster_size": lambda value: 2 * value,
     "generate.min_evidence": lambda value: max(1, value - 1),
     "judge.min_rating": lambda value: max(0.0, value - 2),
@@ -168,7 +169,7 @@ def _help(stage: str, detail: str, config: Config) -> tuple[str, Any]:
     named = NAMED.search(detail)
     setting = named[1] if named and named[1] in RELAXED else ""
     if not setting and stage == "cluster":
-        setting = "cluster.min_similarity"
+        setting = "cluster.min_cohesion" if config.cluster.min_similarity is None else "cluster.min_similarity"
     if not setting and stage == "generate" and not config.generate.asks_model:
         return "generate.method", "llm"
     if not setting:

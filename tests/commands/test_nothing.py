@@ -54,14 +54,13 @@ def test_every_document_without_a_row_is_named_with_its_script(documents, tmp_pa
     settings = with_settings(tmp_path / "settings.yaml", cluster={"min_similarity": 1.0, "min_cluster_size": 4})
     result = call("run", "-c", settings, "--input", documents, "-o", run, "--workers", "1")
     assert result.exit_code == 1
-    assert "no row is left for a dataset: generate kept no candidate, and nothing more was begun" in result.stderr
-    assert not (run / "judge").exists()
-    assert f"longrlvr-data run -o {run} --set generate.method=llm" in result.stderr
+    assert "no row is left for a dataset: cluster kept no cluster, and nothing more was begun" in result.stderr
+    assert not (run / "generate").exists()
 
     found = json.loads(call("status", run, "--documents", "--json").stdout)
     told = {each["doc_id"]: each for each in found["documents"]}
     assert {name: told[f"{name}.txt"]["script"] for name in SCRIPTS} == SCRIPTS
-    assert {told[f"{name}.txt"]["stage"] for name in SCRIPTS} == {"cluster", "generate"}
+    assert {told[f"{name}.txt"]["stage"] for name in SCRIPTS} == {"cluster"}
     unlike = next(each for each in told.values() if each["stage"] == "cluster" and each["reason"] != "too few chunks")
     assert (unlike["setting"], unlike["value"]) == ("cluster.min_similarity", 0.9)
     assert unlike["command"] == [f"longrlvr-data run -o {run} --set cluster.min_similarity=0.9"]

@@ -23,3 +23,11 @@ def test_only_as_many_chunks_as_clusters_want_can_be_clustered():
     assert (found.setting, found.value) == ("chunk.max_tokens", 68)
     assert missing._too_few_chunks("a", [40, 9], Config()).setting == "cluster.min_cluster_size"
     assert missing._too_few_chunks("a", [9], Config()).setting == ""
+
+
+def test_documents_without_a_cluster_are_helped_by_the_measure_that_was_asked_for():
+    found = missing._missing("a", "cluster", "too few clusters", "0 usable of 0 clusters", Config())
+    assert (found.setting, found.value) == ("cluster.min_cohesion", 0.3)
+    published = model.merge(Config(), {"cluster.published": True})
+    found = missing._missing("a", "cluster", "too few clusters", "0 usable of 0 clusters", published)
+    assert (found.setting, found.value) == ("cluster.min_similarity", 0.6)
