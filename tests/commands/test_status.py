@@ -20,7 +20,7 @@ def barren(place, tmp_path_factory) -> Path:
     settings = with_settings(
         folder / "settings.yaml",
         chunk={"min_document_tokens": 20, "max_tokens": 16, "published": True},
-        cluster={"max_cluster_size": 4, "published": True, "min_similarity": 0.6},
+        cluster={"max_cluster_size": 4, "published": True, "min_similarity": 0.1},
     )
     result = call("run", "-c", settings, "--input", documents, "-o", folder / "run", "--workers", "1")
     assert "no row is left for a dataset" in result.stderr
