@@ -72,9 +72,7 @@ def process(shard: Shard, read: list[Document | Dropped]) -> Output:
     return Output(rows, dropped, {"documents": kept})
 
 
-def cut(
-    document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int, published: bool = False
-) -> list[Chunk]:
+def cut(document: Document, tokenizer: tokenizers.Tokenizer, max_tokens: int, published: bool = False) -> list[Chunk]:
     """A document's chunks, at most `max_tokens` each, cut as `splitter.split` does. Raises as that does."""
     text = document.text
     return [
