@@ -136,6 +136,7 @@ class Dropped:
     other_id: Optional[str] = None  # of the same kind: the row that was taken before it, or that it repeats
 
 
+BOILERPLATE = "boilerplate"  # why a chunk is set aside that is no part of what its document is about
 NO_VECTOR = "no usable vector"  # why a chunk, a document or a question is set aside that the encoder gives none for
 
 # What identifies a thing of each kind; several rows may be about the same one (a document's chunks).

@@ -78,9 +78,10 @@ class Neighbours:
     @cached_property
     def _questions(self) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
-        for doc_id, chunks in self.texts.items():
+        for doc_id, (places, _) in self.shard.vectors().items():
             asked = [c for c in self.candidates if c.doc_id == doc_id]
             if asked:
+                chunks = [self.texts[doc_id][i] for i in places]
                 vectors = encoder.encode_queries([c.question for c in asked], chunks, self.shard.config.embed)
                 found |= {c.qa_id: vector for c, vector in zip(asked, vectors.astype(np.float32), strict=True)}
         return found

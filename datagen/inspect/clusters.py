@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,12 @@ from datagen.clustering.reachability import unit
 from datagen.config import model as configs
 from datagen.config.data import ClusterConfig
 from datagen.config.model import Config
-from datagen.embed import encoder
 from datagen.errors import UserError
 from datagen.inspect import document, ids
 from datagen.records import Chunk, Cluster
 from datagen.run.shard import Shard
 from datagen.stages import cluster, embed, runner
+from datagen.text import boilerplate
 
 STEPS = (-0.15, -0.1, -0.05, 0.05, 0.1, 0.15)  # of min_similarity, from the current one
 VALUES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of min_cohesion
@@ -66,8 +66,8 @@ class Inspection:
 def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) -> Inspection:
     """Cluster one document as the configuration says. Raises UserError if the run has no such document."""
     shard, doc_id = _find(run, wanted)
+    places, vectors = _vectors(shard, doc_id, config, progress)
     chunks = [c for c in shards.read_rows(shard.path("chunk"), Chunk) if c.doc_id == doc_id]
-    vectors = _vectors(shard, doc_id, chunks, config, progress)
     kept, dropped = cluster.cluster_document(doc_id, vectors, config.cluster, config.seed)
     threshold = "min_similarity" if config.cluster.published else "min_cohesion"
     current = getattr(config.cluster, threshold)
@@ -75,16 +75,17 @@ def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) ->
     values = [value for value in sorted({current} | others) if 0 <= value <= 1]
     tried = {value: configs.merge(config, {f"cluster.{threshold}": value}).cluster for value in values}
     found = {value: cluster.describe(doc_id, vectors, settings) for value, settings in tried.items()}
+    clusters = [replace(c, chunk_indices=[places[i] for i in c.chunk_indices]) for c in found[current]]
     decisions = {c.cluster_id: KEPT for c in kept} | {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
     return Inspection(
         doc_id,
         chunks,
         cut.cohesion(unit(vectors)),
-        found[current],
-        shared_words([c.text for c in chunks], [c.chunk_indices for c in found[current]]),
-        [decisions[c.cluster_id] for c in found[current]],
+        clusters,
+        shared_words([c.text for c in chunks], [c.chunk_indices for c in clusters]),
+        [decisions[c.cluster_id] for c in clusters],
         next((d.detail for d in dropped if d.unit == "document"), ""),
-        scale.told_apart(unit(vectors)) if len(chunks) > 1 else None,
+        scale.told_apart(unit(vectors)) if len(vectors) > 1 else None,
         threshold,
         current,
         [_summary(value, tried[value], found[value], vectors) for value in values],
@@ -105,17 +106,22 @@ def _find(run: str, wanted: str) -> tuple[Shard, str]:
     return shard, place.doc_id
 
 
-def _vectors(shard: Shard, doc_id: str, chunks: list[Chunk], config: Config, progress: runner.Progress) -> np.ndarray:
-    """(n_chunks, dim): from the run if they are there and fit the settings, else this document is embedded."""
+def _vectors(shard: Shard, doc_id: str, config: Config, progress: runner.Progress) -> tuple[list[int], np.ndarray]:
+    """The numbers of the document's chunks that are embedded, and their vectors, (n, dim): from the run if they are
+    there and fit the settings, else this document is embedded. Raises UserError where there are none.
+    """
+    texts = shard.texts()
     if shards.exists(shard.path("embed")) and runner.fits(embed.STAGE, shard.run, config):
-        places, vectors = shard.vectors().get(doc_id, ([], None))
-        if vectors is None or len(places) < len(chunks):
-            raise UserError(
-                f"{doc_id}: {len(chunks) - len(places)} of its chunks have no vector, so it can't be inspected"
-            )
-        return vectors
-    progress.start("embed", "chunk", len(chunks), 0, True)
-    return encoder.encode_documents({doc_id: [c.text for c in chunks]}, config.embed, progress.advance)[doc_id][0]
+        places, vectors = shard.vectors().get(doc_id, ([], np.zeros((0, 0))))
+    else:
+        left = boilerplate.flags(texts)
+        progress.start("embed", "chunk", len(texts[doc_id]) - len(left[doc_id]), 0, True)
+        encoded = embed.encode({doc_id: texts[doc_id]}, left, config.embed, progress.advance)
+        places, vectors, usable = encoded[doc_id]
+        places, vectors = [at for at, good in zip(places, usable, strict=True) if good], vectors[usable]
+    if not places:
+        raise UserError(f"{doc_id}: none of its {len(texts[doc_id])} chunks has a vector, so it can't be inspected")
+    return places, vectors
 
 
 def _summary(value: float, settings: ClusterConfig, found: list[Cluster], vectors: np.ndarray) -> Threshold:

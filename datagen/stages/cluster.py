@@ -20,7 +20,7 @@ from datagen.clustering import cut, scale, tree
 from datagen.clustering.reachability import unit
 from datagen.config.data import ClusterConfig as Settings
 from datagen.config.model import Config
-from datagen.records import NO_VECTOR, Cluster, Dropped
+from datagen.records import BOILERPLATE, NO_VECTOR, Cluster, Dropped
 from datagen.run import tables
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
@@ -33,13 +33,22 @@ def process(shard: Shard) -> Output:
     dropped: list[Dropped] = []
     for doc_id in dict.fromkeys(shard.table("chunk", ["doc_id"])["doc_id"].to_pylist()):
         if doc_id not in vectors:
-            dropped.append(Dropped("document", doc_id, doc_id, "failed", NO_VECTOR, "none of its chunks has one"))
+            dropped.append(_without_vectors(doc_id, shard))
             continue
         places, embedded = vectors[doc_id]
         kept, left = cluster_document(doc_id, embedded, shard.config.cluster, shard.config.seed)
         rows += [replace(c, chunk_indices=[places[i] for i in c.chunk_indices]) for c in kept]
         dropped += left
     return Output(rows, dropped)
+
+
+def _without_vectors(doc_id: str, shard: Shard) -> Dropped:
+    """Why a document has no cluster of which no chunk has a vector."""
+    left = [row for row in shard.rows("embed", Dropped, "dropped") if row.doc_id == doc_id]
+    if any(row.reason == NO_VECTOR for row in left):
+        return Dropped("document", doc_id, doc_id, "failed", NO_VECTOR, "none of its chunks has one")
+    detail = f"all of it: {left[0].detail}" if left else "it has no chunk"
+    return Dropped("document", doc_id, doc_id, "rejected", BOILERPLATE, detail)
 
 
 def cluster_document(
