@@ -65,7 +65,8 @@ class Cluster:
     cohesion: Score
     document_cohesion: Score
     spread: Score
-    # Of the document: how often two chunks that follow each other are more alike than two drawn at random.
+    # Of the document: how often two chunks that follow each other are more alike than two drawn at random. None: it is
+    # too short to tell.
     told_apart: Optional[Score] = None
 
 

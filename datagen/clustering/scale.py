@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+ENOUGH = 30  # chunks from which on `told_apart` tells something: of fewer, chance has too much of a say
 SAMPLE = 1_024  # chunks that stand for all
 ROUNDING = 1e-6  # of a similarity: the mean of equal ones may be a little less than each
 

@@ -26,6 +26,7 @@ from datagen.text import passed, sources
 
 SHOWN_REQUESTS = 3  # by --dry-run
 ENOUGH_RATINGS, FLAT = 10, 0.75  # candidates, and the share of one rating among them that is no spread
+TOLD_APART = 0.65  # a share below this is near to chance; all-MiniLM-L6-v2 has 0.6 in Russian, 0.9 in English
 SHOWN = 5  # rows set aside that are named without -v
 
 
@@ -60,6 +61,27 @@ def say_unread(config: Config, total: dict[str, Ledger], reporter: Reporter) -> 
         return False
     reporter.say(f"{path}: {n_unread:,} files could not be read for their kind, and {n_read:,} documents were read")
     return True
+
+
+def say_told_apart(run: str, config: Config, reporter: Reporter) -> None:
+    """Say of which documents the encoder hardly tells the parts apart: their clusters are near to chance."""
+    places, n, n_weak = Run(run), 0, 0
+    weakest: list[tuple[float, str]] = []
+    for name in places.names("cluster"):
+        columns = shards.read_table(places.shard("cluster", name), ["told_apart", "doc_id"]).to_pydict()
+        told = set(zip(columns["told_apart"], columns["doc_id"], strict=True))
+        weak = [row for row in told if row[0] is not None and row[0] < TOLD_APART]
+        n, n_weak, weakest = n + len(told), n_weak + len(weak), sorted([*weakest, *weak])[:SHOWN]
+    if not n_weak:
+        return
+    first = ", ".join(f"{doc_id} ({share:.2f})" for share, doc_id in weakest) + ", …" * (n_weak > SHOWN)
+    other = "BAAI/bge-m3" if config.embed.model in ("embedded", "minilm") else "embedded"
+    again = shlex.join([NAME, "cluster", "-o", run, "--set", f"embed.model={other}", "--resume", "never"])
+    reporter.say(
+        f"warning: embed.model {config.embed.model} hardly tells the parts of {n_weak:,} of {n:,} documents apart: "
+        f"{first}. (How often two chunks that follow each other are more alike than two drawn at random; 0.5 is "
+        f"chance.) Their clusters may have no theme. To try another encoder: `{again}`"
+    )
 
 
 def say_judged(run: str, reporter: Reporter) -> None:

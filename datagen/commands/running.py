@@ -117,6 +117,8 @@ def _run_stages(
                     total[s.name] = runner.run(s, run, config, resume[s.name], *doing)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
+                    if s.name == "cluster":
+                        messages.say_told_apart(run, config, reporter)
                     if s.name == "judge" and s.models(config):
                         messages.say_judged(run, reporter)
                     if share.is_whole and s.name in ENDS and (s is not todo[-1] or s.table.whole):

@@ -57,7 +57,7 @@ class Inspection:
     words: list[list[str]]  # of each cluster
     decisions: list[str]  # of each cluster: kept, or the reason why not
     left_out: str  # why the document has none that is kept, or nothing
-    told_apart: float | None  # see clustering.scale; None for a single chunk
+    told_apart: float | None  # see clustering.scale; None for few chunks
     threshold: str  # the setting: min_cohesion, or with `published` min_similarity
     current: float
     thresholds: list[Threshold]
@@ -85,7 +85,7 @@ def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) ->
         shared_words([c.text for c in chunks], [c.chunk_indices for c in clusters]),
         [decisions[c.cluster_id] for c in clusters],
         next((d.detail for d in dropped if d.unit == "document"), ""),
-        scale.told_apart(unit(vectors)) if len(vectors) > 1 else None,
+        scale.told_apart(unit(vectors)) if len(vectors) >= scale.ENOUGH else None,
         threshold,
         current,
         [_summary(value, tried[value], found[value], vectors) for value in values],

@@ -83,7 +83,7 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings) -> list[Clust
     """The document's clusters in order of their first chunk, those over the limit included."""
     vectors = unit(vectors)
     groups = sorted(group.tolist() for group in find_clusters(vectors, settings))
-    whole, told = cut.cohesion(vectors), scale.told_apart(vectors) if len(vectors) > 1 else None
+    whole, told = cut.cohesion(vectors), scale.told_apart(vectors) if len(vectors) >= scale.ENOUGH else None
     return [
         Cluster(
             cluster_id=f"{doc_id}/c{i}",
