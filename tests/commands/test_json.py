@@ -45,7 +45,7 @@ GIVEN: dict[str, list[Callable[[Path], tuple[Any, ...]]]] = {
     "status --explain, select --explain": [
         lambda run: ("status", run, "--explain", "calls.txt"),
         lambda run: ("status", run, "--explain", "calls.txt/c0"),
-        lambda run: ("select", "-o", run, "--explain", "calls.txt/c0/q0"),
+        lambda run: ("select", "-o", run, "--explain", "calls.txt/c7/q0"),
     ],
     "cluster --inspect": [lambda run: ("cluster", "-o", run, "--inspect", "calls.txt")],
 }
