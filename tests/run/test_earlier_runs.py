@@ -32,6 +32,8 @@ def cut_anew(runs) -> Path:
     their stages say so, in their order.
     """
     for run in (runs / "extractive", runs / "llm"):
+        settings = run / "config.yaml"  # what was called "embedded" has another name
+        settings.write_text(settings.read_text().replace("  model: embedded\n", "  model: minilm\n"))
         digests: dict[str, str] = {}
         for stage in [*BEFORE_SELECT, "select"]:
             place = str(run / stage / identity.FILE)
@@ -39,6 +41,8 @@ def cut_anew(runs) -> Path:
             parts = {name: value for name, value in stored.items() if name != "identity"}
             parts["upstream"] = {name: digests[name] for name in parts["upstream"]}
             config = Run(str(run)).config
+            if "embed.model" in parts["settings"]:
+                parts["settings"]["embed.model"] = config.embed.model
             if stage in CHANGED:
                 now = CHANGED[stage].identity(config).parts
                 parts |= {name: value for name, value in now.items() if name not in ("fingerprints", "upstream")}
