@@ -36,10 +36,14 @@ class View:
         """Where `text[start:end]`, which is not empty, begins and ends in the text that is viewed."""
         return int(self.offsets[start]), int(self.offsets[end - 1]) + 1
 
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Where in `self.text` is what is seen of the viewed text's stretch from `start` to `end`."""
+        first, last = self.offsets.searchsorted([start, end]).tolist()
+        return first, last
+
     def shown(self, start: int, end: int) -> str:
         """What is seen of the viewed text's stretch from `start` to `end`."""
-        first, last = self.offsets.searchsorted([start, end])
-        return self.text[first:last]
+        return self.text[slice(*self.place(start, end))]
 
 
 def view(text: str, kind: Kind) -> View:
