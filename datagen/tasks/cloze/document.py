@@ -50,15 +50,15 @@ class DocumentIndex:
         for chunk, view in zip(chunks, seen, strict=True):
             spelled = spelled_words(view.text)
             folded = [folded for w in spelled if (folded := fold(w))]
+            parts.append("".join(f" {w}" for w in folded))
             once = set(folded)
             in_prose.update(once)
-            lower_case.update(w for w in spelled if w.islower())
             if view.text != chunk:
                 around = spelled_words(chunk)
-                once.update(folded for w in around if (folded := fold(w)))
-                lower_case.update(w for w in around if w.islower())
+                once.update(filter(None, map(fold, around)))
+                spelled += around
             counts.update(once)
-            parts.append("".join(f" {w}" for w in folded))
+            lower_case.update(w for w in spelled if w.islower())
             starts.append(at)
             at += len(parts[-1])
         often = max(min(3, len(parts)), 0.2 * len(parts))
