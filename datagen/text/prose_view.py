@@ -25,8 +25,8 @@ from datagen.text.markup import CODE, MARKUP, Rule
 class View:
     """A text as prose.
 
-    offsets: (len(text),) strictly ascending places in the text that is viewed. `text[i]` is the character there, or a
-    blank or a line's end that stands for what was set aside from there on.
+    offsets: (len(text),) strictly ascending places in the text that is viewed. `text[i]` is the character there, or
+    stands for what was set aside from there on: a blank, a line's end, or what LaTeX spells ``, '', --- and \\dots.
     """
 
     text: str
