@@ -62,6 +62,7 @@ _INLINE_RST = (
     ),
     _rule(r"(?<![`\w])``([^`\n]+)``(?!`)"),
     _rule(r"(?<![`\w])`([^`<\n]+(?:\n[^`<\n]+)?)(?:[ \n]<[^`>\n]*>)?`__?(?!\w)"),
+    _rule(r"(?<![`\w:])`(?!\w`\.)([^`<\n]+)`(?![`\w])"),  # of the default role
     _rule(r" ?\[(?:#?[\w-]*|\*)\]_(?!\w)"),
     *_STARS,
 )
@@ -91,7 +92,7 @@ _LATEX_BLOCKS = (
 _LATEX_HEADINGS = (
     r"(?:part|chapter|(?:sub)*section|(?:sub)?paragraph|title|author|date|caption|addcontentsline|markboth)"
 )
-_UNSPACED = r"[\u3041-\u30ff\u3400-\u9fff]"
+_UNSPACED = r"[\u3041-\u30ff\u3400-\u9fff，。、！？：；]"
 _LATIN = r"[A-Za-z0-9'’,.:;!?-]++"
 _CUE_START, _CUE_END = r"(?:\A|(?<=\n\n))", r"[ \t]*(?:\n[ \t]*(?:\n|\Z)|\Z)"
 _HTML_INLINE = (
@@ -123,11 +124,12 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             rf"(?:(?<=\n\n)|(?<=\n\r\n)|\A)[^\n]{{1,80}}\n[ \t]*{CUE}[^\n]*\n?"
             rf"|^(?:\d{{1,6}}\s?\n)?[ \t]*{CUE}[^\n]*\n?"
         ),
-        _rule(
+        _rule(  # a translation below
             rf"{_CUE_START}((?:(?!{_UNSPACED})[^\n])*+{_UNSPACED}[^\n]*+)\n(?:{_LATIN} ){{2,}}[ -~’“”…]*(?={_CUE_END})"
-        ),  # translated
-        _rule(r"\n(?:[ \t\r]*\n)++", " "),
+        ),
         _rule(r"\[[^\[\]\n]{1,40}\][ \t]?"),  # who speaks, what is heard
+        _rule(rf"(?<={_UNSPACED})[ \t]*\n(?:[ \t\r]*\n)*+(?={_UNSPACED})"),
+        _rule(r"\n(?:[ \t\r]*\n)++|\n(?![ \t]*[-–—])", " "),
         _rule(r"</?(?:[ibucv]|font|ruby|rt|lang)\b[^<>\n]*>|\{\\[^{}\n]*\}|<(?:\d\d:)?\d\d:\d\d\.\d{3}>"),
     ),
     "latex": (
@@ -236,9 +238,8 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             r"| ?\[\^[^\[\]\n]+\]"
         ),
         _rule(r" ?\[[^\[\]\n]*+(?:\n[^\[\]\n]++)?\bpp?\. ?\d[^\[\]\n]*\]"),  # where it is quoted from
-        _rule(
-            r"(?<![\w`\])!\\])\[(?=[^\W\d_][^\]]|`)([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?![\[(:\w])"
-        ),  # a link by its name
+        # A link by its name.
+        _rule(r"(?<![\w`\])!\\])\[(?=[^\W\d_][^\]]|`)([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?![\[(:\w])"),
         _rule(r"</?(?:a|b|i|em|strong|code|kbd|sub|sup|span|small|u)\b[^<>\n]*>"),
         *_EMPHASIS,
         _rule(r"\\([\\`*_{}\[\]()#+.!~-])"),

@@ -17,8 +17,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from datagen.text.syntax import Kind
 from datagen.text.markup import CODE, MARKUP, Rule
+from datagen.text.syntax import Kind
 
 
 @dataclass(frozen=True)

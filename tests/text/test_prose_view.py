@@ -6,9 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datagen.tasks.cloze.sentences import prose_sentences
-from datagen.text.syntax import KINDS
 from datagen.text.prose_view import View, view, views
 from datagen.text.splitter import split
+from datagen.text.syntax import KINDS
 from datagen.text.tokenizers import load
 from tests.text.specimens import SPECIMENS, STORY
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.text import quickstart
-from datagen.text.syntax import KINDS, kind_of
 from datagen.text.splitter import split
+from datagen.text.syntax import KINDS, kind_of
 from datagen.text.tokenizers import load
 from tests.text.specimens import SPECIMENS
 
