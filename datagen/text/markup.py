@@ -44,28 +44,44 @@ CODE: dict[Kind, re.Pattern[str]] = {
         re.M,
     ),
 }
-_STARS = (
-    _rule(r"(?<![\w*\\])\*\*(?=[^\s*])([^*\n]+(?:\n[^*\n]+)?)(?<=\S)\*\*(?![\w*])"),
-    _rule(r"(?<![\w*\\])\*(?=[^\s*])([^*\n]+(?:\n[^*\n]+)?)(?<=\S)\*(?![\w*])"),
-)
+
+
+def _emphasis(mark: str, char: str) -> Rule:
+    """A mark on both sides of words, which may go on over some lines. What stands in code is no mark."""
+    return _rule(
+        rf"(?<![\w\\`{char}]){mark}(?=[^\s{char}])([^{char}\n]++(?:\n[^{char}\n]++){{0,9}})(?<=\S){mark}(?![\w`{char}])"
+    )
+
+
+_STARS = (_emphasis(r"\*\*", r"*"), _emphasis(r"\*", r"*"))
+_LABELS = r"(?:ref|numref|doc|download|eq|cite\w*|ticket|issue|pr|pull|user|changeset)"  # whose target is no word
 _INLINE_RST = (
-    _rule(r":[A-Za-z][\w+:.-]{0,30}:`[~!.]?([^`<\n]*?(?:\n[^`<\n]+?)?)(?:[ \n]*<[^`>]*>)?`"),
+    _rule(
+        rf":(?!(?:\w+:)?{_LABELS}:`[^`<]*`)[A-Za-z][\w+:.-]{{0,30}}:`[~!.]?([^`<\n]*?(?:\n[^`<\n]+?)?)"
+        r"(?:[ \n]*<[^`>]*>)?`"
+    ),
     _rule(r"(?<![`\w])``([^`\n]+)``(?!`)"),
     _rule(r"(?<![`\w])`([^`<\n]+(?:\n[^`<\n]+)?)(?:[ \n]<[^`>\n]*>)?`__?(?!\w)"),
+    _rule(r"(?<![`\w:])`(?!\w`\.)([^`<\n]+)`(?![`\w])"),  # of the default role
     _rule(r" ?\[(?:#?[\w-]*|\*)\]_(?!\w)"),
     *_STARS,
 )
 _DOCTEST = _rule(r"^[ \t]*>>> [^\n]*\n(?:[ \t]*\S[^\n]*\n)*+", PARAGRAPH)
 _EMPHASIS = (
     *_STARS,
-    _rule(r"(?<![\w\\])__(?=[^\s_])([^_\n]+(?:\n[^_\n]+)?)(?<=\S)__(?!\w)"),
-    _rule(r"(?<![\w\\])_(?=[^\s_])([^_\n]+(?:\n[^_\n]+)?)(?<=\S)_(?!\w)"),
-    _rule(r"(?<!`)`([^`\n]+)`(?!`)"),
+    _emphasis("__", "_"),
+    _emphasis("_", "_"),
+    _rule(r"(?<!`)`(?!\w`\.)([^`\n]+)`(?!`)"),  # a letter alone, with a stop, would be an initial
 )
 _ARGUMENTS = r"(?:\[[^\[\]{}\n]*\])?"
 _KEPT = (
     r"emph|text(?:bf|it|tt|sc|sf|rm|sl|normal|up)|underline|mbox|enquote|uppercase|lowercase|textquote|term"
     r"|defn?|define|Index"
+)
+_NOT_A_NOUN = (  # behind such a word a work that is cited is a part of the sentence: "as in [3]", "see [3]"
+    r"(?i:(?<!\b[a-z]{2})(?<!\b(?:and|the|see|for|via|von|bei|und|aus|mit|par|les|des|con|por|del|dem|den))"
+    r"(?<!\b(?:from|with|than|that|like|into|both|upon|over|dans|avec|nach|oder|para|como|chez))"
+    r"(?<!\b(?:about|after|since|using|among|under|entre|selon|sobre)))"
 )
 _LATEX_BLOCKS = (
     r"verbatim|lstlisting|minted|equation|align|alignat|gather|multline|eqnarray|displaymath|math|tabular[xy]?"
@@ -76,6 +92,9 @@ _LATEX_BLOCKS = (
 _LATEX_HEADINGS = (
     r"(?:part|chapter|(?:sub)*section|(?:sub)?paragraph|title|author|date|caption|addcontentsline|markboth)"
 )
+_UNSPACED = r"[\u3041-\u30ff\u3400-\u9fff，。、！？：；]"
+_LATIN = r"[A-Za-z0-9'’,.:;!?-]++"
+_CUE_START, _CUE_END = r"(?:\A|(?<=\n\n))", r"[ \t]*(?:\n[ \t]*(?:\n|\Z)|\Z)"
 _HTML_INLINE = (
     r"a|abbr|acronym|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strong"
     r"|strike|sub|time|tt|u|var"
@@ -95,7 +114,7 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"(?<!\*)\*++/|/\*[*!]*+<?[ \t]?"),
         _rule(r"^[ \t]*\*++(?:[ \t]|$)"),
         _rule(r"^[ \t]+(?=\S)"),
-        _rule(r"\{@(?:code|link|literal)[ \t]([^{}\n]*)\}|</?(?:code|em|b|i|tt)>"),
+        _rule(r"\{@(?:code|link(?:plain)?|literal|value)[ \t]#?([^{}\n]*)\}|</?(?:code|em|b|i|tt)>"),
     ),
     "dash": (_rule(r"--\[\[|\]\]|\{-++\|?|(?<!-)-++\}"), _rule(r"^[ \t]*--+[ \t]?[|^]?[ \t]?")),
     "subtitles": (
@@ -105,7 +124,12 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             rf"(?:(?<=\n\n)|(?<=\n\r\n)|\A)[^\n]{{1,80}}\n[ \t]*{CUE}[^\n]*\n?"
             rf"|^(?:\d{{1,6}}\s?\n)?[ \t]*{CUE}[^\n]*\n?"
         ),
-        _rule(r"\n(?:[ \t\r]*\n)++", " "),
+        _rule(  # a translation below
+            rf"{_CUE_START}((?:(?!{_UNSPACED})[^\n])*+{_UNSPACED}[^\n]*+)\n(?:{_LATIN} ){{2,}}[ -~’“”…]*(?={_CUE_END})"
+        ),
+        _rule(r"\[[^\[\]\n]{1,40}\][ \t]?"),  # who speaks, what is heard
+        _rule(rf"(?<={_UNSPACED})[ \t]*\n(?:[ \t\r]*\n)*+(?={_UNSPACED})"),
+        _rule(r"\n(?:[ \t\r]*\n)++|\n(?![ \t]*[-–—])", " "),
         _rule(r"</?(?:[ibucv]|font|ruby|rt|lang)\b[^<>\n]*>|\{\\[^{}\n]*\}|<(?:\d\d:)?\d\d:\d\d\.\d{3}>"),
     ),
     "latex": (
@@ -134,8 +158,9 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             PARAGRAPH,
         ),
         _rule(
-            rf"[ ~]?\\(?:[Cc]ite\w*|nocite)\*?{_ARGUMENTS}{_ARGUMENTS}\{{[^{{}}\n]*\}}|\\(?:label|index|vspace"
-            rf"|hspace)\*?\{{[^{{}}\n]*\}}"
+            rf"{_NOT_A_NOUN}(?<![ ~\n])[ ~\n]?"
+            rf"\\(?:[Cc]ite[pn]?|(?:paren|auto|foot|super)cite)\*?{_ARGUMENTS}{_ARGUMENTS}\{{[^{{}}\n]*\}}"
+            rf"|\\(?:label|index|vspace|hspace|nocite)\*?\{{[^{{}}\n]*\}}"
         ),
         *(
             _rule(
@@ -143,8 +168,14 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             ),
         )
         * 2,
+        _rule(r"\\((?:Xe|pdf|Lua|Bib)?(?:La)?TeX)(?![A-Za-z])(?:\{\})?"),
+        _rule(r"\\l?dots(?![A-Za-z])(?:\{\})?", "…"),
         _rule(r" ?\\footnote\{[^{}\\]*\}"),
-        _rule(r"(?<!\\)\$(\w{1,12})\$|\\\((\w{1,12})\\\)"),
+        _rule(r"(?<![\w\\}\]*^])\{([^{}\\\n]*)\}"),
+        _rule(r"(?<!\\)\$(?!\w\$\.)(\w{1,12})\$|\\\((?!\w\\\)\.)(\w{1,12})\\\)"),  # no letter that a stop follows
+        _rule(r"(?<![\\-])---(?!-)", "—"),
+        _rule(r"(?<![\\`])``(?!`)", "“"),
+        _rule(r"(?<![\\'])''(?!')", "”"),
         _rule(r"\\([%&_#])|\\[/@-]"),
         _rule(r"(?<!\\)~|\\[ ,]|\\\\(?:\[\w+\])?", " "),
     ),
@@ -206,6 +237,9 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             r"\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)|\[[^\[\]\n]*\])"
             r"| ?\[\^[^\[\]\n]+\]"
         ),
+        _rule(r" ?\[[^\[\]\n]*+(?:\n[^\[\]\n]++)?\bpp?\. ?\d[^\[\]\n]*\]"),  # where it is quoted from
+        # A link by its name.
+        _rule(r"(?<![\w`\])!\\])\[(?=[^\W\d_][^\]]|`)([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?![\[(:\w])"),
         _rule(r"</?(?:a|b|i|em|strong|code|kbd|sub|sup|span|small|u)\b[^<>\n]*>"),
         *_EMPHASIS,
         _rule(r"\\([\\`*_{}\[\]()#+.!~-])"),

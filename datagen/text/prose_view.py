@@ -25,8 +25,8 @@ from datagen.text.syntax import Kind
 class View:
     """A text as prose.
 
-    offsets: (len(text),) strictly ascending places in the text that is viewed. `text[i]` is the character there, or a
-    blank or a line's end that stands for what was set aside from there on.
+    offsets: (len(text),) strictly ascending places in the text that is viewed. `text[i]` is the character there, or
+    stands for what was set aside from there on: a blank, a line's end, or what LaTeX spells ``, '', --- and \\dots.
     """
 
     text: str
@@ -36,10 +36,14 @@ class View:
         """Where `text[start:end]`, which is not empty, begins and ends in the text that is viewed."""
         return int(self.offsets[start]), int(self.offsets[end - 1]) + 1
 
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Where in `self.text` is what is seen of the viewed text's stretch from `start` to `end`."""
+        first, last = self.offsets.searchsorted([start, end]).tolist()
+        return first, last
+
     def shown(self, start: int, end: int) -> str:
         """What is seen of the viewed text's stretch from `start` to `end`."""
-        first, last = self.offsets.searchsorted([start, end])
-        return self.text[first:last]
+        return self.text[slice(*self.place(start, end))]
 
 
 def view(text: str, kind: Kind) -> View:

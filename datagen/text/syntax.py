@@ -32,7 +32,7 @@ _ORG = re.compile(r"^[ \t]*#\+\w+|\[\[[^\[\]\n]+\]\[[^\[\]\n]+\]\]|^[ \t]*:(?:PR
 _STARS = re.compile(r"^\*+ \S")
 _HEADING = re.compile(r"^#{1,6} \S")
 _MARKDOWN = re.compile(r"^[ \t]*(?:```|~~~)|!?\[[^\[\]\n]+\]\([^()\s]+|\*\*\w[^*\n]*\*\*|^\[[^\]\n]+\]: \S")
-_PYTHON = re.compile(r"^[ \t]*(?:def|class) \w+.*:|^[ \t]*(?:import \w|from [\w.]+ import\b)|^[ \t]*async def ")
+_PYTHON = re.compile(r"^[ \t]*(?:def|class) \w+.*:|^[ \t]*(?:import \w(?!.*;$)|from [\w.]+ import\b)|^[ \t]*async def ")
 _PYTHON_TOP = re.compile(
     r"^(?:def |class |async |import |from \S+ import|@\w|if |for |while |with |try:|except|else|elif|finally"
     r"|del |assert |raise "

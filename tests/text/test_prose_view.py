@@ -104,12 +104,12 @@ kinds = st.sampled_from(KINDS)
 
 
 def check(text: str, seen: View) -> None:
-    """Places rise, and each character is the one that stands there, or white space in the place of more."""
+    """Places rise, and each character is the one that stands there, or one that stands for more: mostly white space."""
     assert seen.offsets.dtype == np.int64
     assert len(seen.text) == len(seen.offsets)
     assert (np.diff(seen.offsets) > 0).all()
     assert not len(seen.offsets) or 0 <= seen.offsets[0] <= seen.offsets[-1] < len(text)
-    assert all(c == text[at] or c in " \n" for c, at in zip(seen.text, seen.offsets.tolist(), strict=True))
+    assert all(c == text[at] or c in " \n“”—…" for c, at in zip(seen.text, seen.offsets.tolist(), strict=True))
 
 
 def told(seen: View) -> str:

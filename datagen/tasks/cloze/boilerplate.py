@@ -30,6 +30,7 @@ _PHRASES = (
     "liability for",
     "permission is hereby",
     "redistribut",
+    "endorse or promote",
     "public domain",
     "transcriber",
     "e-text",

@@ -6,11 +6,13 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from datagen.tasks.cloze.boilerplate import body
-from datagen.tasks.cloze.words import fold, spelled_words
+from datagen.tasks.cloze.words import fold, show, spelled_words
+from datagen.text.prose_view import View, views
+from datagen.text.syntax import kind_of
 
 _HANGUL = re.compile(r"[\uac00-\ud7af]")
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
@@ -18,15 +20,17 @@ _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 @dataclass(frozen=True, slots=True)
 class DocumentIndex:
-    """A document's chunks, and its words as one stream.
+    """A document's chunks, the prose in them, and its words as one stream.
 
-    The stream is every word of the document, casefolded, between single spaces: a phrase is found in it whatever its
-    case, line breaks, markup and punctuation, also where it crosses from one chunk into the next.
+    The stream is every word of the prose, casefolded, between single spaces: a phrase is found in it whatever its case,
+    line breaks, markup and punctuation, also where it crosses from one chunk into the next. Words are counted in all
+    that a chunk holds: a name in a comment is no rare one if the code around uses it everywhere.
     """
 
     chunks: tuple[str, ...]
+    seen: tuple[View, ...] = field(compare=False)  # each chunk as prose; the chunk itself in a document that is prose
     stream: str
-    starts: tuple[int, ...]  # where each chunk's words begin in the stream
+    starts: tuple[int, ...]  # where the words of each chunk's prose begin in the stream
     chunk_counts: Mapping[str, int]  # in how many chunks each word stands
     lower_case: frozenset[str]  # the words seen in lower case
     common: frozenset[str]  # the words of a fifth of the chunks: the language's function words, by and large
@@ -36,29 +40,56 @@ class DocumentIndex:
     @classmethod
     def build(cls, chunks: Sequence[str]) -> DocumentIndex:
         """The index of a document, given its chunks' texts in order."""
+        seen = views(chunks, kind_of(chunks))
         counts: Counter[str] = Counter()
+        in_prose: Counter[str] = Counter()
         lower_case: set[str] = set()
         starts: list[int] = []
         parts: list[str] = []
         at = 0
-        for chunk in chunks:
-            spelled = spelled_words(chunk)
+        for chunk, view in zip(chunks, seen, strict=True):
+            spelled = spelled_words(view.text)
             folded = [folded for w in spelled if (folded := fold(w))]
-            counts.update(set(folded))
-            lower_case.update(w for w in spelled if w.islower())
             parts.append("".join(f" {w}" for w in folded))
+            once = set(folded)
+            in_prose.update(once)
+            if view.text != chunk:
+                around = spelled_words(chunk)
+                once.update(filter(None, map(fold, around)))
+                spelled += around
+            counts.update(once)
+            lower_case.update(w for w in spelled if w.islower())
             starts.append(at)
             at += len(parts[-1])
         often = max(min(3, len(parts)), 0.2 * len(parts))
-        common = frozenset(w for w, n in counts.items() if n >= often and not w.isdigit())
+        common = frozenset(w for w, n in in_prose.items() if n >= often and not w.isdigit())
         stream = "".join(parts) + " "
         first, last = body(chunks)
-        return cls(tuple(chunks), stream, tuple(starts), dict(counts), frozenset(lower_case), common, first, last)
+        return cls(
+            tuple(chunks),
+            tuple(seen),
+            stream,
+            tuple(starts),
+            dict(counts),
+            frozenset(lower_case),
+            common,
+            first,
+            last,
+        )
 
     def neighbours(self, index: int) -> tuple[str, str]:
-        """The texts before and after a chunk; empty at the document's ends."""
-        after = self.chunks[index + 1] if index + 1 < len(self.chunks) else ""
-        return (self.chunks[index - 1] if index else ""), after
+        """The prose before and after a chunk's; empty at the document's ends."""
+        after = self.seen[index + 1].text if index + 1 < len(self.seen) else ""
+        return (self.seen[index - 1].text if index else ""), after
+
+    def prose_of(self, quote: str, chunk: int) -> str:
+        """What is seen of a quote where it first stands in a chunk; the quote itself, where it does not."""
+        at = self.chunks[chunk].find(quote)
+        return self.seen[chunk].shown(at, at + len(quote)) if at >= 0 else quote
+
+    def shown(self, quote: str, chunk: int) -> str:
+        """`prose_of`, as one line: the sentence as a question shows it."""
+        return show(self.prose_of(quote, chunk))
 
     def in_body(self, chunk: int, start: int) -> bool:
         """Whether a place is in the document itself, and not in a distributor's header, footer or licence."""

@@ -32,15 +32,20 @@ class Option(NamedTuple):
 
 def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
     """Every blank worth asking for in a chunk's sentences, if the sentence stands nowhere else in the document."""
-    for sentence in sentences.prose_sentences(doc.chunks[chunk], *doc.neighbours(chunk)):
+    view = doc.seen[chunk]
+    for sentence in sentences.prose_sentences(view.text, *doc.neighbours(chunk)):
+        start, end = view.span(sentence.start, sentence.end)
+        quote = doc.chunks[chunk][start:end]
         shown = show(sentence.text)
         code = language(shown)
-        if not doc.in_body(chunk, sentence.start) or not reads_like_prose(shown, code, doc.common):
+        if not doc.in_body(chunk, start) or not reads_like_prose(shown, code, doc.common):
+            continue
+        if doc.prose_of(quote, chunk) != sentence.text:  # it stands before in what is set aside, such as a listing
             continue
         phrase = words(shown)
         for term in terms.find(shown, doc):
-            # A term broken over two lines would not stand verbatim in its quote.
-            if term.text not in sentence.text:
+            # A term broken over two lines, or by markup, would not stand verbatim in its quote.
+            if term.text not in quote:
                 continue
             told = blanks.context(term.blanked, doc)
             if _fits_elsewhere(doc, term):
@@ -49,7 +54,7 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
                 worth = _WORTH[term.kind] * (1 - term.guess) ** 2 / term.chunks * min(1.0, told / 8)
                 if code in NO_CAPITALS and term.text.isascii() and term.kind != "number":
                     worth *= _QUOTED_SCRIPT
-                yield Option(chunk, sentence.text, term.blanked, term.text, code, worth)
+                yield Option(chunk, quote, term.blanked, term.text, code, worth)
 
 
 def _fits_elsewhere(doc: DocumentIndex, term: terms.Term) -> bool:

@@ -18,7 +18,7 @@ from datagen.tasks.cloze.blanks import BLANK, blanked, context, given_away, with
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.guessable import guessability as guess
 from datagen.tasks.cloze.languages import language, reads_like_prose
-from datagen.tasks.cloze.words import length, show, words
+from datagen.tasks.cloze.words import length, words
 from datagen.tasks.task import Verdict
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -86,6 +86,11 @@ def check(item: Question, doc: DocumentIndex, limits: Limits = Limits()) -> Verd
     return Verdict(rating(item, doc), tuple(r.name for r in RULES))
 
 
+def _shown(item: Question, doc: DocumentIndex) -> list[str]:
+    """The sentence behind each quote, without markup, on one line."""
+    return [doc.shown(quote, chunk) for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True)]
+
+
 def _evidence(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     if not len(item.terms) == len(item.quotes) == len(item.quote_chunks):
         return f"{len(item.terms)} terms, {len(item.quotes)} quotes, {len(item.quote_chunks)} quote chunks"
@@ -105,9 +110,10 @@ def _answer(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 
 def _different(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    shown = _shown(item, doc)
     for i, term in enumerate(item.terms):
         for other in item.terms[:i]:
-            code = language(show(item.quotes[i])) if i < len(item.quotes) else ""
+            code = language(shown[i])
             if given_away(term, words(other), code) or given_away(other, words(term), code):
                 return f"{other!r} and {term!r}"
     return None
@@ -117,7 +123,7 @@ def _verbatim(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for term, quote, chunk in zip(item.terms, item.quotes, item.quote_chunks, strict=True):
         if quote not in doc.chunks[chunk]:
             return f"not in chunk {chunk}: {quote[:80]!r}"
-        if blanked(show(quote), term) is None or term not in quote:
+        if blanked(doc.shown(quote, chunk), term) is None or term not in quote:
             return f"{term!r} does not stand once, as a whole word, in {quote[:80]!r}"
     return None
 
@@ -127,17 +133,20 @@ def _lengths(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
         return f"question of {len(item.question)} characters"
     if len(item.answer) > limits.max_answer_chars:
         return f"answer of {len(item.answer)} characters"
-    for quote in item.quotes:
-        if len(quote) > prose.MAX_CHARS or not prose.MIN_WORDS <= length(quote) <= prose.MAX_WORDS:
-            return f"sentence of {length(quote):g} words"
+    for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
+        seen = doc.prose_of(quote, chunk)
+        if len(seen) > prose.MAX_CHARS or not prose.MIN_WORDS <= length(seen) <= prose.MAX_WORDS:
+            return f"sentence of {length(seen):g} words"
     return None
 
 
 def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
-        text, shown = doc.chunks[chunk], show(quote)
-        at = text.index(quote)
-        fault = prose.fault(quote) or sentences.misplaced(text, at, at + len(quote), *doc.neighbours(chunk))
+        view, shown = doc.seen[chunk], doc.shown(quote, chunk)
+        at = doc.chunks[chunk].index(quote)
+        first, last = view.place(at, at + len(quote))
+        fault = prose.fault(view.text[first:last])
+        fault = fault or sentences.misplaced(view.text, first, last, *doc.neighbours(chunk))
         if fault is None and not reads_like_prose(shown, language(shown), doc.common):
             fault = "few function words"
         if fault is None and not doc.in_body(chunk, at):
@@ -149,24 +158,24 @@ def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 def _unique(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
-        chunks = [doc.chunk_at(place) for place in islice(doc.places(words(quote)), 9)]
+        chunks = [doc.chunk_at(place) for place in islice(doc.places(words(doc.prose_of(quote, chunk))), 9)]
         if chunks != [chunk]:
             return f"also in chunks {chunks}: {quote[:80]!r}"
     return None
 
 
 def _unambiguous(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
-    for term, quote in zip(item.terms, item.quotes, strict=True):
-        left, asked, right = _around(quote, term)
+    for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
+        left, asked, right = _around(sentence, term)
         for fill, chunk in doc.fills(left, right, len(asked)):
             if fill != asked:
                 return f"{' '.join(fill)!r} for {term!r} in chunk {chunk}"
     return None
 
 
-def _around(quote: str, term: str) -> tuple[list[str], list[str], list[str]]:
+def _around(sentence: str, term: str) -> tuple[list[str], list[str], list[str]]:
     """The words of a term, with a particle that is attached to it, between those next to it: a window in all."""
-    before, after = (blanked(show(quote), term) or BLANK).split(BLANK)
+    before, after = (blanked(sentence, term) or BLANK).split(BLANK)
     attached = _ATTACHED.match(after)
     particle = attached.group() if attached else ""
     left, right = words(before), words(after[len(particle) :])
@@ -185,8 +194,8 @@ def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | No
 
 
 def _bare(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
-    for term, quote in zip(item.terms, item.quotes, strict=True):
-        code = language(show(quote))
+    for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
+        code = language(sentence)
 
         def stands_alone(word: str, code: str = code) -> bool:
             return frequency.is_known(word, code) or doc.chunk_counts.get(word, 0) > 0
@@ -199,16 +208,15 @@ def _bare(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 
 def _not_guessable(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
-    for term, share in zip(item.terms, _guesses(item), strict=True):
+    for term, share in zip(item.terms, _guesses(item, doc), strict=True):
         if share > guessability.MOST:
             return f"{term!r}: {share:.2f} of such blanks are filled from the sentence alone"
     return None
 
 
-def _guesses(item: Question) -> list[float]:
+def _guesses(item: Question, doc: DocumentIndex) -> list[float]:
     """How well each blank can be guessed from its sentence alone."""
-    shown = [show(quote) for quote in item.quotes]
-    pairs = zip(item.terms, shown, strict=True)
+    pairs = zip(item.terms, _shown(item, doc), strict=True)
     return [guess(term, (blanked(s, term) or s).replace(BLANK, " "), language(s)) for term, s in pairs]
 
 
@@ -216,10 +224,10 @@ def _hidden(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     visible, _ = without_blanks(item.question)
     shown = words(visible)
     digits = {re.sub(r"\D", "", n) for n in _NUMBER.findall(visible)}
-    for term, quote in zip(item.terms, item.quotes, strict=True):
+    for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
         if not any(c.isalpha() for c in term) and any(re.sub(r"\D", "", n) in digits for n in _NUMBER.findall(term)):
             return f"the digits of {term!r}"
-        if (word := given_away(term, shown, language(show(quote)))) is not None:
+        if (word := given_away(term, shown, language(sentence))) is not None:
             return f"{word!r} tells {term!r}"
     return None
 
@@ -228,8 +236,8 @@ def _blanks(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     if (found := without_blanks(item.question)[1]) != len(item.terms):
         return f"{found} blanks, {len(item.terms)} terms"
     at = 0
-    for term, quote in zip(item.terms, item.quotes, strict=True):
-        expected = blanked(show(quote), term) or ""
+    for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
+        expected = blanked(sentence, term) or ""
         at = item.question.find(expected, at)
         if at < 0:
             return f"missing or out of order: {expected[:80]!r}"
@@ -264,9 +272,9 @@ def rating_parts(item: Question, doc: DocumentIndex) -> dict[str, float]:
 
     Of the parts about single blanks the worst blank counts as much as the mean: all are needed for the answer.
     """
-    shown = [show(q) for q in item.quotes]
+    shown = _shown(item, doc)
     spreads = [doc.chunks_with(words(t)) for t in item.terms]
-    unlikely = [max(0.0, 1 - share / guessability.MOST) for share in _guesses(item)]
+    unlikely = [max(0.0, 1 - share / guessability.MOST) for share in _guesses(item, doc)]
     telling = [context(s, doc) for s in shown]
     widest = (item.ref_chunks[-1] - item.ref_chunks[0]) / max(1, len(doc.chunks) - 1)
     return {
