@@ -173,6 +173,12 @@ class ClusterConfig(Section):
     min_samples: int = Field(
         default=2, ge=1, description="HDBSCAN's min_samples: how many neighbours make a chunk part of a dense region."
     )
+    max_span_tokens: int = Field(
+        default=56_000,
+        ge=256,
+        description="The tokens of text within which a cluster's chunks lie: a longer document is clustered in parts "
+        "of this length, so that a prompt has room for all the evidence of a question. Not for `published`.",
+    )
     min_clusters: int = Field(default=1, ge=1, description="The number of clusters below which a document is left out.")
     max_clusters: int = Field(
         default=4,
@@ -186,8 +192,8 @@ class ClusterConfig(Section):
         return {"min_similarity": 0.7 if given.get("published") is True else None}
 
     def counted(self, name: str) -> Any:
-        """The published rule has no use for `min_cohesion`."""
-        return None if name == "min_cohesion" and self.published else super().counted(name)
+        """The published rule has no use for `min_cohesion` and `max_span_tokens`."""
+        return None if name in ("min_cohesion", "max_span_tokens") and self.published else super().counted(name)
 
     @model_validator(mode="after")
     def _ordered(self) -> ClusterConfig:

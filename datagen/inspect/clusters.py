@@ -68,13 +68,14 @@ def inspect(run: str, wanted: str, config: Config, progress: runner.Progress) ->
     shard, doc_id = _find(run, wanted)
     places, vectors = _vectors(shard, doc_id, config, progress)
     chunks = [c for c in shards.read_rows(shard.path("chunk"), Chunk) if c.doc_id == doc_id]
-    kept, dropped = cluster.cluster_document(doc_id, vectors, config.cluster, config.seed)
+    ends = np.cumsum([c.n_tokens for c in chunks])[places]
+    kept, dropped = cluster.cluster_document(doc_id, vectors, config.cluster, config.seed, ends)
     threshold = "min_similarity" if config.cluster.published else "min_cohesion"
     current = getattr(config.cluster, threshold)
     others = {round(current + step, 6) for step in STEPS} if config.cluster.published else set(VALUES)
     values = [value for value in sorted({current} | others) if 0 <= value <= 1]
     tried = {value: configs.merge(config, {f"cluster.{threshold}": value}).cluster for value in values}
-    found = {value: cluster.describe(doc_id, vectors, settings) for value, settings in tried.items()}
+    found = {value: cluster.describe(doc_id, vectors, settings, ends) for value, settings in tried.items()}
     clusters = [replace(c, chunk_indices=[places[i] for i in c.chunk_indices]) for c in found[current]]
     decisions = {c.cluster_id: KEPT for c in kept} | {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
     return Inspection(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,15 +32,25 @@ def process(shard: Shard) -> Output:
     vectors = shard.vectors()
     rows: list[Cluster] = []
     dropped: list[Dropped] = []
-    for doc_id in dict.fromkeys(shard.table("chunk", ["doc_id"])["doc_id"].to_pylist()):
+    for doc_id, lengths in tokens(shard).items():
         if doc_id not in vectors:
             dropped.append(_without_vectors(doc_id, shard))
             continue
         places, embedded = vectors[doc_id]
-        kept, left = cluster_document(doc_id, embedded, shard.config.cluster, shard.config.seed)
+        ends = np.cumsum(lengths)[places]
+        kept, left = cluster_document(doc_id, embedded, shard.config.cluster, shard.config.seed, ends)
         rows += [replace(c, chunk_indices=[places[i] for i in c.chunk_indices]) for c in kept]
         dropped += left
     return Output(rows, dropped)
+
+
+def tokens(shard: Shard) -> dict[str, list[int]]:
+    """The tokens of each chunk of a shard's documents, in order."""
+    table = shard.table("chunk", ["doc_id", "n_tokens"])
+    found: dict[str, list[int]] = {}
+    for doc_id, n in zip(table["doc_id"].to_pylist(), table["n_tokens"].to_pylist(), strict=True):
+        found.setdefault(doc_id, []).append(n)
+    return found
 
 
 def _without_vectors(doc_id: str, shard: Shard) -> Dropped:
@@ -52,15 +63,18 @@ def _without_vectors(doc_id: str, shard: Shard) -> Dropped:
 
 
 def cluster_document(
-    doc_id: str, vectors: np.ndarray, settings: Settings, seed: int
+    doc_id: str, vectors: np.ndarray, settings: Settings, seed: int, ends: np.ndarray | None = None
 ) -> tuple[list[Cluster], list[Dropped]]:
-    """Cluster one document's chunk vectors, (n_chunks, dim) unit length. Every cluster found is kept or dropped."""
+    """Cluster one document's chunk vectors, (n_chunks, dim) unit length. Every cluster found is kept or dropped.
+
+    `ends`, (n_chunks,): how many tokens the document has up to the end of each chunk; None: it is short.
+    """
     dropped: list[Dropped] = []
 
     def leave(unit: str, row_id: str, reason: str, detail: str) -> None:
         dropped.append(Dropped(unit, row_id, doc_id, "rejected", reason, detail))
 
-    found = describe(doc_id, vectors, settings)
+    found = describe(doc_id, vectors, settings, ends)
     usable = [c for c in found if len(c.chunk_indices) <= settings.max_cluster_size]
     for c in found:
         if len(c.chunk_indices) > settings.max_cluster_size:
@@ -79,11 +93,17 @@ def cluster_document(
     return kept, dropped
 
 
-def describe(doc_id: str, vectors: np.ndarray, settings: Settings) -> list[Cluster]:
-    """The document's clusters in order of their first chunk, those over the limit included."""
+def describe(doc_id: str, vectors: np.ndarray, settings: Settings, ends: np.ndarray | None = None) -> list[Cluster]:
+    """The document's clusters in order of their first chunk, those over the limit included. Spread is within the part
+    of a long document that is clustered by itself.
+    """
     vectors = unit(vectors)
-    groups = sorted(group.tolist() for group in find_clusters(vectors, settings))
-    whole, told = cut.cohesion(vectors), scale.told_apart(vectors) if len(vectors) >= scale.ENOUGH else None
+    groups: list[tuple[list[int], float]] = []
+    for start, end in parts(ends, settings) if ends is not None else [(0, len(vectors))]:
+        for group in find_clusters(vectors[start:end], settings):
+            groups.append(((group + start).tolist(), cut.spread(group, end - start)))
+    told = scale.told_apart(vectors) if len(vectors) >= scale.ENOUGH else None
+    whole = cut.cohesion(vectors)
     return [
         Cluster(
             cluster_id=f"{doc_id}/c{i}",
@@ -92,10 +112,20 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings) -> list[Clust
             cohesion=cut.cohesion(vectors[group]),
             document_cohesion=whole,
             told_apart=told,
-            spread=cut.spread(group, len(vectors)),
+            spread=spread,
         )
-        for i, group in enumerate(groups)
+        for i, (group, spread) in enumerate(sorted(groups))
     ]
+
+
+def parts(ends: np.ndarray, settings: Settings) -> list[tuple[int, int]]:
+    """Ranges of chunks that are clustered by themselves, of about as many tokens each: at most `max_span_tokens`, but
+    for chunks that are longer. `ends` as in `cluster_document`.
+    """
+    n = 1 if settings.published else -(-int(ends[-1]) // settings.max_span_tokens)
+    cuts = ends.searchsorted(np.arange(1, n) * ends[-1] / n, side="right")
+    edges = np.unique([0, *cuts, len(ends)]).tolist()
+    return list(pairwise(edges))
 
 
 def find_clusters(vectors: np.ndarray, settings: Settings) -> list[np.ndarray]:

@@ -189,3 +189,28 @@ def test_every_cluster_is_kept_or_dropped_with_a_reason(shape, similarity, sizes
     for i, group in enumerate(found):
         assert (fates.get(f"a/c{i}") == "oversized") == (len(group) > given.max_cluster_size)
     assert [c.chunk_indices for c in kept] == [found[int(c.cluster_id.split("/c")[1])] for c in kept]
+
+
+def test_a_long_document_is_clustered_in_parts_that_a_prompt_has_room_for():
+    vectors = np.concatenate([themed(2, 1, 12, seed=1)] * 4)  # the same two themes in every part
+    ends = np.cumsum([100] * len(vectors))
+    settings = Settings(max_span_tokens=2_500, max_clusters=99)
+    assert cluster.parts(ends, settings) == [(0, 24), (24, 48), (48, 72), (72, 96)]
+    kept, _ = cluster.cluster_document("a", vectors, settings, 0, ends)
+    assert len(kept) >= 4
+    assert {c.chunk_indices[0] // 24 for c in kept} == {0, 1, 2, 3}
+    assert all(c.chunk_indices[-1] // 24 == c.chunk_indices[0] // 24 for c in kept)
+    assert all(0 <= c.spread < 2.5 for c in kept)
+    whole = Settings(max_span_tokens=10_000, max_clusters=99)
+    assert cluster.parts(ends, whole) == [(0, 96)]
+    assert cluster.describe("a", vectors, whole, ends) == cluster.describe("a", vectors, whole)
+    assert cluster.parts(ends, Settings(published=True)) == [(0, 96)]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(256, 600))
+def test_parts_are_all_of_a_document_and_none_is_too_long(lengths, most):
+    ends = np.cumsum([10 * n for n in lengths])
+    found = cluster.parts(ends, Settings(max_span_tokens=most))
+    assert [i for start, end in found for i in range(start, end)] == list(range(len(lengths)))
+    for start, end in found:
+        assert ends[end - 1] - (ends[start - 1] if start else 0) <= most + 10 * max(lengths)
