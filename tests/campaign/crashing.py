@@ -28,7 +28,7 @@ SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT,
 CONFIG = """
 chunk: {max_tokens: 60, documents_per_shard: 1}
 embed: {model: "custom_encoder:by_words"}
-cluster: {min_similarity: 0.4, min_cluster_size: 2, max_clusters: CLUSTERS}
+cluster: {min_cohesion: 0.3, min_cluster_size: 2, max_clusters: CLUSTERS}
 generate: {method: GENERATE, candidates: 2, min_evidence: 1}
 judge: {method: JUDGE, checks: [lint, quality, sufficiency]}
 select: {per_document: 8, per_cluster: 2, min_rating: 3, validation_fraction: 0.3}

