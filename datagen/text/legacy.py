@@ -67,6 +67,7 @@ LEAD = 3.0  # powers of ten by which a reading must be likelier than any that is
 # those, half of the words must be known: a language without a list is written in letters that others are written in.
 LEAST = {"zh": -3.4, "ja": -3.0, "ko": -3.1, "th": -1.95}
 LEAST_OF_OTHERS, LEAST_OF_SIGNS, UNLIKE_TEXT, KNOWN, UNKNOWN_LANGUAGE = -2.3, -4.0, -6.0, 0.5, 0.4
+FEW_SIGNS = 0.002  # of the letters in words that are not ASCII
 SURELY = 4  # times as many characters of UTF-8 as bytes that are not
 WIDE_LETTERS = 16  # that a text needs to be taken for one of two or four bytes a character
 COMPARED = 50  # lines that are UTF-8 among others, of which some are so by chance
@@ -95,8 +96,9 @@ class Reading:
     """A way to read bytes: the encoding, the language the text is likely to be in, how likely it is (the base-10
     logarithm, comparable among readings of the same bytes), and how like text it is, whatever the others are.
 
-    `letters` and `signs` are how likely each of those that are not ASCII is, on average; `known` is the share of the
-    words that are in the language's list.
+    `letters` and `signs` are how likely each of those that are not ASCII is, on average; `few_signs`: these are so few
+    that odd ones among them (a quotation mark for a comma) say nothing. `known` is the share of the words that are in
+    the language's list.
     """
 
     encoding: str
@@ -104,6 +106,7 @@ class Reading:
     log: float
     letters: float
     signs: float
+    few_signs: bool
     known: float
 
     @property
@@ -116,14 +119,15 @@ class Reading:
     def is_conceivable(self) -> bool:
         """Whether it may be text, in a language that is not known here."""
         least = LEAST.get(self.language, LEAST_OF_OTHERS) - UNKNOWN_LANGUAGE
-        return self.letters >= least and self.signs >= LEAST_OF_SIGNS
+        return self.letters >= least and (self.few_signs or self.signs >= LEAST_OF_SIGNS)
 
     @property
     def is_plausible(self) -> bool:
         """Whether it is as likely as text of its language is."""
         if self.language not in LEAST and self.known < KNOWN:
             return False
-        return self.letters >= LEAST.get(self.language, LEAST_OF_OTHERS) and self.signs >= LEAST_OF_SIGNS
+        likely = self.letters >= LEAST.get(self.language, LEAST_OF_OTHERS)
+        return likely and (self.few_signs or self.signs >= LEAST_OF_SIGNS)
 
 
 def readings(raw: bytes) -> list[Reading]:
@@ -168,7 +172,7 @@ def choose(raw: bytes) -> Choice:
         if (decoded := _whole(raw, reading.encoding)) is None:
             continue
         if best is None and not reading.is_plausible:
-            return Choice(None, "", (decoded[1],) if reading.is_conceivable else ())
+            return Choice(None, "", (decoded[1],) if reading.is_conceivable or reading.has_plausible_words else ())
         if best is None:
             best = reading, *decoded
         elif reading.is_plausible and decoded[0] != best[1]:
@@ -246,7 +250,8 @@ def read(encoding: str, text: str, prior: float = 0.0) -> Reading:
         in_all = sum(map(len, found.words.elements()))
         if found.n_signs > in_all or (encoding in WIDE and in_all < WIDE_LETTERS):
             signs += UNLIKE_TEXT
-        tried.append(Reading(encoding, language, whole, letters, signs, likeness.known(found.words, language)))
+        few = found.n_signs <= FEW_SIGNS * n_letters
+        tried.append(Reading(encoding, language, whole, letters, signs, few, likeness.known(found.words, language)))
     return max(tried, key=lambda reading: reading.log)
 
 

@@ -94,3 +94,16 @@ def test_what_cannot_be_told_is_refused(raw):
 def test_a_real_latin1_book_is_intact():
     raw = (BOOKS / "dickens-and-music.latin1.txt").read_bytes()
     assert decode.decode(raw) == (raw.decode("latin-1"), "iso8859-1")
+
+
+def test_a_few_odd_signs_do_not_make_a_long_text_of_one_encoding_doubtful():
+    sentence = "Żółte łąki pachniały miętą, a źdźbła trawy gięły się na wietrze. "
+    text = "".join(f"{sentence}Nikt z nich ‚nie pamiętał\n" if i % 90 == 5 else sentence + "\n" for i in range(400))
+    assert decode.decode(text.encode("cp1250")) == (text, "cp1250")
+
+
+def test_what_is_likely_and_not_sure_is_named():
+    text = "Smörgåsbordet är öppet för alla gäster¢, och smöret är färskt½. ½Kött¢ ½bröd¢ ½öl¢ ½får¢ ½ägg¢. " * 9
+    with pytest.raises(BadDocument, match="--set input.encoding=cp850") as e:
+        decode.decode(text.encode("cp850"))
+    assert "iconv" not in e.value.what
