@@ -104,6 +104,6 @@ def test_a_few_odd_signs_do_not_make_a_long_text_of_one_encoding_doubtful():
 
 def test_what_is_likely_and_not_sure_is_named():
     text = "Smörgåsbordet är öppet för alla gäster¢, och smöret är färskt½. ½Kött¢ ½bröd¢ ½öl¢ ½får¢ ½ägg¢. " * 9
-    with pytest.raises(BadDocument, match="--set input.encoding=cp850") as e:
+    with pytest.raises(BadDocument, match=r"--set input\.encoding=cp850") as e:
         decode.decode(text.encode("cp850"))
     assert "iconv" not in e.value.what
