@@ -254,11 +254,12 @@ class Yield:
 
 
 def published(vectors: np.ndarray) -> Clusters:
-    return cluster.find_clusters(vectors, ClusterConfig(published=True))
+    return cluster.find_clusters(vectors, ClusterConfig(published=True), 0.7)
 
 
 def by_cohesion(vectors: np.ndarray, value: float) -> Clusters:
-    return cluster.find_clusters(unit(vectors), ClusterConfig(min_cohesion=value))
+    settings = ClusterConfig(min_cohesion=value)
+    return cluster.find_clusters(unit(vectors), settings, cluster.least_similarity(unit(vectors), settings))
 
 
 def split(vectors: np.ndarray) -> Clusters:

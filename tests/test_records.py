@@ -87,7 +87,7 @@ def test_the_schema_follows_the_declaration():
     assert [str(chunk.field(name).type) for name in ("chunk_index", "start")] == ["int32", "int64"]
     assert str(records.schema(Dropped).field("status").type) == "string"
     optional = {field.name for record in ROWS for field in records.schema(record) if field.nullable}
-    assert optional == {"closed_book", "sufficiency", "pass_rate", "other_id"}
+    assert optional == {"closed_book", "sufficiency", "pass_rate", "other_id", "told_apart"}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def without_former_default(data: dict[str, Any]) -> dict[str, Any]:
     any more: the similarity of clusters, which `cluster.min_cohesion` says now. Changes `data` in place.
     """
     cluster = _section(data, ["cluster"]) or {}
-    if cluster.get("published") is False and cluster.get("min_similarity") == 0.6:
+    if "min_cohesion" not in cluster and cluster.get("published") is False and cluster.get("min_similarity") == 0.6:
         del cluster["min_similarity"]
     return data
 

@@ -8,8 +8,8 @@ Then each chunk takes in a part of those most like it (Rocchio 1971, "Relevance 
 neighbours for the relevant), so that chunks on one theme in different words meet, too.
 
 Such vectors can be compared within their document alone. Texts that are compared across documents, such as questions,
-get theirs from `fixed`: one space for all, into which the runs of characters are hashed (Weinberger et al. 2009,
-"Feature Hashing for Large Scale Multitask Learning").
+get theirs from `fixed`: one space for all, into which their words and pairs of words are hashed (Weinberger et al.
+2009, "Feature Hashing for Large Scale Multitask Learning").
 
 It departs from the textbook for long documents: terms and axes are learnt from at most `LEARNT` chunks, spread evenly
 over the document, and the others are projected onto them (the Nyström method; Williams and Seeger 2001). So time is
@@ -21,6 +21,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import faiss
@@ -78,8 +79,10 @@ def document(texts: Sequence[str], done: Callable[[int], None] = lambda n: None)
 
 
 def fixed(texts: Sequence[str]) -> np.ndarray:
-    """(n, HASHED) float32 unit vectors in the one space of all texts; those of near-duplicates are nearly equal."""
-    options: dict[str, Any] = {"analyzer": runs, "n_features": HASHED, "dtype": np.float32}
+    """(n, HASHED) float32 unit vectors in the one space of all texts: texts that share most of their words, in their
+    order, are near each other. Other words for the same are other words here.
+    """
+    options: dict[str, Any] = {"analyzer": phrases, "n_features": HASHED, "dtype": np.float32}
     hashed = scipy.sparse.csr_matrix(HashingVectorizer(**options).transform(texts))
     return hashed.toarray()
 
@@ -87,6 +90,12 @@ def fixed(texts: Sequence[str]) -> np.ndarray:
 def words(text: str) -> list[str]:
     """The words of a text, by ICU's rules and dictionaries, and `NOTHING`."""
     return [NOTHING, *(word for word in WordBreaker(plain(text), "root") if word[0].isalnum())]
+
+
+def phrases(text: str) -> list[str]:
+    """The words of a text, and each two that follow each other."""
+    found = words(text)
+    return found + [f"{first} {second}" for first, second in pairwise(found)]
 
 
 def runs(text: str) -> list[str]:

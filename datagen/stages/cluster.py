@@ -98,9 +98,10 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings, ends: np.ndar
     of a long document that is clustered by itself.
     """
     vectors = unit(vectors)
+    least = least_similarity(vectors, settings)
     groups: list[tuple[list[int], float]] = []
     for start, end in parts(ends, settings) if ends is not None else [(0, len(vectors))]:
-        for group in find_clusters(vectors[start:end], settings):
+        for group in find_clusters(vectors[start:end], settings, least):
             groups.append(((group + start).tolist(), cut.spread(group, end - start)))
     told = scale.told_apart(vectors) if len(vectors) >= scale.ENOUGH else None
     whole = cut.cohesion(vectors)
@@ -120,18 +121,24 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings, ends: np.ndar
 
 def parts(ends: np.ndarray, settings: Settings) -> list[tuple[int, int]]:
     """Ranges of chunks that are clustered by themselves, of about as many tokens each: at most `max_span_tokens`, but
-    for chunks that are longer. `ends` as in `cluster_document`.
+    for a single chunk that is longer. `ends` as in `cluster_document`.
     """
+    starts = np.concatenate([[0], ends[:-1]])
     n = 1 if settings.published else -(-int(ends[-1]) // settings.max_span_tokens)
-    cuts = ends.searchsorted(np.arange(1, n) * ends[-1] / n, side="right")
-    edges = np.unique([0, *cuts, len(ends)]).tolist()
-    return list(pairwise(edges))
+    while True:
+        edges = np.unique([0, *starts.searchsorted(np.arange(1, n) * ends[-1] / n), len(ends)]).tolist()
+        found = list(pairwise(edges))
+        over = any(end - start > 1 and ends[end - 1] - starts[start] > settings.max_span_tokens for start, end in found)
+        if settings.published or not over:
+            return found
+        n += 1
 
 
-def find_clusters(vectors: np.ndarray, settings: Settings) -> list[np.ndarray]:
-    """Disjoint clusters of these chunk vectors, (n_chunks, dim), each as ascending chunk indices."""
+def find_clusters(vectors: np.ndarray, settings: Settings, least: float) -> list[np.ndarray]:
+    """Disjoint clusters of these chunk vectors, (n_chunks, dim), each as ascending chunk indices; `least` is the least
+    similarity within one.
+    """
     smallest, largest = settings.min_cluster_size, settings.max_cluster_size
-    least = least_similarity(vectors, settings)
     if settings.published:
         return tree.hdbscan(vectors, smallest, settings.min_samples, 1 - least)
     return cut.themes(vectors, least, smallest, largest, settings.min_samples)

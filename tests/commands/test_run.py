@@ -185,7 +185,7 @@ def test_starting_over_removes_nothing_that_cannot_be_made_again(run, given):
 
 
 NO_ENCODER = [
-    ("--set", "embed.device=cuda:99"),
+    ("--set", "embed.model=minilm", "--set", "embed.device=cuda:99"),
     ("--set", "embed.model=m", "--set", "embed.endpoints=[{base_url: 'http://nowhere/v1', api_key_env: NO_SUCH_KEY}]"),
 ]
 

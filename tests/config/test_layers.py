@@ -80,6 +80,7 @@ SAVED = "cluster: {published: false, min_similarity: 0.6, max_clusters: 4}"
         (SAVED, True, "cluster: {published: true, min_similarity: 0.6}", 0.6),
         (SAVED, False, "cluster: {published: true}", 0.6),  # a person wrote it
         (SAVED, True, "seed: 1", None),
+        (SAVED.replace("max_clusters: 4", "min_cohesion: 0.5"), True, "seed: 1", 0.6),  # as this version saves it
         (SAVED, False, "seed: 1", 0.6),
         ("cluster: {published: true, min_similarity: 0.7}", True, "cluster: {published: false}", None),
         ("cluster: {published: true, min_similarity: 0.7}", True, "seed: 1", 0.7),

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from datagen import shards
-from datagen.run import identity
 from datagen.run.run import Run
-from datagen.stages import chunk, cluster, embed
-from datagen.tasks import task
 from tests.commands.calls import call
+from tests.run.restamped import restamp
 from tests.stages.talking import balanced
 
 RUNS = Path(__file__).parents[1] / "data" / "runs-0.1.tar.gz"
-CHANGED = {"chunk": chunk.STAGE, "embed": embed.STAGE, "cluster": cluster.STAGE}  # otherwise than in names
 BEFORE_SELECT = ["chunk", "embed", "cluster", "generate", "judge"]
 
 
@@ -28,28 +24,11 @@ def runs(tmp_path) -> Path:
 
 @pytest.fixture
 def cut_anew(runs) -> Path:
-    """The runs as they would be, had 0.1 cut, embedded and clustered documents and blanked sentences as it is done now:
-    their stages say so, in their order.
-    """
+    """The runs as they would be, had 0.1 cut, embedded and clustered documents, and asked, as it is done now."""
     for run in (runs / "extractive", runs / "llm"):
         settings = run / "config.yaml"  # what was called "embedded" has another name
         settings.write_text(settings.read_text().replace("  model: embedded\n", "  model: minilm\n"))
-        digests: dict[str, str] = {}
-        for stage in [*BEFORE_SELECT, "select"]:
-            place = str(run / stage / identity.FILE)
-            stored = shards.read_object(place) or {}
-            parts = {name: value for name, value in stored.items() if name != "identity"}
-            parts["upstream"] = {name: digests[name] for name in parts["upstream"]}
-            config = Run(str(run)).config
-            if "embed.model" in parts["settings"]:
-                parts["settings"]["embed.model"] = config.embed.model
-            if stage in CHANGED:
-                now = CHANGED[stage].identity(config).parts
-                parts |= {name: value for name, value in now.items() if name not in ("fingerprints", "upstream")}
-            if stage == "generate" and config.generate.method == "extractive":
-                parts["fingerprints"] = task.fingerprints(config)
-            digests[stage] = identity.digest(parts)
-            shards.write_json(place, {"identity": digests[stage], **parts})
+        restamp(run, Run(str(run)).config, *BEFORE_SELECT, "select")
     return runs
 
 

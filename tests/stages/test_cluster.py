@@ -181,7 +181,9 @@ def test_every_cluster_is_kept_or_dropped_with_a_reason(shape, similarity, sizes
         min_clusters=counts[0],
         max_clusters=counts[1],
     )
-    found = sorted(as_lists(cluster.find_clusters(unit(vectors), given)))
+    found = sorted(
+        as_lists(cluster.find_clusters(unit(vectors), given, cluster.least_similarity(unit(vectors), given)))
+    )
     assert all(len(group) >= given.min_cluster_size for group in found)
     kept, dropped = check(vectors, **given.model_dump())
     fates = {d.row_id: d.reason for d in dropped if d.unit == "cluster"}
@@ -207,10 +209,18 @@ def test_a_long_document_is_clustered_in_parts_that_a_prompt_has_room_for():
     assert cluster.parts(ends, Settings(published=True)) == [(0, 96)]
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(256, 600))
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(256, 1200))
+@example([48] * 233 + [16], 56_000 // 10)
 def test_parts_are_all_of_a_document_and_none_is_too_long(lengths, most):
     ends = np.cumsum([10 * n for n in lengths])
     found = cluster.parts(ends, Settings(max_span_tokens=most))
     assert [i for start, end in found for i in range(start, end)] == list(range(len(lengths)))
     for start, end in found:
-        assert ends[end - 1] - (ends[start - 1] if start else 0) <= most + 10 * max(lengths)
+        assert end == start + 1 or ends[end - 1] - (ends[start - 1] if start else 0) <= most
+
+
+def test_a_part_that_is_short_is_held_to_the_measure_of_the_whole():
+    """Chunks that have nothing to do with each other, seven to a part."""
+    vectors = np.eye(70, 80) + 1e-3
+    ends = np.cumsum([8_000] * 70)
+    assert len(cluster.describe("a", vectors, Settings(), ends)) <= len(cluster.describe("a", vectors, Settings()))

@@ -103,7 +103,7 @@ def test_fewest_evidence_is_that_of_generate(copy):
 
 def test_the_vector_tells_questions_apart_by_what_they_ask(run):
     """The wording around the sentences is the same for all."""
-    folder, _ = run
+    folder, config = run
     rows = [
         row
         for name in shards.names(f"{folder}/judge")
@@ -120,7 +120,7 @@ def test_the_vector_tells_questions_apart_by_what_they_ask(run):
         for b in rows[:i]
         if not quotes[a.qa_id] & quotes[b.qa_id]
     ]
-    assert max(apart) < 0.9
+    assert max(apart) < config.select.max_similarity
 
 
 def test_no_candidates_need_no_model(copy):
