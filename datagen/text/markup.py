@@ -237,7 +237,7 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             r"\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)|\[[^\[\]\n]*\])"
             r"| ?\[\^[^\[\]\n]+\]"
         ),
-        _rule(r" ?\[[^\[\]\n]*+(?:\n[^\[\]\n]++)?\bpp?\. ?\d[^\[\]\n]*\]"),  # where it is quoted from
+        _rule(r" ?\[(?:(?!\bpp?\. ?\d)[^\[\]]){0,200}+pp?\. ?\d[^\[\]]{0,80}\]"),  # where it is quoted from
         # A link by its name.
         _rule(r"(?<![\w`\])!\\])\[(?=[^\W\d_][^\]]|`)([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?![\[(:\w])"),
         _rule(r"</?(?:a|b|i|em|strong|code|kbd|sub|sup|span|small|u)\b[^<>\n]*>"),
