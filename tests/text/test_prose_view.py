@@ -182,8 +182,8 @@ def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
         ),
         (
             "markdown",
-            "A `_` is _one\nof\nmany_, *so\nto\nsay*, `_` or `F`.",
-            "A _ is one of many, so to say, _ or `F`.",
+            "A `_` is _one\nof\nmany_, *so\nto\nsay*, `F`.",
+            "A _ is one of many, so to say, `F`.",
         ),
         ("markdown", "So. [Miller, _Walls_,\np. 4] See [the\nWall], [x] or a[b].", "So. See the Wall, [x] or a[b]."),
         ("markdown", "---\ntitle: a\n---\n\nText <br> <b>bold</b>.\n\n[f]: http://a\n", "Text <br> bold."),

@@ -50,7 +50,7 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
             told = blanks.context(term.blanked, doc)
             if _fits_elsewhere(doc, term):
                 continue
-            if told >= _MIN_CONTEXT and (term.chunks == 1 or len(list(islice(doc.places(phrase), 2))) == 1):
+            if told >= _MIN_CONTEXT and len(list(islice(doc.places(phrase), 2))) == 1:
                 worth = _WORTH[term.kind] * (1 - term.guess) ** 2 / term.chunks * min(1.0, told / 8)
                 if code in NO_CAPITALS and term.text.isascii() and term.kind != "number":
                     worth *= _QUOTED_SCRIPT
