@@ -108,4 +108,4 @@ def test_no_clusters_give_no_candidates(chunked):
 
 def test_the_prompt_counts_by_what_it_says():
     digest = prompts.load("cloze").digest
-    assert generate.fingerprints(configs.Config(), Run("unused")) == {"prompt cloze": digest, "version of the task": 2}
+    assert generate.fingerprints(configs.Config(), Run("unused")) == {"prompt cloze": digest, "version of the task": 3}
