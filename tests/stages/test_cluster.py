@@ -221,6 +221,6 @@ def test_parts_are_all_of_a_document_and_none_is_too_long(lengths, most):
 
 def test_a_part_that_is_short_is_held_to_the_measure_of_the_whole():
     """Chunks that have nothing to do with each other, seven to a part."""
-    vectors = np.eye(70, 80) + 1e-3
+    vectors = np.random.default_rng(0).normal(size=(70, 80))
     ends = np.cumsum([8_000] * 70)
     assert len(cluster.describe("a", vectors, Settings(), ends)) <= len(cluster.describe("a", vectors, Settings()))
