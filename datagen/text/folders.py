@@ -173,8 +173,12 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[st
     real = os.path.realpath(folder)
     for entry in below if real not in above else []:  # a link to a folder above would never end
         name = prefix + entry.name
-        if not entry.is_dir():
-            yield entry.path, name, "file" if entry.is_file() else "other"
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except OSError:  # a link that leads in a circle, or through a folder that may not be entered
+            is_folder = is_file = False
+        if not is_folder:
+            yield entry.path, name, "file" if is_file else "other"
         elif is_run(entry.path):  # what it holds was made of documents, maybe of these
             yield entry.path, name, "run"
         else:

@@ -12,19 +12,25 @@ FEW = 8  # kinds that are named, those with most files first
 
 def told(path: str, passed: Sequence[PassedOver]) -> list[str]:
     """Sentences: how many files of each kind that is known cannot be read, with what helps; then how many others."""
+    said = [f"{path}: not read: {each}" for each in by_kind(passed)]
+    others = [each for each in passed if not each.extension]
+    if others:
+        said.append(f"{path}: passed over {len(others):,} files of other kinds, such as {others[0]}")
+    return said
+
+
+def by_kind(passed: Sequence[PassedOver]) -> list[str]:
+    """How many files of each kind that is known cannot be read, with what helps; `FEW` kinds are named."""
     unread = unreadable(passed)
     counts = Counter(each.extension for each in unread)
     said = []
     for extension, n in sorted(counts.most_common(FEW), key=lambda each: (-each[1], each[0])):
         first = next(each for each in unread if each.extension == extension)
         help = f". What helps: {first.help}" if first.help else ""
-        said.append(f"{path}: not read: {n:,} {extension} file{'s' * (n != 1)}, such as {first.name}{help}")
+        said.append(f"{n:,} {extension} file{'s' * (n != 1)}, such as {first.name}{help}")
     if len(counts) > FEW:
         rest = sum(n for _, n in counts.most_common()[FEW:])
-        said.append(f"{path}: not read: {rest:,} files of {len(counts) - FEW:,} more kinds")
-    others = [each for each in passed if not each.extension]
-    if others:
-        said.append(f"{path}: passed over {len(others):,} files of other kinds, such as {others[0]}")
+        said.append(f"{rest:,} files of {len(counts) - FEW:,} more kinds")
     return said
 
 

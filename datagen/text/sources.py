@@ -24,6 +24,7 @@ from datagen.errors import InputError, reason
 from datagen.extras import require
 from datagen.text import folders, kinds
 from datagen.text.files import File, PassedOver, printable, said
+from datagen.text.passed import by_kind
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -68,8 +69,8 @@ def find(path: str, settings: InputConfig | None = None) -> tuple[list[File], li
     if not files:
         others = f" ({len(passed)} other files, such as {passed[0]})" if passed else ""
         only = f" (input.extensions has {', '.join(settings.extensions)})" if settings.extensions else ""
-        needs = next((f": {each.help}" for each in passed if each.help and each.help.startswith("pip ")), "")
-        raise InputError(f"{path}: the folder holds no file to read{others}{needs}{only}; known are {kinds.KNOWN}")
+        known = "".join(f"; not read: {each}" for each in by_kind(passed))
+        raise InputError(f"{path}: the folder holds no file to read{others}{only}{known}; known are {kinds.KNOWN}")
     if not any(size(each) for file in files for each in file.parts or (file,)):
         what = "the file is empty" if os.path.isfile(full) else "every file in the folder is empty"
         raise InputError(f"{path}: {what}; there is nothing to read")

@@ -105,6 +105,24 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path):
     assert [file.name for file in sources.find(str(tmp_path / "docs"))[0]] == ["b.txt", "linked/a.txt"]
 
 
+@pytest.mark.parametrize("one_document", [False, True])
+def test_a_link_that_leads_in_a_circle_is_passed_over_and_spoils_no_folder(tmp_path, one_document):
+    write(tmp_path / "a.txt")
+    (tmp_path / "self.txt").symlink_to("self.txt")
+    (tmp_path / "there.txt").symlink_to("back.txt")
+    (tmp_path / "back.txt").symlink_to("there.txt")
+    (found,), passed = sources.find(str(tmp_path), InputConfig(folder_is_document=one_document))
+    assert [part.name for part in found.parts or (found,)] == ["a.txt"]
+    assert [str(each) for each in passed] == [f"{name}.txt (a link to nothing)" for name in ("back", "self", "there")]
+
+
+def test_a_folder_of_pictures_alone_is_told_what_helps(tmp_path):
+    for name in ("1.png", "2.png"):
+        write(tmp_path / name, b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(InputError, match=r"not read: 2 \.png files, such as 1\.png\. What helps: img2pdf 1\.png "):
+        sources.find(str(tmp_path))
+
+
 def test_a_name_that_is_not_utf8_can_still_be_written(tmp_path):
     try:
         (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"x")
@@ -129,7 +147,11 @@ def test_a_name_that_is_not_utf8_can_still_be_written(tmp_path):
         ("picture.txt", "a PNG image is known, and cannot be read"),
         ("empty.txt", "the file is empty"),
         ("none", "holds no file to read; known are"),
-        ("others", "holds no file to read (2 other files, such as a.xyz); known are"),
+        (
+            "others",
+            "holds no file to read (2 other files, such as a.xyz); not read: 1 .doc file, such as b/c.doc. What helps: "
+            "soffice --headless --convert-to docx c.doc; known are",
+        ),
         ("empties", "every file in the folder is empty"),
         ("broken", "holds no file to read (1 other files, such as link.txt (a link to nothing)); known are"),
     ],
