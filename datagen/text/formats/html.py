@@ -21,7 +21,9 @@ SKIPPED = words(
     "script style template noscript iframe object embed applet svg canvas video audio map nav select button input "
     "textarea datalist dialog menu head title link meta rt rp frameset noframes"
 )
-ROLES = words("navigation search menu menubar toolbar banner contentinfo dialog alertdialog tablist tooltip")
+ROLES = words(
+    "navigation search menu menubar toolbar banner contentinfo dialog alertdialog tablist tooltip doc-pagebreak"
+)
 CLASSES = words(
     "navheader navfooter docnav breadcrumb breadcrumbs sphinxsidebar headerlink anchorjs-link related navbar "
     "navigation skip-link skiplink visually-hidden sr-only screen-reader-text mw-editsection mw-jump-link noprint "
@@ -327,6 +329,8 @@ def _left_out(node: Any) -> bool:
         return False
     if "hidden" in given or given.get("aria-hidden") == "true" or given.get("role") in ROLES:
         return node.tag not in ("html", "body", "main", "article")
+    if "pagebreak" in (given.get("epub:type") or "").split():  # the number of a printed page, amid a sentence
+        return True
     if node.tag not in ("html", "body", "main", "article") and CLASSES & set((given.get("class") or "").split()):
         return True
     return bool(HIDDEN.search(given.get("style") or ""))

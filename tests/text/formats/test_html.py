@@ -29,6 +29,7 @@ def text(page: str, encoding: str = "utf-8") -> str:
         ("<table><caption>C</caption><tr><th>A<th>B<tr><td>1<td>2</table>", "C\n\nA | B\n1 | 2"),
         ("<table><tr><td><h2>H</h2><p>x<td><p>y</table>", "H\n\nx\n\ny"),
         ("<pre>\n a\n   b\n\n c</pre>", " a\n   b\n\n c"),
+        ('<p>I <span epub:type="pagebreak">219</span>played <a role="doc-pagebreak">220</a>on.', "I played on."),
         ("<nav>n</nav><script>s</script><style>t</style><p hidden>h<p style='display: none'>g<p>seen", "seen"),
         ("<form>who? <input value=x><button>Send</button></form>", "who?"),
         (
