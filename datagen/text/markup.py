@@ -57,7 +57,7 @@ _STARS = (_emphasis(r"\*\*", r"*"), _emphasis(r"\*", r"*"))
 _LABELS = r"(?:ref|numref|doc|download|eq|cite\w*|ticket|issue|pr|pull|user|changeset)"  # whose target is no word
 _INLINE_RST = (
     _rule(
-        rf":(?!(?:\w+:)?{_LABELS}:`[^`<]*`)[A-Za-z][\w+:.-]{{0,30}}:`[~!.]?([^`<\n]*?(?:\n[^`<\n]+?)?)"
+        rf":(?!(?:\w+:)?{_LABELS}:`[^`<]*`)[A-Za-z][\w+:.-]{{0,30}}:`[~!.]?(?:_\w+\.(?=\w))?([^`<\n]*?(?:\n[^`<\n]+?)?)"
         r"(?:[ \n]*<[^`>]*>)?`"
     ),
     _rule(r"(?<![`\w])``([^`\n]+)``(?!`)"),
@@ -206,7 +206,8 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             PARAGRAPH,
         ),
         _rule(r"^\*+ [^\n]*", PARAGRAPH),
-        _rule(r"\[\[[^\[\]\n]+\]\[([^\[\]\n]+)\]\]|\[\[\*?([^\[\]\n:]+)\]\]|\[fn:[^\[\]\n]*\]"),
+        _rule(r"\{\{\{\w+\(([^(){}\n]*)\)\}\}\}"),  # a macro, which shows its argument
+        _rule(r"\[\[[^\[\]\n]+\]\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\]\]|\[\[\*?([^\[\]\n:]+)\]\]|\[fn:[^\[\]\n]*\]"),
         *(
             _rule(rf"(?<![\w{c}]){c}(?=[^\s{c}])([^{c}\n]+(?:\n[^{c}\n]+)?)(?<=\S){c}(?![\w{c}])")
             for c in ("\\*", "/", "=", "~")

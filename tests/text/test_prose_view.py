@@ -188,6 +188,12 @@ def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
         ("markdown", "So. [Miller, _Walls_,\np. 4] See [the\nWall], [x] or a[b].", "So. See the Wall, [x] or a[b]."),
         ("markdown", "---\ntitle: a\n---\n\nText <br> <b>bold</b>.\n\n[f]: http://a\n", "Text <br> bold."),
         ("html", "<script>no</script><p>A<b>B</b> &amp; C<!-- no --> a < b", "AB & C a < b"),
+        (
+            "rst",
+            ":meth:`_sql.Select.join` and :class:`~_orm.Session` join; :ref:`_x`.\n",
+            "Select.join and Session join; :ref:`_x`.",
+        ),
+        ("org", "A {{{kbd(S-TAB)}}} of [[b][c\nd]] {{{x(}}}.\n", "A S-TAB of c d {{{x(}}}."),
         ("org", "A [[b][c]] and [[d]] /e/ a/b/c ~f~.\n| t | u |\n: g\n", "A c and d e a/b/c f."),
         (
             "subtitles",

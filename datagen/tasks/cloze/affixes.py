@@ -109,6 +109,8 @@ def variants(a: str, b: str, code: str = "") -> bool:
         return True
     if len(short) > 3 and long.startswith(short):
         return True
+    if len(short) > 3 and short[-1] == "y" and long == short[:-1] + "ies":
+        return True
     common = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
     if common >= 5 and common >= 0.75 * len(long):
         return True

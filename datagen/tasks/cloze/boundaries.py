@@ -17,6 +17,7 @@ _SIGNS = frozenset("-+−–±~#°§=<>^*/\\@&")
 _ELIDED = re.compile(rf"(?<![^\W_])(?:{ELISIONS})$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’](?:s(?![^\W_])|(?![^\W_]))")
 _SPACED_DIGITS = re.compile(r"[ \u00a0\u202f\u2009]\d{3}(?!\d)")
+_WRAPPED_ANYWHERE = frozenset({"zh", "ja", "ko"})
 _DICTIONARY = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 
 
@@ -54,6 +55,19 @@ def is_whole(text: str, start: int, end: int, code: str) -> bool:
         if start not in edges or end not in edges:
             return False
     return _begins(left, text[start:end]) and _ends(right, text[start:end], code)
+
+
+def beside_line_end(text: str, term: str, code: str) -> bool:
+    """Whether a term stands next to a line's end in a text that may have been wrapped inside of words.
+
+    Chinese, Japanese and Korean texts are, words of Latin letters and of Hangul in them included; what is written in
+    Han characters and kana is told by its segments once the lines are joined.
+    """
+    if code not in _WRAPPED_ANYWHERE or "\n" not in text:
+        return False
+    before = "" if is_unspaced(term[0]) else rf"(?<=\w)[ \t]*\n[ \t]*{re.escape(term)}|"
+    after = "(?!)" if is_unspaced(term[-1]) else rf"{re.escape(term)}[ \t]*\r?\n[ \t]*\w"
+    return re.search(before + after, text) is not None
 
 
 def _begins(left: str, term: str) -> bool:

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 
 import wordfreq
 
-from datagen.tasks.cloze import affixes
+from datagen.tasks.cloze import affixes, frequency
 from datagen.tasks.cloze.boundaries import pieces
 from datagen.tasks.cloze.words import is_unspaced, words
 from datagen.text.lexicon import DETERMINERS
@@ -69,6 +69,8 @@ NO_CAPITALS = frozenset(
         "zh",
     ]
 )
+_KNOWN = 0.88  # of the words: with fewer in a language of `_TORN`, glyphs were read for the wrong letters
+_TORN = frozenset({"ar", "fa", "ur"})  # joined scripts, whose letters PDF files often hold as shapes
 UNLISTED = frozenset(["hy", "pa", "gu", "or", "te", "kn", "ml", "si", "th", "lo", "bo", "my", "ka", "am", "km"])
 
 
@@ -141,7 +143,12 @@ def reads_like_prose(shown: str, code: str, common: Set[str]) -> bool:
     """Whether a sentence has as many function words as prose has; a bare list of names or terms has few.
 
     `common`: the words all over the document, which stand in for them where the language has no list.
+    In Arabic script most of its words must be known as well: a torn text is full of words that are none.
     """
+    if code in _TORN:
+        native = [w for w in words(shown) if not w.isascii() and len(w) > 1 and not w.isdigit()]
+        if sum(frequency.is_familiar(w, code) for w in native) < _KNOWN * len(native):
+            return False
     if code == "ja":
         kana = sum("\u3041" <= c <= "\u3096" for c in shown)
         return kana >= 0.15 * len(shown)

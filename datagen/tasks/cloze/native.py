@@ -67,6 +67,10 @@ _FEWEST = 3  # letters
 _ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
 _SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among lone ones, is a part of a name
 
+# What ends Chinese compounds, such as 套接字, and what is a word by itself and in no name.
+_NOUN_ENDS = frozenset("字性者器化机機率法式度型表码碼员員家学學系量类類业業界派论論体體层層级級线線区區站板符键鍵名")
+_NO_NAME = frozenset("应應须須需可能会會要将將让讓使被把从從向对對与與及或等时時后後前中上下内內外里裏间間")
+
 
 def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int]]:
     """Where rare words stand, those of the language first, then names in Latin letters."""
@@ -152,7 +156,9 @@ def _chinese(shown: str) -> Iterator[tuple[int, int]]:
         rare_run = j > i + 1 and b - a <= 3 and min(frequency.zipf(c, "zh") for c in word) < _SELDOM
         rare_word = j == i + 1 and b - a >= 2 and not any(c in grammar for c in word)
         rare = (rare_run or rare_word) and _KANJI.fullmatch(word) and not frequency.is_familiar(word, "zh")
-        if rare and is_safe(i - 1) and is_safe(j):
+        cut = j < len(found) and shown[slice(*found[j])] in _NOUN_ENDS
+        cut = cut or (rare_run and not _NO_NAME.isdisjoint((word[0], word[-1])))
+        if rare and not cut and is_safe(i - 1) and is_safe(j):
             yield a, b
         i = j
 
@@ -168,6 +174,7 @@ def _korean(shown: str) -> Iterator[tuple[int, int]]:
             and len(stem) >= 2
             and not stem.isascii()
             and not frequency.is_familiar(stem, "ko")
+            and not frequency.zipf(word, "ko")  # an adverb, say, which ends as if it had a particle
         )
         if rare and not affixes.ending(stem, "ko") and stem[-1] not in _VERBAL:
             yield start, start + len(stem)

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from datagen.tasks.cloze import blanks, sentences, terms
+from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import NO_CAPITALS, language, reads_like_prose
 from datagen.tasks.cloze.words import show, words
@@ -45,7 +46,7 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
         phrase = words(shown)
         for term in terms.find(shown, doc):
             # A term broken over two lines, or by markup, would not stand verbatim in its quote.
-            if term.text not in quote:
+            if term.text not in quote or beside_line_end(sentence.text, term.text, code):
                 continue
             told = blanks.context(term.blanked, doc)
             if _fits_elsewhere(doc, term):

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from datagen.tasks.cloze import affixes, frequency, prose, sentences
 from datagen.tasks.cloze import guessable as guessability
 from datagen.tasks.cloze.blanks import BLANK, blanked, context, given_away, without_blanks
+from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.guessable import guessability as guess
 from datagen.tasks.cloze.languages import language, reads_like_prose
@@ -125,6 +126,9 @@ def _verbatim(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
             return f"not in chunk {chunk}: {quote[:80]!r}"
         if blanked(doc.shown(quote, chunk), term) is None or term not in quote:
             return f"{term!r} does not stand once, as a whole word, in {quote[:80]!r}"
+        seen = doc.prose_of(quote, chunk)
+        if beside_line_end(seen, term, language(doc.shown(quote, chunk))):
+            return f"{term!r} stands next to a line's end, and may be a part of a word: {quote[:80]!r}"
     return None
 
 
@@ -148,7 +152,7 @@ def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
         fault = prose.fault(view.text[first:last])
         fault = fault or sentences.misplaced(view.text, first, last, *doc.neighbours(chunk))
         if fault is None and not reads_like_prose(shown, language(shown), doc.common):
-            fault = "few function words"
+            fault = "few function words, or few known ones"
         if fault is None and not doc.in_body(chunk, at):
             fault = "outside of the document's body"
         if fault:

@@ -34,7 +34,7 @@ MAX_TERM_CHARS = 60
 _ELISION = re.compile(ELISIONS, re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:[.,’'\u00a0\u202f]\d+)*(?:[ ]\d{3}(?!\d))*")
 _GROUPED = re.compile(r"\d+(?:[.,]\d+)?|\d{1,3}(?:([.,’' \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?")
-_IDENTIFIER = re.compile(r"(?<![\w.])[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*(?!\w)")
+_IDENTIFIER = re.compile(r"(?<![\w.-])[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*(?!\w)")
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _WEAK, _VERB, _ADJECTIVE = re.compile(WEAK_ENDING), re.compile(VERB_ENDING), re.compile(ADJECTIVE_ENDING)
 _MARKED = re.compile(
@@ -132,6 +132,7 @@ def _titles(shown: str, code: str) -> Iterator[tuple[str, int, int]]:
             and parts[0][0].isupper()
             and len(parts[-1]) > 1
             and capitals >= 0.7 * len(parts)
+            and not (match.start() == 0 and match[0][-2:-1] == ",")  # what someone says
         )
         if as_titles_are and code not in names.NOUNS_WITH_CAPITALS and not re.search(r"[!?;:,_()]", match[group]):
             yield "title", match.start(group), match.end(group)

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from datagen.tasks.cloze.affixes import is_attached, variants
-from datagen.tasks.cloze.boundaries import is_whole, segments
+from datagen.tasks.cloze.boundaries import beside_line_end, is_whole, segments
 from datagen.tasks.cloze.compose import Wanted, numbered, questions
 from datagen.tasks.cloze.document import DocumentIndex
-from datagen.tasks.cloze.languages import language
+from datagen.tasks.cloze.languages import language, reads_like_prose
 from datagen.tasks.cloze.rules import check
 from datagen.tasks.cloze.sentences import prose_sentences
 from datagen.tasks.cloze.terms import find
@@ -244,6 +244,36 @@ def test_the_language_is_that_of_the_sentence_and_not_of_the_document():
     assert language("Le phare fut construit par un homme de la ville.") == "fr"
     assert language("Şehirden gelen bir adam bu feneri çok uzun zaman önce yaptı.") == "tr"
     assert language("apt-get install foo bar baz") == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "cut"),
+    [
+        ("어떤 사람은 언젠가 그 마을의 등대에서 바다를 다시 보게 될까 봐 걱정을 했다고 한다.", "언젠"),
+        ("그 사람은 여러 책을 한꺼번에 마을의 등대로 가지고 와서 바다를 보며 읽었다고 한다.", "한꺼번"),
+        ("对于本机的套接字，必须确认它们能够在这个目录内找到并且能够使用。", "套接"),
+        ("秘密盐值应与密码分开存储，例如放在另一个安全的地方。", "盐值应"),
+    ],
+)
+def test_a_part_of_a_word_is_not_asked_for(sentence: str, cut: str):
+    doc = DocumentIndex.build([sentence, ""])
+    assert cut not in [t.text for t in find(sentence, doc)]
+
+
+def test_a_word_next_to_a_line_end_may_be_cut():
+    assert beside_line_end("이 설\n명서를 쓴다", "명서", "ko")
+    assert beside_line_end("罪の赦し(abso\nlution)です", "lution", "ja")
+    assert beside_line_end("罪の赦し(abso\nlution)です", "abso", "ja")
+    assert not beside_line_end("二つ目は、\n懺悔師です", "懺悔師", "ja")  # told by its segments
+    assert not beside_line_end("이 설명서를\n(lution)으로", "lution", "ko")
+    assert not beside_line_end("He saw the\nLighthouse there", "Lighthouse", "en")
+
+
+def test_a_torn_text_of_arabic_letters_reads_like_no_prose():
+    whole = "بنى المنارة القديمة في الصيف رجل جاء من مدينة كوستروما البعيدة ثم بقيت على الصخرة فوق البحر سنوات."
+    torn = "يرسل المحققون تحد ا غير متكرر ي رسال إل أىهزة أو برامج التشفير عل قىهاز اعتمدا مفتىح مخزونن بشكلل ممنن."
+    assert reads_like_prose(whole, "ar", frozenset())
+    assert not reads_like_prose(torn, "ar", frozenset())
 
 
 def test_furigana_are_no_titles():

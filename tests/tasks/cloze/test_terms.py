@@ -45,6 +45,25 @@ def test_titles_articles_and_possessives_stay_outside_the_blank():
     }
 
 
+def test_a_name_that_goes_on_with_a_number_is_no_name():
+    assert terms("It was in the town that the man of Quintal 2 met Chuzzlewit of the NKV 3166 boat.") == {
+        "Chuzzlewit": "name"
+    }
+
+
+def test_what_someone_says_is_no_title():
+    said = terms('"Quaint Zebedee Lodger," said the man of the town, "and it was old."')
+    assert "title" not in said.values()
+    assert terms('It was in "Quaint Zebedee Lodger," said the man of the town.') == {"Quaint Zebedee Lodger": "title"}
+
+
+def test_an_option_is_no_identifier():
+    assert "qTEST_HOST" not in terms("In the house of the town it was the value of tool -qTEST_HOST that was in it.")
+    assert terms("In the house of the town it was the value of TEST_HOST that was in it.") == {
+        "TEST_HOST": "identifier"
+    }
+
+
 def test_titles_stand_between_marks():
     found = terms("He sang 'Yankee Doodle' and _Love Laughs at Locksmiths_ in the house of the town.")
     assert found == {"Yankee Doodle": "title", "Love Laughs at Locksmiths": "title"}
