@@ -41,7 +41,23 @@ DETERMINERS = {
     "it": _set("il la lo gli le un una uno della dello delle degli del sua suo"),
     "pt": _set("uma um uma da do das dos na no sua seu"),
     "nl": _set("de het een zijn haar hun"),
+    "el": _set("ο η οι στο στη στην στον στα στις στους ενός μιας ένας μία"),
+    "sv": _set("en ett min mitt din ditt sin sitt"),
+    "nb": _set("en et ei min mitt din ditt sin sitt"),
+    "da": _set("en et min mit din dit sin sit"),
 }
+# Prepositions, by language, which say as much where there are no articles; and how adjectives end there.
+PREPOSITIONS = {
+    "ru": _set("в во на с со к ко о об обо от до из у за по под над при для без через между перед около против"),
+    "uk": _set("в у на з зі із до від по за під над при для без через між перед біля проти о об"),
+    "cs": _set("v ve na s se z ze k ke o od ode do u za po pod nad při pro bez přes mezi před proti"),
+    "sk": _set("v vo na s so z zo k ku o od do u za po pod nad pri pre bez cez medzi pred proti"),
+    "pl": _set("w we na z ze ku o od do u za po pod nad przy dla bez przez między przed przeciw"),
+}
+SLAVIC_ADJECTIVE = (
+    "(?:ого|его|ому|ему|ыми|ими|[ыи]х|[уює]ю|[оеы]й|ий|[ыіи]м|[аяоеыиі][яеї]|ного|ній|"
+    "ého|ému|ých|ými|ích|ími|ém|é|ý|í|ego|emu|ych|ich|ymi|imi|ej|ą)$"
+)
 # Before a verb the French articles are pronouns: after one of these, or with one of these endings, it is a verb.
 CLITIC_HOSTS = _set("je tu il elle on nous vous ils elles ne me te se qui")
 CLITICS = _set("le la les l")

@@ -89,6 +89,16 @@ def zipf(word: str, code: str) -> float:
     return _list(code).get(_key(word, code), 0.0) if code else _list("en").get(word.casefold(), 0.0)
 
 
+@cache
+def _all_english() -> dict[str, float]:
+    return {word: log10(f) + 9 for word, f in wordfreq.get_frequency_dict("en", "large").items()}
+
+
+def of_abbreviation(letters: str) -> float:
+    """The frequency of an abbreviation in English texts, by the list with rare words; 0 where it is not in it."""
+    return _all_english().get(letters.casefold(), 0.0)
+
+
 def of_forms(word: str, code: str) -> float:
     """The frequency of a word, or of the most frequent form of it where its language inflects names."""
     found = zipf(word, code)

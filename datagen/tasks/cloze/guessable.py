@@ -9,6 +9,7 @@
 - a word, by its frequency in its language: 0.02 below 3 on the Zipf scale (once in a million words), rising to 1 at
   6.9, so that days, months, colours, and the cities and countries that everyone knows are guessed in any language;
   a lower-case word that is in no list, but is an inflection or a compound of words that are, as much as a known one;
+- an abbreviation in capitals (TCP, ISO), by how frequent it is in English: 25 times as likely where it is used;
 - a term of several words, by its rarest word, and by a third less for each further word that tells something; once more
   for an identifier, whose words may be joined in several ways.
 
@@ -28,9 +29,11 @@ from datagen.tasks.cloze.words import is_unspaced, spelled_words, words
 MOST = 0.35  # a blank that is guessed more often is not worth asking for
 
 _LEAST, _COMMON, _RARE = 0.02, 6.9, 2.9  # what the rarest word counts; where on the Zipf scale it is 1, and least
+_INITIALS = 1.4  # what an abbreviation in capitals is more likely, in the texts that have it, on the Zipf scale
 _FOLLOWING = 4.2  # what a word that is in no list, and follows from known ones, counts as, on the Zipf scale
 _LOWER = 1.1  # what a word without a capital is more likely than a name of its frequency, on the Zipf scale
 _LONG = 7  # letters: where a language has no list, a word as long as this counts as rare
+_LONGEST_INITIALS = 6
 _FURTHER = 0.7
 _SPELLING = 0.7  # an identifier of several words may be spelled in several ways
 _DIGITS = re.compile(r"\d+(?:[.,'’ \u00a0\u202f]\d+)*")
@@ -108,6 +111,8 @@ def _follows(number: float, others: list[float]) -> bool:
 
 
 def _of_words(term: str, code: str) -> float:
+    if term.isascii() and term.isalpha() and term.isupper() and len(term) <= _LONGEST_INITIALS:
+        return _share(frequency.of_abbreviation(term) + _INITIALS)
     unspaced = any(map(is_unspaced, term))
     parts = pieces(term, code) if unspaced else _parts(term)
     telling = [p for p in parts if p not in function_words(code) and (unspaced or len(p) > 1)]
@@ -131,4 +136,8 @@ def _of_word(word: str, code: str, lower: bool) -> float:
         seen = _FOLLOWING
     elif lower:
         seen += _LOWER
-    return max(_LEAST, min(1.0, (seen - _RARE) / (_COMMON - _RARE)))
+    return _share(seen)
+
+
+def _share(zipf: float) -> float:
+    return max(_LEAST, min(1.0, (zipf - _RARE) / (_COMMON - _RARE)))

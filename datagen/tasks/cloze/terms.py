@@ -24,6 +24,8 @@ from datagen.text.lexicon import (
     ELISIONS,
     NO_NOUNS,
     PARTICLES,
+    PREPOSITIONS,
+    SLAVIC_ADJECTIVE,
     VERB_ENDING,
     WEAK_ENDING,
 )
@@ -36,6 +38,7 @@ _NUMBER = re.compile(r"\d+(?:[.,’'\u00a0\u202f]\d+)*(?:[ ]\d{3}(?!\d))*")
 _GROUPED = re.compile(r"\d+(?:[.,]\d+)?|\d{1,3}(?:([.,’' \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?")
 _IDENTIFIER = re.compile(r"(?<![\w.-])[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*(?!\w)")
 _CAMEL = re.compile(r"[a-z][A-Z]")
+_SLAVIC = re.compile(SLAVIC_ADJECTIVE)
 _WEAK, _VERB, _ADJECTIVE = re.compile(WEAK_ENDING), re.compile(VERB_ENDING), re.compile(ADJECTIVE_ENDING)
 _MARKED = re.compile(
     r"(?<![\w’'])['‘](?=\w)([^'‘’\"]{3,60}?)[,.]?['’](?!\w)|\"([^\"]{3,60}?)[,.]?\"|“([^”“]{3,60}?)[,.]?”|"
@@ -173,8 +176,8 @@ def _numbers(shown: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[str, int, int]]:
-    """Rare lower-case words where nouns stand: after an article, in the languages whose articles are known."""
-    articles = DETERMINERS.get(code)
+    """Rare lower-case words where nouns stand: after an article, or a preposition in languages without articles."""
+    articles = DETERMINERS.get(code) or PREPOSITIONS.get(code)
     if not articles or code in names.NOUNS_WITH_CAPITALS:
         return
     spans = names.tokens(shown)
@@ -189,6 +192,8 @@ def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[str, int
             continue
         follower = shown[slice(*spans[i + 1])].casefold() if i + 1 < len(spans) else ""
         closed = not follower or follower in grammar or _ELISION.match(follower) is not None
+        if code in PREPOSITIONS and _SLAVIC.search(word):
+            continue
         if _ADJECTIVE.search(word):  # still a noun before "of", none before "little"
             closed = follower in AFTER_NOUN
         if closed or shown[end : end + 1] in tuple(".,;:!?)»"):

@@ -260,6 +260,20 @@ def test_a_part_of_a_word_is_not_asked_for(sentence: str, cut: str):
     assert cut not in [t.text for t in find(sentence, doc)]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "noun"),
+    [
+        ("Старый человек долго сидел в горенке, и он видел из окна море, а потом ушёл на полатях.", "горенке"),
+        ("Starý muž dlouho seděl v putyce, a viděl z okna moře, ale potom odešel do jiného města.", "putyce"),
+        ("Stary człowiek długo siedział w karczmie, a potem poszedł do miasta i widział morze.", "karczmie"),
+        ("Ο παλιός φύλακας του φάρου ήταν στο κελλάρι και δεν είδε την καταιγίδα που ήρθε από τη θάλασσα.", "κελλάρι"),
+    ],
+)
+def test_rare_nouns_are_asked_for_where_few_names_are(sentence: str, noun: str):
+    doc = DocumentIndex.build([sentence, ""])
+    assert noun in [t.text for t in find(sentence, doc)]
+
+
 def test_a_word_next_to_a_line_end_may_be_cut():
     assert beside_line_end("이 설\n명서를 쓴다", "명서", "ko")
     assert beside_line_end("罪の赦し(abso\nlution)です", "lution", "ja")

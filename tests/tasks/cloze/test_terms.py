@@ -57,6 +57,10 @@ def test_what_someone_says_is_no_title():
     assert terms('It was in "Quaint Zebedee Lodger," said the man of the town.') == {"Quaint Zebedee Lodger": "title"}
 
 
+def test_abbreviations_that_everyone_knows_are_not_asked_for():
+    assert terms("It was in the house of the town that the DNS of it was with the TLB of the man.") == {"TLB": "name"}
+
+
 def test_an_option_is_no_identifier():
     assert "qTEST_HOST" not in terms("In the house of the town it was the value of tool -qTEST_HOST that was in it.")
     assert terms("In the house of the town it was the value of TEST_HOST that was in it.") == {
