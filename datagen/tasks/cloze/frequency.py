@@ -41,6 +41,7 @@ _BY_CHARACTER = frozenset({"zh", "ja", "ko"})
 _KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]+")
 _SEMITIC_STEM = 0.55  # of a word's letters: what is left without prefixes and suffixes, at the least
 _SEMITIC = {"ar": ("ولبكفسيتنأاملإ", "هاكمنويتةىئءًاتيان"), "he": ("והבלמשכיתנא", "יםותהנוכןךסית")}
+_LONG = 7  # letters: of words that have hardly another one beside them by chance
 _FORMS = 60  # words with a stem in common, that are looked at
 _PART = 4  # letters: what a part of a compound has, at the least
 _STEM_SHARE = 0.7  # of a word's letters: what an inflection or a derivation has in common with its word, at the least
@@ -113,6 +114,29 @@ def of_forms(word: str, code: str) -> float:
         if len(other) <= len(key) + 1:
             found = max(found, _list(code)[other])
     return found
+
+
+@cache
+def _letters(code: str) -> str:
+    return "".join(sorted({c for word in _sorted(code)[:: max(1, len(_sorted(code)) // 2000)] for c in word}))
+
+
+@lru_cache(maxsize=1 << 14)
+def is_misspelt(word: str, code: str) -> bool:
+    """Whether a long word is a known one but for two neighbours that changed places, or for one wrong letter.
+
+    Not near its end, where another letter is an inflection.
+    """
+    key = _key(word, code)
+    if len(key) < _LONG or is_known(word, code):
+        return False
+    listed = _list(code)
+    for n in range(len(key) - 2):
+        swapped = key[:n] + key[n + 1] + key[n] + key[n + 2 :]
+        replaced = (key[:n] + letter + key[n + 1 :] for letter in _letters(code))
+        if any(listed.get(other, 0) >= 3 for other in (swapped, *replaced)):
+            return True
+    return False
 
 
 def is_known(word: str, code: str) -> bool:

@@ -129,7 +129,7 @@ def _parts(term: str) -> list[str]:
 
 
 def _of_word(word: str, code: str, lower: bool) -> float:
-    seen = frequency.zipf(word, code) if lower else frequency.of_forms(word, code)
+    seen = frequency.of_forms(word, code)
     if not seen and code in UNLISTED and not word.isascii():
         seen = _RARE if len(word) >= _LONG else _FOLLOWING + 1
     if lower and not seen and frequency.is_familiar(word, code):

@@ -90,6 +90,8 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
         if all(w in doc.common for w in phrase) or is_attached(text, code, doc):
             continue
         left = blanked(shown, text)
+        if kind == "noun" and text.isalpha() and frequency.is_misspelt(text, code):
+            continue
         if left is None or not 1 <= (chunks := doc.chunks_with(phrase)) <= MAX_CHUNKS[kind]:
             continue
         guess = guessable.guessability(text, left.replace(BLANK, " "), code)

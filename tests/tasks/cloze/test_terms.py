@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from datagen.tasks.cloze import frequency
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.terms import find
 
@@ -55,6 +58,25 @@ def test_what_someone_says_is_no_title():
     said = terms('"Quaint Zebedee Lodger," said the man of the town, "and it was old."')
     assert "title" not in said.values()
     assert terms('It was in "Quaint Zebedee Lodger," said the man of the town.') == {"Quaint Zebedee Lodger": "title"}
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "misspelt"),
+    [
+        ("mechansim", "en", True),
+        ("nechanism", "en", True),
+        ("mechanism", "en", False),
+        ("chrysalis", "en", False),
+        ("λαγαριασμός", "el", True),
+        ("λογαριασμός", "el", False),
+    ],
+)
+def test_misspelt_words(word: str, code: str, misspelt: bool):
+    assert frequency.is_misspelt(word, code) is misspelt
+
+
+def test_a_misspelt_word_is_not_asked_for():
+    assert "mechansim" not in terms("It was in the house of the town that the mechansim of the old boat was new.")
 
 
 def test_abbreviations_that_everyone_knows_are_not_asked_for():
