@@ -105,4 +105,4 @@ def check(config: Config) -> None:
 
 
 WORK = PerShard(process, reports_progress=True)
-STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, names_gpu, check, version=3)
+STAGE = Stage(tables.EMBED, ("embed",), WORK, fingerprints, main_process_only, names_gpu, check, version=4)

@@ -36,23 +36,25 @@ def within(documents: Sequence[Sequence[str]]) -> list[list[int]]:
 def across(documents: Sequence[Sequence[str]]) -> list[list[int]]:
     """For each document, the chunks that stand in others of these, too.
 
-    Where more than half of a document does, it is another edition: then only what stands in those before it counts, so
-    that one of the editions is left.
+    Where more than half of a document does, it is an edition of what it shares: of it and any other one, the later
+    alone loses what stands in both, so that one of the editions is left. Of two that are none, both lose it.
     """
     per_chunk = [[shingles(chunk) for chunk in chunks] for chunks in documents]
     whole = [np.unique(np.concatenate([np.empty(0, np.uint64), *chunks])) for chunks in per_chunk]
-    everything = np.concatenate([np.empty(0, np.uint64), *whole])
-    values, first, counts = np.unique(everything, return_index=True, return_counts=True)
-    shared = values[counts > 1]
     owner = np.repeat(np.arange(len(whole)), [len(own) for own in whole])
-    first_in = owner[first][counts > 1]  # np.unique gives the first of equal values
+    values, place, counts = np.unique(
+        np.concatenate([np.empty(0, np.uint64), *whole]), return_inverse=True, return_counts=True
+    )
+    shared = values[counts > 1]
+    repeated = [[i for i, own in enumerate(chunks) if _contained(own, shared)] for chunks in per_chunk]
+    edition = np.array([2 * len(r) > len(chunks) for r, chunks in zip(repeated, per_chunk, strict=True)], dtype=bool)
+    first, last = np.full(len(values), len(whole)), np.full(len(values), -1)  # the last of those that are no editions
+    np.minimum.at(first, place, owner)
+    np.maximum.at(last, place, np.where(edition[owner], -1, owner))
     found = []
     for d, chunks in enumerate(per_chunk):
-        repeated = [i for i, own in enumerate(chunks) if _contained(own, shared)]
-        if 2 * len(repeated) > len(chunks):
-            before = shared[first_in < d]
-            repeated = [i for i in repeated if _contained(chunks[i], before)]
-        found.append(repeated)
+        lost = values[(first < d) | ((last > d) & ~edition[d])]
+        found.append([i for i in repeated[d] if _contained(chunks[i], lost)])
     return found
 
 

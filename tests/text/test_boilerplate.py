@@ -247,6 +247,31 @@ def test_of_two_editions_the_first_keeps_what_they_share():
     assert found["third"] == dict.fromkeys(range(10), ELSEWHERE)
 
 
+def test_an_edition_of_a_part_of_a_longer_document_is_not_lost_from_both():
+    long = prose(10)
+    part = {"part": long[:3]}
+    assert flags({"long": long} | part) == {"long": {}, "part": dict.fromkeys(range(3), ELSEWHERE)}
+    assert flags(part | {"long": long}) == {"part": {}, "long": dict.fromkeys(range(3), ELSEWHERE)}
+    other = prose(10, seed=1)
+    found = flags({"long": long, "other": other, "both": [*long[:3], *other[4:7]]})
+    assert found == {"long": {}, "other": {}, "both": dict.fromkeys(range(6), ELSEWHERE)}
+
+
+def test_a_footer_is_lost_where_an_edition_has_it_too():
+    [footer] = prose(1, seed=9)
+    found = flags({"a": [*prose(8), footer], "b": [*prose(8, seed=1), footer], "part": [footer]})
+    assert found == {"a": {8: ELSEWHERE}, "b": {8: ELSEWHERE}, "part": {0: ELSEWHERE}}
+
+
+@given(st.lists(st.lists(st.sampled_from(prose(8)), unique=True, min_size=1, max_size=8), min_size=2, max_size=2))
+def test_what_an_edition_shares_is_left_in_one_of_two_documents(two):
+    found = repeats.across(two)
+    kept = [text for d, texts in enumerate(two) for i, text in enumerate(texts) if i not in found[d]]
+    shared = set(two[0]) & set(two[1])
+    is_edition = any(2 * len(shared) > len(texts) for texts in two)
+    assert sorted(kept) == sorted(set(two[0]) | set(two[1]) if is_edition else set(two[0]) ^ set(two[1]))
+
+
 texts_of = st.lists(
     st.one_of(
         st.sampled_from(
