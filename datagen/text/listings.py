@@ -24,10 +24,9 @@ _CHAPTER = re.compile(
     r"|[IVXLC]{1,7}[.\s])",
     re.I,
 )
-_TERM = re.compile(
-    r"^.{2,70}?(?:,|\s{2,}|\.{2,}|:)\s*_?\d{1,4}_?(?:\s?[-–]\s?\d{1,4})?(?:\s?[nf]{1,2}\.?)?"
-    r"(?:[,;]\s*_?\d{1,4}_?(?:\s?[-–]\s?\d{1,4})?(?:\s?[nf]{1,2}\.?)?)*[.;]?\s*$"
-)
+_PAGES = r"_?\d{1,4}_?(?:\s?[-–]\s?\d{1,4})?(?:\s?[nf]{1,2}\.?)?"
+_TERM = re.compile(rf"^.{{2,70}}?(?:,|\s{{2,}}|\.{{2,}}|:)\s*({_PAGES}(?:[,;]\s*{_PAGES})*)[.;]?\s*$")
+_SEE = re.compile(r"[.,;(]\s*_?(?:see|see also|siehe(?: auch)?|s\. auch|voir(?: aussi)?|véase(?: también)?)\b", re.I)
 _SENTENCE = re.compile(r"[.!?。！？।]\W*$")
 _MEANS = re.compile(
     r"\b(?:pp?\.\s?\d|vol\.|no\.\s?\d|eds?\.\W|et al\b|in proc(?:eedings|\.)|press\b|journal|transactions on|springer"
@@ -93,11 +92,33 @@ def _rises(pages: Sequence[str]) -> bool:
 
 
 def _is_index(text: str, lines: Sequence[str]) -> bool:
-    entries = [line for line in lines if _TERM.match(line) and line[:1].isalpha() | (line[:1] in "\"'‘“_(*")]
-    if len(entries) < 8 or 2 * len(entries) < len(lines):
+    """In the order of the alphabet; and with several pages, or a range, here and there: a table has them in every row,
+    or in none.
+    """
+    found = [(line, match[1]) for line in lines if (match := _TERM.match(line)) and _begins_entry(line)]
+    entries = [(line, pages) for line, pages in found if not _YEAR.search(pages)]
+    if len(entries) < 8 or 2 * len(entries) < len(lines) or 10 * len(entries) < 9 * len(found):
         return False
-    firsts = [line.lstrip("\"'‘“_(*")[:1].casefold() for line in entries]
-    return 10 * sum(a > b for a, b in pairwise(firsts)) <= 2 * len(firsts)
+    firsts = [line.lstrip("\"'‘“_(*")[:1].casefold() for line, _ in entries]
+    if 10 * sum(a > b for a, b in pairwise(firsts)) > 2 * len(firsts):
+        return False
+    several = sum(map(_is_of_an_index, (pages for _, pages in entries))) + sum(
+        bool(_SEE.search(line)) for line in lines
+    )
+    forms = {re.sub(r"\d+", "1", pages) for _, pages in entries}
+    return several >= max(2, len(entries) / 8) and len(forms) > 1
+
+
+def _begins_entry(line: str) -> bool:
+    return line[:1].isalpha() or line[:1] in "\"'‘“_(*"
+
+
+def _is_of_an_index(pages: str) -> bool:
+    """Whether an entry has what only an index has: several pages that rise, a range of them, or a page's note."""
+    first = [int(number) for number in re.findall(r"(?<![-–\d])\d+", re.sub(r"\s*([-–])\s*", r"\1", pages))]
+    if any(a > b for a, b in pairwise(first)):
+        return False
+    return len(first) > 1 or re.search(r"[-–nf]", pages) is not None
 
 
 def _is_bibliography(text: str, lines: Sequence[str]) -> bool:

@@ -67,6 +67,19 @@ NO_LISTINGS = [
     "std::map<int, int> a = {1, 2};\nfoo(a, 3);\nbar(a, 4);\nint x = baz(a, 5),\n y = 6,\n z = 7;\ncall(x, "
     "8);\ncall(y, 9);\n",
 ]
+COUNTRIES = ("Albania", "Andorra", "Austria", "Belgium", "Bosnia", "Croatia", "Cyprus", "Denmark", "Estonia")
+NUMBERS = (280, 8, 890, 117, 320, 391, 92, 59, 137)
+TABLES = {
+    "figures": "\n".join(f"{name}: {n}" for name, n in zip(COUNTRIES, NUMBERS, strict=True)),
+    "columns": "\n".join(f"{name:20}{n}" for name, n in zip(COUNTRIES, NUMBERS, strict=True)),
+    "two columns": "\n".join(f"{name}, {n}, {n + 3}" for name, n in zip(COUNTRIES, NUMBERS, strict=True)),
+    "falling": "\n".join(f"{name}, {n}, {i * i}" for i, (name, n) in enumerate(zip(COUNTRIES, NUMBERS, strict=True))),
+    "ranges": "\n".join(f"{name}: {n}-{n + 40}" for name, n in zip(COUNTRIES, NUMBERS, strict=True)),
+    "years": "\n".join(f"{name} Smith, born in Leeds, {1700 + 11 * i}" for i, name in enumerate(COUNTRIES)),
+    "lives": "\n".join(
+        f"{name} Smith, {1700 + 11 * i}" + ("-1790" if i % 2 else "") for i, name in enumerate(COUNTRIES)
+    ),
+}
 TITLES = (
     "The Harbour",
     "A Letter",
@@ -151,6 +164,18 @@ def test_navigation(shape):
 
 def test_indexes_and_bibliographies():
     assert only([INDEX, *prose(1), BIBLIOGRAPHY]) == {0: LISTED["index"], 2: LISTED["bibliography"]}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_and_lists_in_the_order_of_the_alphabet_are_no_index(table):
+    assert only([TABLES[table], *prose(2)]) == {}
+
+
+def test_an_index_that_says_where_else_to_look():
+    entries = [f"{name}, {n}" for name, n in zip(COUNTRIES, NUMBERS, strict=True)]
+    entries[2], entries[5] = "Austria, 89, 112-4", "Croatia, see also Dalmatia"
+    entries += ["Finland, 3", "France, 8, 12", "Greece, 4n."]
+    assert only(["\n".join(entries)]) == {0: LISTED["index"]}
 
 
 def test_pages_that_do_not_rise_and_entries_in_no_order_are_tables():
