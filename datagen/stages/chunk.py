@@ -104,4 +104,4 @@ LAYOUT = frozenset(
     | {"input.hf_subset", "input.hf_split", "input.hf_revision", "input.extensions", "input.folder_is_document"}
     | {"readers of documents", "chunk.documents_per_shard"}
 )
-STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints, version=2)
+STAGE = Stage(tables.CHUNK, ("input", "chunk"), Source(read, process, LAYOUT), fingerprints, version=3)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -118,10 +118,14 @@ def _rows(file: File, settings: InputConfig, readers: Readers) -> Iterator[Docum
         return arrow.of_parquet(file, settings)
     if file.kind == "json":
         return _json_object(file, settings)
-    return _json_rows(file, settings) if file.kind == "jsonl" else _text_rows(file, settings)
+    if file.kind == "jsonl":
+        return _json_rows(file, settings)
+    return _text_rows(file, settings, partial(decode.decode, encoding=settings.encoding))
 
 
-def _text_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
+def _text_rows(
+    file: File, settings: InputConfig, decoded: Callable[[bytes], tuple[str, str]]
+) -> Iterator[Document | Dropped]:
     try:
         with sources.opened(file) as stream:
             raw = stream.read(settings.max_document_mb * MB + 1)
@@ -132,7 +136,7 @@ def _text_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped
         return
     try:
         check_size(len(raw), settings)
-        text, encoding = decode.decode(raw, settings.encoding)
+        text, encoding = decoded(raw)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         check_text(text, "the text")
         yield Document(doc_id=file.name, source=file.name, encoding=encoding, metadata=_of_kind(file), text=text)
@@ -162,7 +166,7 @@ def _extracted_rows(file: File, settings: InputConfig, readers: Readers) -> Iter
 
 def _json_object(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
     """A .json file that is one object over several lines: a row, if it has the text column, else a text as it is."""
-    for document in _text_rows(file, settings):
+    for document in _text_rows(file, settings, _decoded_json):
         if isinstance(document, Dropped):
             yield document
             return
@@ -174,6 +178,22 @@ def _json_object(file: File, settings: InputConfig) -> Iterator[Document | Dropp
                 yield replace(document, metadata=canonical({"kind": "json"}))
         except BadDocument as bad:
             yield dropped(bad, file.name)
+
+
+def _decoded_json(raw: bytes) -> tuple[str, str]:
+    """The characters of a JSON file and their codec, by its mark, else UTF-8. Raises BadDocument where it is not."""
+    mark, encoding, codec = decode.mark_of(raw)
+    return _characters(raw[len(mark) :], codec, "text"), encoding
+
+
+def _characters(raw: bytes, codec: str, of: str) -> str:
+    """Bytes of JSON, decoded. of: what they are in words. Raises BadDocument."""
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError as e:
+        reason = "invalid UTF-8" if codec == "utf-8" else "undecodable"
+        where = f"byte {e.start + 1} of the {of} (0x{raw[e.start]:02x})"
+        raise BadDocument(reason, f"{where} is not valid {codec}") from None
 
 
 def _json_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
@@ -215,12 +235,7 @@ def _lines(stream: sources.Stream, newline: bytes, most: int) -> Iterator[bytes]
 
 def _json_row(line: bytes, codec: str) -> dict[str, Any] | None:
     """The object on a line, None for a blank line. Raises BadDocument for anything else."""
-    try:
-        text = line.decode(codec)
-    except UnicodeDecodeError as e:
-        reason = "invalid UTF-8" if codec == "utf-8" else "undecodable"
-        where = f"byte {e.start + 1} of the line (0x{line[e.start]:02x})"
-        raise BadDocument(reason, f"{where} is not valid {codec}") from None
+    text = _characters(line, codec, "line")
     if not text.strip(" \t\r"):
         return None
     if "\0" in text:

@@ -269,6 +269,21 @@ def test_a_compressed_file_cut_off_gives_the_lines_before_the_cut(tmp_path, suff
     assert "what follows in this file is lost" in bad.detail
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_encoding_of_text_files_says_nothing_of_json(tmp_path, mark):
+    row = '{\n "text": "Zażółć gęślą jaźń"\n}'
+    (tmp_path / "a.json").write_bytes(mark + row.encode())
+    (tmp_path / "b.json").write_bytes(mark + row.replace("text", "no text").encode())
+    (tmp_path / "c.json").write_bytes(mark + row.encode("cp1250"))
+    good, bad = read(tmp_path, encoding="cp1250")
+    codec = "utf-8-sig" if mark else "utf-8"
+    expected = [("Zażółć gęślą jaźń", codec), (row.replace("text", "no text"), codec)]
+    assert [(d.text, d.encoding) for d in good] == expected
+    assert [(d.row_id, d.reason, d.detail) for d in bad] == [
+        ("c.json", "invalid UTF-8", "c.json: byte 15 of the text (0xbf) is not valid utf-8")
+    ]
+
+
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".zst", zstd)])
 @pytest.mark.parametrize("kind", [".txt", ".jsonl", ".json"])
 def test_a_compressed_file_cut_off_or_not_compressed_at_all(tmp_path, suffix, pack, kind):
