@@ -90,7 +90,7 @@ def classified(path: str, name: str, settings: InputConfig, alone: bool = False)
         seen = sniff.sniff(stream, compression)
         if how is None and not extension and not seen.how:
             stream.seek(0)
-            how = "text" if _is_text(stream, seen.compression or compression) else None
+            how = "text" if _is_text(stream, seen.compression or compression, settings.encoding) else None
     return _settled(path, name, extension, how, seen, compression)
 
 
@@ -130,9 +130,9 @@ def _settled(
     return File(path, name, how, compression)
 
 
-def _is_text(stream: BinaryIO, compression: kinds.Compression | None) -> bool:
+def _is_text(stream: BinaryIO, compression: kinds.Compression | None, encoding: str | None) -> bool:
     """Whether a file without an extension is text. A packed one says what it is by its name."""
-    return compression is None and sniff.is_text(stream)
+    return compression is None and sniff.is_text(stream, encoding)
 
 
 def _add_part(found: _Found, path: str, name: str, settings: InputConfig) -> None:
@@ -154,7 +154,7 @@ def _add_part(found: _Found, path: str, name: str, settings: InputConfig) -> Non
         return
     if isinstance(file, PassedOver) or file.kind in ("foreign", "parquet", "jsonl", "json"):
         with said(path), open(path, "rb") as stream:
-            if extension in kinds.UNREADABLE or file_is_packed(file) or not sniff.is_text(stream):
+            if extension in kinds.UNREADABLE or file_is_packed(file) or not sniff.is_text(stream, settings.encoding):
                 found.left_out["binary"] += 1
                 return
         file = File(path, name, "text", None)

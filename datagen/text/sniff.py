@@ -15,6 +15,7 @@ from datagen.text.kinds import Compression, How
 
 HEAD = 1 << 12  # bytes that tell a kind
 LOOKED_AT = 1 << 16  # bytes that tell whether a file is text
+WIDEST = 4  # bytes of a character, in any encoding
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # what it begins with, what it is called, an extension that it has
     (b"\x89PNG\r\n\x1a\n", "a PNG image", ".png"),
     (b"\xff\xd8\xff", "a JPEG image", ".jpg"),
@@ -127,12 +128,19 @@ def _unpacked(head: bytes, packed: Compression) -> bytes:
         return b""
 
 
-def is_text(stream: BinaryIO) -> bool:
-    """Whether a file begins with text in an encoding that can be told. The stream stands at its beginning."""
+def is_text(stream: BinaryIO, encoding: str | None = None) -> bool:
+    """Whether a file begins with text in an encoding that can be told, or in the one given (a Python codec). The stream
+    stands at its beginning.
+    """
     head = stream.read(LOOKED_AT)
-    whole = head[: head.rfind(b"\n") + 1] if len(head) == LOOKED_AT and b"\n" in head else head
+    cut = len(head) == LOOKED_AT  # maybe inside of a character
+    whole = head[: head.rfind(b"\n") + 1] if cut and b"\n" in head else head
+    return any(_reads(whole[: len(whole) - n], encoding) for n in range(WIDEST if cut else 1))
+
+
+def _reads(raw: bytes, encoding: str | None) -> bool:
     try:
-        text, _ = decode.decode(whole)
+        text, _ = decode.decode(raw, encoding)
     except decode.BadDocument:
         return False
     return not re.search("[\x00-\x08\x0e-\x1a\x1c-\x1f]", text)

@@ -83,6 +83,28 @@ def test_what_is_passed_over(tmp_path, name, raw, extension):
     assert found.extension == extension
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16", "utf-32", "gb18030", "big5", "shift_jis"])
+@pytest.mark.parametrize("shift", range(4))
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_text_is_told_where_its_beginning_ends_inside_of_a_character(codec, shift, end):
+    lines = {"gb18030": "中文没有空格的一行文字，", "shift_jis": "これは日本語の文章です。空白のない一行が続く。"}
+    line = lines.get(codec, "中文沒有空格的一行文字，")
+    raw = ("x" * shift + (line + end) * 6000).encode(codec)
+    assert len(raw) > sniff.LOOKED_AT
+    assert sniff.is_text(io.BytesIO(raw))
+
+
+def test_the_encoding_that_is_given_tells_text(tmp_path):
+    raw = "Zażółć gęślą jaźń".encode("cp1250")
+    assert not sniff.is_text(io.BytesIO(raw))
+    (tmp_path / "NOTES").write_bytes(raw)
+    (tmp_path / "DATA").write_bytes(b"\0\1" + raw)
+    for one in (False, True):
+        given = InputConfig(encoding="cp1250", folder_is_document=one)
+        [found] = folders.files(str(tmp_path), given)[0]
+        assert [part.name for part in found.parts or (found,)] == ["NOTES"]
+
+
 def test_text_is_told_by_its_beginning():
     assert sniff.is_text(io.BytesIO(("ж" * 99 + "\n").encode() * 1000))
     assert sniff.is_text(io.BytesIO("Über".encode("utf-16")))
