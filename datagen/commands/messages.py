@@ -80,7 +80,9 @@ def say_told_apart(run: str, config: Config, reporter: Reporter) -> None:
     reporter.say(
         f"warning: embed.model {config.embed.model} hardly tells the parts of {n_weak:,} of {n:,} documents apart: "
         f"{first}. (How often two chunks that follow each other are more alike than two drawn at random; 0.5 is "
-        f"chance.) Their clusters may have no theme. To try another encoder: `{again}`"
+        f"chance.) Their clusters may have no theme"
+        + f". To try another encoder: `{again}`"
+        * (not config.embed.endpoints)
     )
 
 

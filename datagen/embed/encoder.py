@@ -38,7 +38,7 @@ def identity(settings: EmbedConfig) -> str:
     if _is_own(settings):
         return " ".join(plugins.fingerprints(settings.model).values())
     if _is_lexical(settings):
-        return lexical.IDENTITY
+        return lexical.identity()
     return models.identity(settings.model, settings.revision)
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
 
@@ -31,7 +32,7 @@ import scipy.sparse
 from icu4py.breakers import WordBreaker
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
-IDENTITY = "words and runs of characters, version 1"
+VERSION = 1  # raised when the vectors change
 DIM = 384  # axes; where a document has fewer chunks, the rest are zeros
 HASHED = 1_024  # places of the fixed space
 LEARNT = 2_048  # chunks that terms and axes are learnt from
@@ -56,6 +57,11 @@ class Space:
         its chunks.
         """
         return _padded(_centred(_places(self, texts), self.mean))
+
+
+def identity() -> str:
+    """What determines the vectors: this module, and the dictionaries of ICU."""
+    return f"words and runs of characters, version {VERSION}, icu4py {version('icu4py')}"
 
 
 def document(texts: Sequence[str], done: Callable[[int], None] = lambda n: None) -> tuple[Space, np.ndarray]:

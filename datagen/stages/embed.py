@@ -1,6 +1,6 @@
 """embed: a unit vector for every chunk but boilerplate, kept as float16 shards.
 
-Its own stage, run by the `cluster` command, so that another similarity threshold does not cost another embedding pass.
+Its own stage, run by the `cluster` command, so that another threshold does not cost another embedding pass.
 """
 
 import shlex

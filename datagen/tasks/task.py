@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version as release
 from typing import Any
 
 from datagen import plugins
@@ -55,7 +56,8 @@ class Task:
     `make(texts, clusters, config, llm)` gives coroutines about the clusters of one document, whose chunks are
     `texts`: each may await `llm.complete(request)`, or ask nothing, and ends with candidates, or with Dropped that say
     why there are none.
-    `version` is raised when the code starts to make other candidates. There are `per_cluster` conversations for each
+    `version` is raised when the code starts to make other candidates; `libraries` are packages whose releases do, too.
+    There are `per_cluster` conversations for each
     cluster. `models` are those that it asks, the main one first, `prompts`
     what its questions or its requests are made of, called as a person calls them.
     `shows` is how much of a cluster the longest of its requests shows, for what is said of the context that they need.
@@ -72,6 +74,7 @@ class Task:
     per_cluster: Callable[[Config], int] = _one
     shows: Shows | None = None
     version: int = 1
+    libraries: tuple[str, ...] = ()
 
 
 def chosen(config: Config) -> Task:
@@ -85,4 +88,5 @@ def fingerprints(config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {f"prompt {name}": prompt.digest for name, prompt in task.prompts(config).items()}
     if task.version > 1:
         found["version of the task"] = task.version
+    found |= {f"{name}'s release": release(name) for name in task.libraries}
     return found | plugins.fingerprints(config.generate.method)

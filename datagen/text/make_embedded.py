@@ -3,7 +3,7 @@
 Byte-pair encoding as in GPT-2 (the 256 bytes are the base alphabet), trained by the `tokenizers` library on text that
 every checkout can get: the standard library's docstrings, comments and `pydoc` topics for English, and the translation
 catalogues of the PyPI package `django` for the other languages. Manuals lack everyday words, so the English words among
-the embedded encoder's WordPieces, which stand in the order of their frequency, are added as often as Zipf's law has it.
+all-MiniLM-L6-v2's WordPieces, which stand in the order of their frequency, are added as often as Zipf's law has it.
 
 The result depends on the versions of Python and of those packages, so `embedded.tiktoken` is kept in the repository: a
 tokenizer that changed with the environment would change every chunk with it.

@@ -1,7 +1,7 @@
 """Tokenizers by name: how many tokens a text has, and where a text that no separator divides can be cut.
 
 `embedded` needs no network and no other package: a byte-level BPE of our own (16,384 tokens, see `make_embedded.py`)
-that tiktoken reads from a file in this folder. The WordPiece tokenizer of the embedded encoder is no substitute. It
+that tiktoken reads from a file in this folder. The WordPiece tokenizer of all-MiniLM-L6-v2 is no substitute. It
 lower-cases, drops what it does not know as [UNK], and so has no text for a token and no exact place to cut; it comes
 with an optional package; it knows little but English, and is slow. Byte-level BPE keeps every byte of every language.
 

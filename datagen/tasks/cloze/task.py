@@ -87,4 +87,4 @@ def load_prompts(config: Config) -> dict[str, Prompt]:
     return {"cloze": prompts.load(config.generate.cloze_prompt)}
 
 
-TASK = Task("cloze", make, prove, prompts=load_prompts, version=4)
+TASK = Task("cloze", make, prove, prompts=load_prompts, version=4, libraries=("icu4py", "wordfreq"))
