@@ -59,6 +59,9 @@ def _told(term: str, rest: str) -> bool:
     if letters.isupper() and letters.isalpha() and 2 <= len(letters) <= 6 and not is_unspaced(letters):
         initials = "".join(w[0] for w in words(rest))
         return letters.casefold() in initials
+    if numbered := re.fullmatch(r"(\D+)(\d{1,3})", term):  # "sda2" beside "sda1" and "sda3"
+        stem, number = numbered[1].casefold(), int(numbered[2])
+        return not {f"{stem}{number - 1}", f"{stem}{number + 1}"}.isdisjoint(words(rest))
     parts = re.findall(r"[^\W_]+", term)
     if len(parts) < 2:
         return False

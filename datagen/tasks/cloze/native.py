@@ -20,8 +20,9 @@ from datagen.tasks.cloze.words import words
 _LONG = 7  # letters: where a language has no list, a word as long as this counts as rare, if it stands in one chunk
 _KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]{2,}(?:[・＝][\u30a1-\u30fa\u30fc]{2,})*")
 _KANJI = re.compile(r"[\u3400-\u9fff々〆ヶ]+")
+_COMPOUND = re.compile(r"[\u3400-\u9fff々・＝]")
 _FOREIGN = re.compile(
-    r"(?<![A-Za-z0-9_./@:-])(?:[A-Z][A-Za-z0-9]*(?:[ -][A-Z][A-Za-z0-9]*)*|[a-z][A-Za-z0-9]*)"
+    r"(?<![A-Za-z0-9_./@:*$%+=~-])(?:[A-Z][A-Za-z0-9]*(?:[ -][A-Z][A-Za-z0-9]*)*|[a-z][A-Za-z0-9]*)"
     r"(?![A-Za-z0-9_/@-]|[.:][A-Za-z0-9])"
 )
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
@@ -62,7 +63,7 @@ _NOMINAL = frozenset(
         "로는",
     }
 )
-_VERBAL = "음함됨임기것했할하된될되"  # what ends Korean verbs that are used as nouns, and their stems
+_VERBAL = "음함됨임기것했할하된될되다"  # what ends Korean verbs that are used as nouns, and their stems
 _FEWEST = 3  # letters
 _ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
 _SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among lone ones, is a part of a name
@@ -115,6 +116,9 @@ def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int
 def _japanese(shown: str) -> Iterator[tuple[int, int]]:
     """Runs of katakana, which spell names and loan words, and rare words of Han characters, whole runs of them."""
     for match in _KATAKANA.finditer(shown):
+        beside = shown[match.start() - 1 : match.start()] + shown[match.end() : match.end() + 1]
+        if _COMPOUND.search(beside):  # 実行ファイル, ローマ帝国, one of a list
+            continue
         if len(match.group()) > _FEWEST and not frequency.is_familiar(match.group(), "ja"):
             yield match.span()
     for match in _KANJI.finditer(shown):

@@ -48,6 +48,8 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
             # A term broken over two lines, or by markup, would not stand verbatim in its quote.
             if term.text not in quote or beside_line_end(sentence.text, term.text, code):
                 continue
+            if term.kind == "name" and _begins_a_verse(sentence.text, term.text):
+                continue
             told = blanks.context(term.blanked, doc)
             if _fits_elsewhere(doc, term):
                 continue
@@ -56,6 +58,12 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
                 if code in NO_CAPITALS and term.text.isascii() and term.kind != "number":
                     worth *= _QUOTED_SCRIPT
                 yield Option(chunk, quote, term.blanked, term.text, code, worth)
+
+
+def _begins_a_verse(text: str, term: str) -> bool:
+    """Whether a term has its capital as the first word of a line, since all lines of its sentence have one."""
+    lines = [line.lstrip(" \t0123456789") for line in text.split("\n")[1:]]
+    return any(line.startswith(term) for line in lines) and all(line[:1].isupper() for line in lines)
 
 
 def _fits_elsewhere(doc: DocumentIndex, term: terms.Term) -> bool:

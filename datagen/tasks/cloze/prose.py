@@ -15,7 +15,7 @@ _SINGLE_MARK = re.compile(r"(?<![\w'’.])['‘](?=\w)|(?<=[.,!?;:…])['’](?!
 _ORPHAN_CLOSER = re.compile(r"[^\"]*[,.!?;]\"(?:\s|$)")
 _INNER_MARK = re.compile(r"(?<=[\u05d0-\u05ea])[\"'](?=[\u05d0-\u05ea])")  # gershayim of a Hebrew abbreviation
 _MARKUP = re.compile(
-    r">>>|::|://|www\.|~~|\w=\"|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
+    r">>>|::|://|www\.|~~|,,|[\u2610-\u2612\u2713-\u2718]|(?<=\w)__\w+__|__\w__|\{[a-z]{2,}\}|\w=\"|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
     r"\[(?:illustration|figure|footnote|music)|\S[ \t]{3,}\S|\t|[\u2190-\u21ff\u2460-\u2473]|"
     r"\$(?=\S)[^$]*(?<=\S)\$(?!\d)|"  # a formula, as pandoc tells it from sums of money
     r":[a-z][\w.+-]*:`|&(?:#\d{2,6}|#x[\da-f]{2,6}|[a-z]{2,8});",  # a role of reST, a character of HTML
@@ -28,7 +28,8 @@ _LISTED = re.compile(
 _NOTE_MARK = re.compile(r"\[\d{1,3}\]|\[[a-z*†‡]\]|[†‡⁰¹²³⁴-⁹*](?=\W*$)|(?<=[^\W\d_][.,!?;])\d{1,3}(?=\s|$)")
 _TORN = re.compile(  # glyphs that were read in a wrong encoding, or in the wrong order
     r"[\u00a1-\u00ff][\u0590-\u0e7f]|[\u0590-\u0e7f][\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00ff]|[\u0900-\u094f\u0951-\u097f]\u0950|"
-    r"(?<!\w)\u0627\u0627\u0644"  # alef, alef, lam: the ligature of lam and alef, turned round
+    r"(?<!\S)[\u0900-\u0903\u093a-\u094d]|"  # a vowel sign without its letter
+    r"(?<!\w)[\u0648\u0641\u0628\u0643]?\u0627[\u0622\u0623\u0625\u0627]\u0644"  # the ligature of lam and alef, turned
 )
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]")
 _UNSTOPPED = re.compile(r"[\u0e00-\u0eff][\W_]*$")  # Thai and Lao set spaces between clauses, and no stops

@@ -4,6 +4,8 @@ import pytest
 
 from datagen.tasks.cloze import frequency
 from datagen.tasks.cloze.document import DocumentIndex
+from datagen.tasks.cloze.guessable import guessability
+from datagen.tasks.cloze.options import options
 from datagen.tasks.cloze.terms import find
 
 FILLER = {
@@ -83,6 +85,11 @@ def test_abbreviations_that_everyone_knows_are_not_asked_for():
     assert terms("It was in the house of the town that the DNS of it was with the TLB of the man.") == {"TLB": "name"}
 
 
+def test_one_of_a_row_of_numbered_names_is_guessed():
+    assert guessability("sda2", "They are named sda1, and sda3.", "en") == 1.0
+    assert guessability("sda2", "They are named sdb1, and sda9.", "en") < 0.3
+
+
 def test_an_option_is_no_identifier():
     assert "qTEST_HOST" not in terms("In the house of the town it was the value of tool -qTEST_HOST that was in it.")
     assert terms("In the house of the town it was the value of TEST_HOST that was in it.") == {
@@ -131,3 +138,20 @@ def test_english_nouns_may_have_a_modifier():
     assert terms("The man of the town saw that the import exists and it was new.") == {}
     assert terms("The important old man of the town was in the interactive new house.") == {}
     assert terms("Then two boys in a row terminate the boat of the town.") == {}
+
+
+def test_the_first_word_of_a_verse_is_no_name():
+    def asked(sentence: str) -> set[str]:
+        doc = DocumentIndex.build([FILLER["en"]] * 6 + [sentence])
+        return {option.term for option in options(doc, 6)}
+
+    verse = "It was the man of the town who came to the bay in the long dark night of winter and the storm,\n"
+    assert "Quelling" not in asked(verse + "Quelling the sea of the harbour that was at the door of the old house.")
+    assert "Quelling" in asked(verse + "and Quelling saw the harbour that was at the door of the old house.")
+
+
+def test_a_sentence_that_stands_twice_in_a_chunk_is_not_asked_for():
+    sentence = "It was the keeper Chuzzlewit who came to the harbour of the island in the dark night of the storm."
+    once, twice = (DocumentIndex.build([FILLER["en"]] * 6 + [text]) for text in (sentence, f"{sentence} {sentence}"))
+    assert [o.term for o in options(once, 6)] == ["Chuzzlewit"]
+    assert not list(options(twice, 6))
