@@ -77,6 +77,7 @@ def say_told_apart(run: str, config: Config, reporter: Reporter) -> None:
     first = ", ".join(f"{doc_id} ({share:.2f})" for share, doc_id in weakest) + ", …" * (n_weak > SHOWN)
     other = "BAAI/bge-m3" if config.embed.model in ("embedded", "minilm") else "embedded"
     again = shlex.join([NAME, "cluster", "-o", run, "--set", f"embed.model={other}", "--resume", "never"])
+    served = bool(config.embed.endpoints)  # what serves there is not for a command to say
     reporter.say(
         f"warning: embed.model {config.embed.model} hardly tells the parts of {n_weak:,} of {n:,} documents apart: "
         f"{first}. (How often two chunks that follow each other are more alike than two drawn at random; 0.5 is "

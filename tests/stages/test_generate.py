@@ -1,4 +1,5 @@
 from functools import partial
+from importlib.metadata import version
 
 import pytest
 
@@ -9,6 +10,7 @@ from datagen.records import Candidate, Chunk, Cluster
 from datagen.run.run import Run
 from datagen.run.shard import Shard
 from datagen.stages import generate
+from datagen.tasks.cloze import task
 from datagen.tasks.cloze.blanks import without_blanks
 
 NAME = "shard-00000"
@@ -108,4 +110,6 @@ def test_no_clusters_give_no_candidates(chunked):
 
 def test_the_prompt_counts_by_what_it_says():
     digest = prompts.load("cloze").digest
-    assert generate.fingerprints(configs.Config(), Run("unused")) == {"prompt cloze": digest, "version of the task": 3}
+    found = generate.fingerprints(configs.Config(), Run("unused"))
+    releases = {"icu4py's release": version("icu4py"), "wordfreq's release": version("wordfreq")}
+    assert found == {"prompt cloze": digest, "version of the task": task.TASK.version} | releases
