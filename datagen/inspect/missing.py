@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -13,13 +14,17 @@ import pyarrow.compute as pc
 
 from datagen import shards
 from datagen.config.model import Config
+from datagen.records import BOILERPLATE, NO_VECTOR
 from datagen.run.run import Run
 from datagen.text import scripts
 
 LEFT = ["unit", "row_id", "doc_id", "reason", "detail"]
 LATER = ("cluster", "generate", "judge", "select")
 NAMED = re.compile(r"\b((?:chunk|cluster|generate|judge|select)\.\w+) is [\d.]+")
-GIVEN = re.compile(r"--set ([a-z_]+\.[a-z_]+)=(\S+)")
+GIVEN = re.compile(r"--set (input\.encoding)=([\w-]+)")
+OF_ENCODING = frozenset({"undecodable", "garbled"})  # reasons of `text.decode`, whose details end in what to give
+OF_LENGTH = frozenset({"too short", "too long"})  # of `stages.chunk`
+UNHELPED = frozenset({BOILERPLATE, NO_VECTOR})  # reasons that no setting of a stage has to do with
 LEAST_TOKENS = 16  # of chunk.max_tokens
 
 # What lets more pass, by the setting that kept it out: from the value it has.
@@ -106,7 +111,7 @@ def _of_shard(run: Run, name: str, config: Config) -> Iterator[Missing]:
         left = _read(run, stage, name, LEFT, "dropped") if gone else None
         for doc_id in gone:
             reason, detail = _most(left, doc_id)
-            if stage == "cluster" and not can_cluster(len(sizes[doc_id]), config):
+            if stage == "cluster" and reason not in UNHELPED and not can_cluster(len(sizes[doc_id]), config):
                 found[doc_id] = _too_few_chunks(doc_id, sizes[doc_id], config)
             else:
                 found[doc_id] = _missing(doc_id, stage, reason, detail, config)
@@ -159,14 +164,20 @@ def _too_few_chunks(doc_id: str, sizes: list[int], config: Config) -> Missing:
 
 
 def _missing(doc_id: str, stage: str, reason: str, detail: str, config: Config) -> Missing:
-    return Missing(doc_id, "", stage, reason, detail, *_help(stage, detail, config))
+    return Missing(doc_id, "", stage, reason, detail, *_help(stage, reason, detail, config))
 
 
-def _help(stage: str, detail: str, config: Config) -> tuple[str, Any]:
-    """The setting that would let more pass, and the value for it: as the row says, else by the stage."""
-    if given := GIVEN.search(detail):
-        return given[1], given[2]
-    named = NAMED.search(detail)
+def _help(stage: str, reason: str, detail: str, config: Config) -> tuple[str, Any]:
+    """The setting that would let more pass, and the value for it: as the row says, else by the stage.
+
+    A detail may quote a document or a model, so a setting is taken from it only where the reason is one that names it.
+    """
+    if reason in UNHELPED:
+        return "", None
+    if stage == "chunk" and reason in OF_ENCODING:
+        given = GIVEN.findall(detail)
+        return given[-1] if given and _is_codec(given[-1][1]) else ("", None)
+    named = None if stage == "chunk" and reason not in OF_LENGTH else NAMED.search(detail)
     setting = named[1] if named and named[1] in RELAXED else ""
     if not setting and stage == "cluster":
         setting = "cluster.min_cohesion" if config.cluster.min_similarity is None else "cluster.min_similarity"
@@ -178,3 +189,11 @@ def _help(stage: str, detail: str, config: Config) -> tuple[str, Any]:
     now = getattr(getattr(config, section), key)
     value = RELAXED[setting](now)
     return (setting, value) if value != now else ("", None)
+
+
+def _is_codec(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
