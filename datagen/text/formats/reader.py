@@ -15,14 +15,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from queue import SimpleQueue
-from typing import Any
+from typing import IO, Any
 
+from datagen.errors import UserError
 from datagen.text import kinds, sources
 from datagen.text.decode import BadDocument
 from datagen.text.formats import worker
 from datagen.text.sources import File
 
 COMMAND = (sys.executable, "-m", "datagen.text.formats.worker")
+TAIL = 2000  # bytes of what a process said, of which the last line is shown
 VERSION = 1  # of the code in this folder: raise it when a document's text or metadata changes
 
 
@@ -35,13 +37,15 @@ class Reader:
     def __init__(self, seconds: int = worker.SECONDS, command: Sequence[str] = COMMAND) -> None:
         self.seconds, self.command = seconds, command
         self._process: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None  # by the process, on standard error
+        self._ready = False  # the process is waiting for documents
         self._closed = False
 
     def read(self, file: File, most_bytes: int) -> tuple[str, str, dict[str, Any]]:
         """A document's text, the encoding of its file, and what is known of it (see `Extracted`).
 
-        most_bytes: of what is unpacked. Raises BadDocument where it cannot be read, with what would help, and
-        InputError where the file cannot be opened.
+        most_bytes: of what is unpacked. Raises BadDocument where it cannot be read, with what would help, InputError
+        where the file cannot be opened, and UserError where the process does not start, which is no fault of the file.
         """
         with _unpacked(file, most_bytes) as path:
             request = {"how": file.kind, "path": path, "most_bytes": most_bytes, "seconds": self.seconds}
@@ -64,7 +68,7 @@ class Reader:
         with suppress(OSError):
             process.kill()
         process.wait()
-        for stream in (process.stdin, process.stdout):
+        for stream in (process.stdin, process.stdout, self._said):
             if stream:
                 with suppress(OSError):
                     stream.close()
@@ -74,11 +78,18 @@ class Reader:
         if self._closed:
             return None
         if self._process is None:
-            self._process = _started(self.command)
-        stdin, stdout = self._process.stdin, self._process.stdout
+            self._ready, self._said = False, tempfile.TemporaryFile()  # noqa: SIM115 - `_end` closes it
+            self._process = _started(self.command, self._said)
+        stdin, stdout, said = self._process.stdin, self._process.stdout, self._said
         assert stdin
         assert stdout
+        assert said
         try:
+            self._ready = self._ready or stdout.readline() == worker.READY
+            if not self._ready:
+                return None
+            said.seek(0)
+            said.truncate()  # what is left in it is of this document
             stdin.write(request)
             stdin.flush()
             line = stdout.readline()
@@ -87,21 +98,36 @@ class Reader:
         return json.loads(line) if line.endswith(b"\n") else None
 
     def _ended(self, file: File) -> BadDocument:
-        """Why the process ended over a file."""
+        """Why the process ended over a file. Raises UserError where it did not even start."""
         process = self._process
         if process is None:  # by `close`
             return BadDocument("reader crashed", "what reads it was ended")
-        code = process.wait()
+        code, said = process.wait(), self._last_said()
         self._end()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        its_words = f" ({said})" if said else ""
+        library = ", ".join(kinds.NEEDS.get(file.kind, ()))
+        if not self._ready:
+            raise UserError(
+                f"{file.path}: the process that reads such files does not start; it ended by {how}{its_words}\n"
+                "Install what it needs again: pip install --force-reinstall 'longrlvr-data[documents]'"
+            )
         if code == -getattr(signal, "SIGXCPU", 0):
             return BadDocument(
                 "too slow", f"a part of it took over {self.seconds} s of processor time: it may be damaged"
             )
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        library = ", ".join(kinds.NEEDS.get(file.kind, ()))
         return BadDocument(
-            "reader crashed", f"what reads such files ({library}) ended over it, by {how}: it may be damaged"
+            "reader crashed",
+            f"what reads such files ({library}) ended over it, by {how}: it may be damaged{its_words}",
         )
+
+    def _last_said(self) -> str:
+        """The last line that the process wrote on standard error; "" where there is none."""
+        if self._said is None:
+            return ""
+        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - TAIL))
+        lines = self._said.read().decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 class Readers:
@@ -149,12 +175,10 @@ def versions(found: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _started(command: Sequence[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     # Where this package was found, the process finds it, too, whatever the folder it runs in.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path)}
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    )
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""The process in which documents are extracted: a request a line on standard input, a reply a line on standard output.
+"""The process in which documents are extracted: a request a line on standard input, a reply a line on standard output,
+and before them READY, so that a process that does not start is told from one that ends over a document.
 
 Bounds are the system's: 60 seconds of processor time from one sign of life to the next (a page, some thousand nodes),
 and 4 GB of memory. A library that hangs or goes mad is ended by them, and with it only this process.
@@ -20,6 +21,7 @@ from datagen.text.formats.extracted import Extracted, Limits, Unreadable
 
 SECONDS = 60  # of processor time, from one sign of life to the next
 MEMORY = 4 << 30  # bytes
+READY = b"ready\n"
 
 
 def alive(seconds: int = SECONDS) -> None:
@@ -73,6 +75,8 @@ def main() -> None:
     _bound()
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what libraries print is no reply
+        out.write(READY)
+        out.flush()
         for request in _requests(sys.stdin.buffer):
             out.write(json.dumps(replied(request)).encode() + b"\n")
             out.flush()

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from datagen.config.data import InputConfig
-from datagen.errors import InputError, MissingExtra
+from datagen.errors import InputError, MissingExtra, UserError
 from datagen.records import Document, Dropped
 from datagen.text import documents, places, sources
 from datagen.text.decode import BadDocument
@@ -18,7 +18,10 @@ from datagen.text.sources import File
 from tests.text.formats import making
 
 MB = 1_000_000
-CRASH = "import ctypes, sys; sys.stdin.readline(); ctypes.string_at(0)"
+CRASH = (
+    "import ctypes, sys; print('ready', flush=True); sys.stdin.readline(); "
+    "print('a bad font', file=sys.stderr, flush=True); ctypes.string_at(0)"
+)
 PDF = making.pdf([making.lines(["Of a PDF."]), making.lines(["And its second page."])], title="Paper")
 NOTEBOOK = json.dumps(
     {
@@ -115,11 +118,23 @@ def test_a_file_that_ends_the_process_is_set_aside_and_the_next_is_read(tmp_path
     file = File(str(tmp_path / "a.pdf"), "a.pdf", "pdf", None)
     with closing(Reader(command=(sys.executable, "-c", CRASH))) as crashing:
         for _ in range(2):
-            with pytest.raises(BadDocument, match="ended over it, by signal SIGSEGV") as e:
+            with pytest.raises(BadDocument, match=r"ended over it, by signal SIGSEGV: .* \(a bad font\)") as e:
                 crashing.read(file, MB)
         assert e.value.reason == "reader crashed"
         crashing.command = reader.COMMAND
         assert crashing.read(file, MB)[0].startswith("Of a PDF.")
+
+
+def test_a_process_that_does_not_start_is_no_fault_of_the_files(tmp_path):
+    (tmp_path / "a.pdf").write_bytes(PDF)
+    file = File(str(tmp_path / "a.pdf"), "a.pdf", "pdf", None)
+    with closing(Reader(command=(sys.executable, "-c", "import no_such_library"))) as broken:
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"does not start; it ended by exit code 1 .*no_such_library") as e:
+                broken.read(file, MB)
+        assert "pip install --force-reinstall 'longrlvr-data[documents]'" in str(e.value)
+        broken.command = reader.COMMAND
+        assert broken.read(file, MB)[0].startswith("Of a PDF.")
 
 
 def test_a_file_that_takes_for_ever_is_set_aside(tmp_path):
