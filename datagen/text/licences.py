@@ -57,9 +57,11 @@ START = re.compile(
 END = re.compile(r"^[ \t]*\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG", re.M)
 _HEADER = re.compile(
     r"^[ \t]*(?:The )?Project Gutenberg(?:'s|’s)? (?:eBook|EBook|Etext|License)\b|\*END\*?THE SMALL PRINT"
-    r"|^[ \t]*\*{0,3}[ \t]*End of (?:the )?Project Gutenberg|gutenberg\.(?:org|net)/license",
+    r"|^[ \t]*\*{0,3}[ \t]*End of (?:the )?Project Gutenberg",
     re.M | re.I,
 )
+_ABOUT = re.compile(r"gutenberg\.(?:org|net)|project gutenberg|\be-?(?:book|text)s?\b|\blicen[cs]e\b", re.I)
+_ADDRESS = re.compile(r"gutenberg\.(?:org|net)/license", re.I)
 _NOTICE = re.compile(
     r"copyright(?:\s*(?:©|\(c\)))?\s*\d{4}|(?:©|\(c\))\s*(?:copyright\s*)?\d{4}|all rights reserved|\bIS[BS]N\b"
     r"|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados|tutti i diritti riservati"
@@ -133,5 +135,13 @@ def is_notice(text: str) -> bool:
 
 
 def is_frame(text: str) -> bool:
-    """Whether a passage holds a line that only Project Gutenberg's header or footer has."""
-    return _HEADER.search(text) is not None
+    """Whether a passage holds a line that only Project Gutenberg's header or footer has, or gives the address of its
+    licence and is about nothing else: most of its sentences name it.
+    """
+    if _HEADER.search(text):
+        return True
+    if not _ADDRESS.search(text):
+        return False
+    sentences = [part for part in re.split(r"(?<=[.!?])\s+|\n\s*\n", text) if part.strip()]
+    about = sum(len(part) for part in sentences if _ABOUT.search(part))
+    return 2 * about > sum(map(len, sentences))

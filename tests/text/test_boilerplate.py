@@ -222,6 +222,18 @@ def test_what_project_gutenberg_puts_around_a_book():
     )
 
 
+def test_the_address_of_its_licence_in_other_prose_is_no_frame():
+    address = "The book is under the licence at www.gutenberg.org/license."
+    [long, short] = [*prose(1), "It was read by all of them, and by us."]
+    assert only([f"{long} {address} {long[::-1]}", f"{short} {short} {address}", *prose(2, seed=2)]) == {}
+    frame = (
+        "This eBook is for the use of anyone anywhere at no cost and with almost no restrictions whatsoever. You may "
+        "copy it, give it away or re-use it under the terms of the Project Gutenberg License included with this eBook "
+        "or online at www.gutenberg.org/license"
+    )
+    assert boilerplate.reason_of(frame) == FRAME
+
+
 def test_the_small_print_of_early_books_stands_before_them():
     last = "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*"
     assert only([HEADER, *prose(2), last, *prose(5, seed=1)]) == dict.fromkeys(range(4), FRAME)
