@@ -1,4 +1,4 @@
-"""Where in its file a stretch of a document stands: pages and headings, by what the metadata of the document says."""
+"""Where in its file a stretch of a document stands: its pages, by what the metadata of the document says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def page_of(metadata: str, start: int) -> int | None:
 
     metadata: as in `Document.metadata`. start: the character, from 0.
     """
-    found = _listed(metadata, "pages", 2)
+    found = _pages(metadata)
     at = bisect_right([begins for _, begins in found], start)
     return found[at - 1][0] if at else None
 
@@ -32,25 +32,13 @@ def cited(metadata: str, start: int, end: int) -> str:
     return f"p. {first}" if first == last else f"p. {first}–{last}"
 
 
-def headings_of(metadata: str, start: int) -> list[str]:
-    """The headings that a character of a document stands under, the outermost first; none where none are known."""
-    under: list[tuple[int, str]] = []
-    for begins, level, text in _listed(metadata, "headings", 3):
-        if begins > start:
-            break
-        under = [(other, title) for other, title in under if other < level] + [(level, text)]
-    return [title for _, title in under]
-
-
-def _listed(metadata: str, name: str, n: int) -> list[Any]:
-    """A list of lists of `n` that the metadata has under a name. A row's own column of that name may hold anything."""
+def _pages(metadata: str) -> list[Any]:
+    """The pages that the metadata has, as [number, first character]. A row's own column of that name may hold anything."""
     try:
         known = json.loads(metadata)
     except ValueError:
         return []
-    found = known.get(name) if isinstance(known, dict) and "extractor" in known else None
-    if name == "headings" and isinstance(known, dict) and known.get("kind") == "folder":
-        found = known.get(name)
+    found = known.get("pages") if isinstance(known, dict) and "extractor" in known else None
     if not isinstance(found, list):
         return []
-    return found if all(isinstance(each, list) and len(each) == n for each in found) else []
+    return found if all(isinstance(each, list) and len(each) == 2 for each in found) else []

@@ -1,4 +1,4 @@
-"""Pages and headings of a stretch of a document."""
+"""Pages of a stretch of a document."""
 
 import json
 
@@ -7,7 +7,6 @@ import pytest
 from datagen.text import places
 
 KNOWN = {"extractor": "pypdfium2 5", "pages": [[1, 0], [2, 100], [3, 100], [4, 250]]}
-KNOWN |= {"headings": [[0, 1, "Book"], [10, 2, "One"], [120, 2, "Two"], [130, 3, "Deep"], [200, 1, "End"]]}
 METADATA = json.dumps(KNOWN)
 
 
@@ -27,13 +26,6 @@ def test_the_pages_of_a_stretch(start, end, pages, said):
     assert places.cited(METADATA, start, end) == said
 
 
-def test_the_headings_above_a_place():
-    assert places.headings_of(METADATA, 5) == ["Book"]
-    assert places.headings_of(METADATA, 110) == ["Book", "One"]
-    assert places.headings_of(METADATA, 140) == ["Book", "Two", "Deep"]
-    assert places.headings_of(METADATA, 200) == ["End"]
-
-
 @pytest.mark.parametrize(
     "metadata", ["{}", '{"pages": 12}', '{"pages": [[1, 0]]}', "", '{"extractor": 1, "pages": [1]}']
 )
@@ -41,4 +33,3 @@ def test_metadata_without_places_knows_none(metadata):
     """A row's own column may be called so, too."""
     assert places.page_of(metadata, 3) is None
     assert places.cited(metadata, 0, 3) == ""
-    assert places.headings_of(metadata, 3) == []

@@ -68,11 +68,6 @@ def _simplified() -> dict[int, str]:
         return cast(dict[int, str], msgpack.load(file, raw=False, strict_map_key=False))
 
 
-def is_listed(code: str) -> bool:
-    """Whether there is a list of a language's words."""
-    return bool(_list(code))
-
-
 @lru_cache(maxsize=1 << 16)
 def _key(word: str, code: str) -> str:
     if code == "zh":
