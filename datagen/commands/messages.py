@@ -77,13 +77,11 @@ def say_told_apart(run: str, config: Config, reporter: Reporter) -> None:
     first = ", ".join(f"{doc_id} ({share:.2f})" for share, doc_id in weakest) + ", …" * (n_weak > SHOWN)
     other = "BAAI/bge-m3" if config.embed.model in ("embedded", "minilm") else "embedded"
     again = shlex.join([NAME, "cluster", "-o", run, "--set", f"embed.model={other}", "--resume", "never"])
-    served = bool(config.embed.endpoints)  # what serves there is not for a command to say
+    advice = "" if config.embed.endpoints else f" To try another encoder: `{again}`"
     reporter.say(
         f"warning: embed.model {config.embed.model} hardly tells the parts of {n_weak:,} of {n:,} documents apart: "
         f"{first}. (How often two chunks that follow each other are more alike than two drawn at random; 0.5 is "
-        f"chance.) Their clusters may have no theme"
-        + f". To try another encoder: `{again}`"
-        * (not config.embed.endpoints)
+        f"chance.) Their clusters may have no theme.{advice}"
     )
 
 

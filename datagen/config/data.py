@@ -159,8 +159,9 @@ class ClusterConfig(Section):
     )
     min_cohesion: Fraction = Field(
         default=0.5,
-        description="The least cohesion of a cluster, by the document's own measure: 0 as alike as two of its chunks at "
-        "random, 1 as a chunk and its nearest neighbour. It means the same for every language and encoder. Not for `published`.",
+        description="The least cohesion of a cluster, by the document's own measure: 0 as alike as two of its chunks "
+        "at random, 1 as a chunk and its nearest neighbour. It means the same for every language and encoder. Not for "
+        "`published`.",
     )
     min_similarity: Fraction | None = Field(
         default=None,
