@@ -33,7 +33,7 @@ def cited(metadata: str, start: int, end: int) -> str:
 
 
 def _pages(metadata: str) -> list[Any]:
-    """The pages that the metadata has, as [number, first character]. A row's own column of that name may hold anything."""
+    """The pages that the metadata has, as [number, first character]; a row's own column may have that name, too."""
     try:
         known = json.loads(metadata)
     except ValueError:
