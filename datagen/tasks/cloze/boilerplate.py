@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from datagen.text.licences import END, START
+
 # In lower case; what is found as it stands goes quickly over every sentence of a document.
 _PHRASES = (
     "copyright",
@@ -107,15 +109,7 @@ _POINTER = re.compile(
     r"^\W*第\s?[\d一二三四五六七八九十百]+\s?[章节節部回話话]|^\W*제\s?\d+\s?[장절부]|^\W*الفصل |^\W*פרק |^\W*अध्याय ",
     re.IGNORECASE,
 )
-_START = re.compile(r"\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*\n", re.IGNORECASE)
-_END = re.compile(
-    r"\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|^End of (?:the )?Project Gutenberg|"
-    r"^START: FULL LICENSE|\*\*\* ?START: FULL LICENSE",
-    re.IGNORECASE | re.MULTILINE,
-)
-_SMALL_PRINT = re.compile(r"\*END\*? ?THE SMALL PRINT[^\n]*\n", re.IGNORECASE)
-
-
+_FULL_LICENSE = re.compile(r"^End of (?:the )?Project Gutenberg|^(?:\*\*\* ?)?START: FULL LICENSE", re.I | re.M)
 _REFERENCE = re.compile(r"\b\d+(?:\.\d+)+\s?(?:[,:]|节|節|절)?\s?[“\"«„「‘”]|第\s?\d+(?:\.\d+)*\s?[节節章]\s?[「“]")
 
 
@@ -134,10 +128,11 @@ def body(chunks: Sequence[str]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Where a document begins and ends without a distributor's header and licence, each as (chunk, character)."""
     first, last = (0, 0), (len(chunks), 0)
     for i, chunk in enumerate(chunks):
-        for mark in (_START, _SMALL_PRINT):
-            if found := mark.search(chunk):
-                first = (i, found.end())
-        if (found := _END.search(chunk)) and (i, found.start()) > first:
-            last = (i, found.start())
+        for found in START.finditer(chunk):
+            line = chunk.find("\n", found.end())
+            first = (i, line + 1 if line >= 0 else len(chunk))
+        ends = [found.start() for mark in (END, _FULL_LICENSE) if (found := mark.search(chunk))]
+        if ends and (i, min(ends)) > first:
+            last = (i, min(ends))
             break
     return first, last
