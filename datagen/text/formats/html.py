@@ -2,8 +2,8 @@
 
 Paragraphs, headings and tables stand apart by a blank line; the items of a list, and a term and what it means, on lines
 of their own; the rows of a table as `cell | cell`, unless the table only lays out the page; `pre` as it is. Scripts,
-styles, navigation, forms and what is hidden are left out. selectolax (lexbor) parses as browsers do; the tree is walked
-without recursion, however deep it is.
+styles, navigation, form controls and what is hidden are left out. selectolax (lexbor) parses as browsers do; the tree
+is walked without recursion, however deep it is.
 """
 
 from __future__ import annotations
