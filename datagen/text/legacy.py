@@ -248,9 +248,9 @@ def read(encoding: str, text: str, prior: float = 0.0) -> Reading:
         whole = likeness.log(plain, language) + log + found.signs + found.shapes + prior + _away(encoding, language)
         letters, signs = log / max(1, n_letters), found.signs / max(1, found.n_signs)
         in_all = sum(map(len, found.words.elements()))
-        if found.n_signs > in_all or (encoding in WIDE and in_all < WIDE_LETTERS):
-            signs += UNLIKE_TEXT
         few = found.n_signs <= FEW_SIGNS * n_letters
+        if found.n_signs > in_all or (encoding in WIDE and in_all < WIDE_LETTERS):
+            signs, few = signs + UNLIKE_TEXT, False
         tried.append(Reading(encoding, language, whole, letters, signs, few, likeness.known(found.words, language)))
     return max(tried, key=lambda reading: reading.log)
 
