@@ -72,7 +72,7 @@ def _simplified() -> dict[int, str]:
 def _key(word: str, code: str) -> str:
     if code == "zh":
         return unicodedata.normalize("NFKC", word).translate(_simplified()).casefold()
-    return preprocess_text(word, cast(Any, code)) if get_language_info(code) else word.casefold()
+    return preprocess_text(word, cast(Any, code)) if code and get_language_info(code) else word.casefold()
 
 
 def zipf(word: str, code: str) -> float:
@@ -120,10 +120,10 @@ def _letters(code: str) -> str:
 def is_misspelt(word: str, code: str) -> bool:
     """Whether a long word is a known one but for two neighbours that changed places, or for one wrong letter.
 
-    Not near its end, where another letter is an inflection.
+    Not near its end, where another letter is an inflection; never where the language, `code`, is not known.
     """
     key = _key(word, code)
-    if len(key) < _LONG or is_known(word, code):
+    if not code or len(key) < _LONG or is_known(word, code):
         return False
     listed = _list(code)
     for n in range(len(key) - 2):

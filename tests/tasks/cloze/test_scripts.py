@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from datagen.tasks.cloze import frequency
 from datagen.tasks.cloze.affixes import is_attached, variants
 from datagen.tasks.cloze.boundaries import beside_line_end, is_whole, segments
 from datagen.tasks.cloze.compose import Wanted, numbered, questions
@@ -13,7 +14,7 @@ from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import language, reads_like_prose
 from datagen.tasks.cloze.rules import check
 from datagen.tasks.cloze.sentences import prose_sentences
-from datagen.tasks.cloze.terms import find
+from datagen.tasks.cloze.terms import find, proposed
 from datagen.tasks.cloze.words import length, show, words
 
 # By language: terms of its own script that are asked for, with their chunks.
@@ -310,3 +311,21 @@ def test_german_nouns_are_no_names():
     shown = "Der Leuchtturm stand auf der Klippe, und der Wärter aus Brunsbüttel schrieb einen Brief an die Regierung."
     doc = DocumentIndex.build([shown, ""])
     assert [t.text for t in find(shown, doc)] == ["Brunsbüttel"]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "საქართველოს დედაქალაქში ცხოვრობდა განთქმული ხელოვნებათმცოდნე დავით ორბელიანი, რომელიც წერდა წიგნებს.",
+        "በአዲስ አበባ ከተማ ውስጥ የሚኖረው ታዋቂው ደራሲ ከበደ ሚካኤል ብዙ መጻሕፍትን ጽፎ ለአንባቢዎች አቅርቧል።",
+        "Երևանում ապրում էր հայտնի պատմաբան Հովհաննես Թումանյանը, որը գրում էր գրքեր երեխաների համար։",
+        "Në qytetin e Korçës jetonte shkrimtari i njohur Thimi Mitko, i cili mblidhte këngët popullore shqiptare.",
+    ],
+)
+def test_a_language_that_is_not_known_is_no_error(sentence):
+    doc = DocumentIndex.build([sentence, "Another chunk."])
+    assert all(term.text in sentence for term in proposed(sentence, doc))
+    for word in sentence.split():
+        assert not frequency.is_misspelt(word, "")
+        assert frequency.of_forms(word, "") >= 0
+        frequency.is_familiar(word, "")
