@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from datagen import shards
-from datagen.text.quickstart import write_corpus
+from tests.chronicle import chronicle
 from tests.killed import NAMES, gone, leftovers, results, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
@@ -104,12 +104,11 @@ def assert_nothing_left_to_do(place: Place, run: Path, config: str = "config.yam
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The reference, from an uninterrupted run, and how long it takes to the end from each of three starts."""
-    pytest.importorskip("pydoc_data.topics")
     root = tmp_path_factory.mktemp("crashes")
     (root / "config.yaml").write_text(SETTINGS)
     (root / "corpus").mkdir()
-    for file in write_corpus(root / "whole")[:DOCUMENTS]:
-        (root / "corpus" / file.name).write_text(file.read_text(encoding="utf-8")[:6000], encoding="utf-8")
+    for i in range(DOCUMENTS):
+        (root / "corpus" / f"chronicle-{i}.txt").write_text(chronicle(60, seed=i), encoding="utf-8")
     place = Place(root, {}, {})
     for after, run in (("", root / "reference"), ("embed", root / "tail"), ("judge", root / "end")):
         place.start(run, after)
