@@ -213,7 +213,7 @@ def _is_semitic_form(key: str, code: str) -> bool:
     if code not in _SEMITIC:
         return False
     before, after = _SEMITIC[code]
-    for start in range(4):
+    for start in range(min(4, len(key))):
         if start and key[start - 1] not in before:
             break
         for end in range(len(key), max(start + 3, start + ceil(_SEMITIC_STEM * len(key))) - 1, -1):
