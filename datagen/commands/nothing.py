@@ -33,8 +33,11 @@ def helping(missing: Iterable[Missing], run: str) -> list[str]:
     return [command_line("run", run, None, {setting: value}) for (setting, value), _ in settings.most_common(SHOWN)]
 
 
-def say_missing(run: str, reporter: Reporter) -> int:
-    """Say which documents gave no row: how many, the first ones, and what would help them. Returns how many."""
+def say_missing(run: str, reporter: Reporter, again: bool) -> int:
+    """Say which documents gave no row: how many, the first ones, and what would help them. Returns how many.
+
+    Nothing is said `again`, of a run that was done before.
+    """
     from datagen.inspect import missing
     from datagen.run.run import Run
 
@@ -44,8 +47,8 @@ def say_missing(run: str, reporter: Reporter) -> int:
         n += 1
         if len(first) < SHOWN:
             first.append(found)
-    if not n:
-        return 0
+    if not n or again:
+        return n
     reporter.say(f"{n:,} document{'s' * (n != 1)} gave no row:")
     for found in first:
         reporter.say(f"  {line(found)}")

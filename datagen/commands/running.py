@@ -105,6 +105,7 @@ def _run_stages(
     here = configs.merge(config, {"embed.device": "cpu"}) if executor.executor == "ray" else config
     _check(todo, run, here, resume, model)
     total: dict[str, Ledger] = {}
+    done: set[str] = set()  # before this command
     with lock.locked(run, share):
         config = configuration.settle_input(config, run, reporter, share)
         with configuration.kept(run, config, todo[0].name, model.dry_run, share):
@@ -113,11 +114,13 @@ def _run_stages(
                 for s in todo:
                     if model.dry_run and s.models(config):
                         return messages.show_requests(s, run, config, options.json)
+                    if _is_done(s, run, config, resume[s.name]):
+                        done.add(s.name)
                     doing = pool, reporter, model.offline, share, on_gpus
                     total[s.name] = runner.run(s, run, config, resume[s.name], *doing)
                     if isinstance(s.work, Source):
                         messages.say_input(run, reporter, options.verbose)
-                    if s.name == "cluster":
+                    if s.name == "cluster" and s.name not in done:
                         messages.say_told_apart(run, config, reporter)
                     if s.name == "judge" and s.models(config):
                         messages.say_judged(run, reporter)
@@ -131,11 +134,16 @@ def _run_stages(
     if counts:
         found = {"dataset": counts}
         if command == "run":
-            found["without_row"] = nothing.say_missing(run, reporter)
+            found["without_row"] = nothing.say_missing(run, reporter, again=STAGES[-1].name in done)
         _say_dataset(counts, run, config, reporter)
     unread = messages.say_unread(config, total, reporter)
     asks = any(ledgers.failures(total[s.name]) for s in todo if s.models(config) and not model.offline)
     return _report(run, total, found, reporter, options.json, asks, unread)
+
+
+def _is_done(s: Stage, run: str, config: Config, resume: Resume) -> bool:
+    """Whether a stage has nothing left to do."""
+    return resume != "never" and Run(run).is_complete(s.name) and runner.fits(s, run, config)
 
 
 @contextmanager
