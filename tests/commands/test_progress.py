@@ -77,7 +77,7 @@ def generated(place, finished, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("generated") / "run"
     subprocess.run(["cp", "-r", place / "run", folder], check=True)
     with serve() as server:
-        subprocess.run(words("generate", folder, server, "--set", "generate.candidates=3"), check=True)
+        subprocess.run(words("generate", folder, server, "--set", "generate.candidates=6"), check=True)
     return folder
 
 
