@@ -84,20 +84,23 @@ class Limits:
 
 
 def joined(blocks: Iterable[Block], start: int = 0) -> tuple[str, list[tuple[int, int, str]]]:
-    """The text of blocks, and its headings, whose places are counted from `start`. A block without text is left out."""
+    """The text of blocks, and its headings, whose places are counted from `start`. A block without text is left out;
+    a heading is one line.
+    """
     parts: list[str] = []
     headings: list[tuple[int, int, str]] = []
     length = 0
     for block in blocks:
-        if not block.text.strip():
+        text = collapsed(block.text).strip() if block.level else block.text
+        if not text.strip():
             continue
         if parts:
             parts.append("\n" * block.gap)
             length += block.gap
         if block.level and len(headings) < MOST_HEADINGS:
-            headings.append((start + length, block.level, " ".join(block.text.split())[:HEADING]))
-        parts.append(block.text)
-        length += len(block.text)
+            headings.append((start + length, block.level, text[:HEADING]))
+        parts.append(text)
+        length += len(text)
     return "".join(parts), headings
 
 
