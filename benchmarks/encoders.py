@@ -13,7 +13,9 @@ random would have.
 A paragraph counts if at least 30 % of its letters are in the language's own script, or, where that is Latin, if it is
 no paragraph of the English book: much of a translation may not be translated. A language with fewer than 80 chunks is
 left out, and named. Each encoder runs in a process of its own, on one thread, for its peak memory. Besides the share:
-the mean cosine similarity of chunks of one chapter and of two, and chunks a second.
+that among the chunks more than three away in the text; that where the chunks came in a random order, of which the
+embedded encoder, which learns from their order, makes less; the mean cosine similarity of chunks of one chapter and of
+two; and chunks a second.
 
 The last line is {language: {encoder: share}}. The full run does chunks of 512 and 160 tokens and single paragraphs, of
 which the last line has the first.
@@ -45,6 +47,7 @@ SCRIPTS = {"ar": "ARABIC", "fa": "ARABIC", "ru": "CYRILLIC", "el": "GREEK", "ko"
 SCRIPTS |= {"zh": ("CJK",), "ja": ("CJK", "HIRAGANA", "KATAKANA")}
 DENSE = ("zh", "ja", "ko")
 OWN, FEWEST = 0.3, 80  # share of letters in the own script; chunks of a language
+AWAY = 3  # chunks
 SHORTEST = {True: 60, False: 150}  # characters of a single paragraph, by whether its script is dense
 
 
@@ -59,6 +62,8 @@ class Figures(NamedTuple):
     """What an encoder makes of one translation."""
 
     share: float
+    far: float  # share of the nearest more than AWAY chunks off
+    shuffled: float  # share where the chunks came in a random order
     same: float  # mean cosine similarity of chunks of one chapter
     other: float
     rate: float  # chunks a second
@@ -151,14 +156,16 @@ def measured(
             found, memory = alone.apply(encoder_figures, (name, books))
         rate = len(books) / sum(1 / each.rate for each in found.values())
         print(f"\n{name}: {rate:,.0f} chunks/s on one thread, at most {memory / 1e6:,.0f} MB")
-        print(f"  {'':7}{'chunks':>7}{'chance':>8}{'share':>8}{'95 % interval':>17}{'cosine same':>13}{'other':>8}")
+        heads = f"{'far':>8}{'shuffled':>10}{'cosine same':>13}{'other':>8}"
+        print(f"  {'':7}{'chunks':>7}{'chance':>8}{'share':>8}{'95 % interval':>17}{heads}")
         for language, each in found.items():
             n = len(books[language].texts)
             low, high = wilson(each.share, n)
             chance = sum(k * (k - 1) for k in Counter(books[language].chapters).values()) / (n * (n - 1))
             interval = f"{low:.1%} to {high:.1%}"
             cosines = f"{each.same:>13.2f}{each.other:>8.2f}"
-            print(f"  {language:7}{n:>7}{chance:>8.1%}{each.share:>8.1%}{interval:>17}{cosines}", flush=True)
+            shown = f"{chance:>8.1%}{each.share:>8.1%}{interval:>17}{each.far:>8.1%}{each.shuffled:>10.1%}"
+            print(f"  {language:7}{n:>7}{shown}{cosines}", flush=True)
             shares[language][name] = round(each.share, 4)
     return shares
 
@@ -178,12 +185,25 @@ def encoder_figures(name: str, books: dict[str, Book]) -> tuple[dict[str, Figure
             seconds = time.perf_counter() - start
             similar = vectors @ vectors.T
             apart = ~np.eye(len(texts), dtype=bool)
+            at = np.arange(len(texts))
             same = np.array(chapters)[:, None] == np.array(chapters)
-            nearest = np.where(apart, similar, -2).argmax(axis=1)
-            share = float(same[np.arange(len(texts)), nearest].mean())
-            means = similar[same & apart].mean(), similar[~same].mean()
-            found[language] = Figures(share, float(means[0]), float(means[1]), len(texts) / seconds)
+            share = nearest_share(similar, same, apart)
+            far = nearest_share(similar, same, np.abs(at[:, None] - at) > AWAY)
+            shuffled = share
+            if name == "embedded":
+                mixed = np.random.default_rng(0).permutation(len(texts))
+                again = encoder.encode_documents({language: [texts[i] for i in mixed]}, settings)[language][0]
+                again = again.astype(np.float32)
+                shuffled = nearest_share(again @ again.T, same[np.ix_(mixed, mixed)], apart)
+            means = float(similar[same & apart].mean()), float(similar[~same].mean())
+            found[language] = Figures(share, far, shuffled, *means, len(texts) / seconds)
     return found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def nearest_share(similar: np.ndarray, same: np.ndarray, counts: np.ndarray) -> float:
+    """The share of the chunks whose nearest, of those that count, is from their own chapter; all are (n, n)."""
+    nearest = np.where(counts, similar, -2).argmax(axis=1)
+    return float(same[np.arange(len(same)), nearest].mean())
 
 
 def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -4,8 +4,10 @@ Latent semantic analysis (Deerwester et al. 1990, "Indexing by Latent Semantic A
 Jones 1972), fitted on the document itself: so it reads every script, and knows the document's own terms. A chunk is two
 halves of equal weight: its words, as ICU tells them apart in any script, and the runs of 2 to 4 characters in them, by
 which inflected forms meet. What all chunks share, the mean, is taken out (Mu and Viswanath 2018, "All-but-the-Top").
-Then each chunk takes in a part of those most like it (Rocchio 1971, "Relevance Feedback in Information Retrieval", with
-neighbours for the relevant), so that chunks on one theme in different words meet, too.
+Then the document's order tells which axes are about its themes: what chunks near each other have in common counts for
+more, and what differs among them for less (see `_themes`). At last each chunk takes in a part of those most like it
+(Rocchio 1971, "Relevance Feedback in Information Retrieval", with neighbours for the relevant), so that chunks on one
+theme in different words meet, too.
 
 Such vectors can be compared within their document alone. Texts that are compared across documents, such as questions,
 get theirs from `fixed`: one space for all, into which their words and pairs of words are hashed (Weinberger et al.
@@ -38,6 +40,10 @@ HASHED = 1_024  # places of the fixed space
 LEARNT = 2_048  # chunks that terms and axes are learnt from
 BLOCK = 256  # chunks projected at a time
 ENOUGH = 8  # chunks from which on a term of a single one is left out: it tells nothing of the others
+ORDERED = 96  # chunks from which on their order is looked at
+NEAR, OF_DOCUMENT = 20, 0.05  # how far apart two chunks are at most that are near, and what share of the document
+PER_AXIS = 4  # chunks to an axis whose part in the themes is learnt
+RIDGE = 0.01  # of the variance of an axis: what is added to that among near chunks, which may be none
 NEIGHBOURS, SHARE = 8, 0.7  # how many of a chunk's, and what they count for against it
 LEAST = 1e-5  # what is below this is rounding
 NOTHING = ""  # a term that every text has: so that none, whatever it holds, is without a vector
@@ -45,18 +51,19 @@ NOTHING = ""  # a term that every text has: so that none, whatever it holds, is 
 
 @dataclass(frozen=True)
 class Space:
-    """What was learnt from a document: its terms, the axes, and the mean of its chunks."""
+    """What was learnt from a document: its terms, the axes, the mean of its chunks, and its themes."""
 
     halves: tuple[TfidfVectorizer, ...]
     examples: scipy.sparse.csr_matrix  # (n_examples, n_terms)
     axes: np.ndarray  # (n_examples, k) from the similarities to the examples to k coordinates
     mean: np.ndarray  # (k,)
+    themes: np.ndarray  # (j, j) for the last j of the axes
 
     def query(self, texts: Sequence[str]) -> np.ndarray:
         """(n, DIM) float32 unit vectors of texts about the document, such as questions, to be compared with those of
         its chunks.
         """
-        return _padded(_centred(_places(self, texts), self.mean))
+        return _padded(_turned(_centred(_places(self, texts), self.mean), self.themes))
 
 
 def identity() -> str:
@@ -80,8 +87,10 @@ def document(texts: Sequence[str], done: Callable[[int], None] = lambda n: None)
         block = others[at : at + BLOCK]
         places[block] = _places(learnt, [texts[i] for i in block])
         done(len(block))
-    space = replace(learnt, mean=places.mean(axis=0))
-    return space, _padded(_mingled(_centred(places, space.mean)))
+    mean = places.mean(axis=0)
+    centred = _centred(places, mean)
+    space = replace(learnt, mean=mean, themes=_themes(centred))
+    return space, _padded(_mingled(_turned(centred, space.themes)))
 
 
 def fixed(texts: Sequence[str]) -> np.ndarray:
@@ -129,7 +138,7 @@ def _learnt(texts: Sequence[str]) -> tuple[Space, np.ndarray]:
     values, vectors = scipy.linalg.eigh(similar, subset_by_index=[max(0, n - DIM), n - 1])
     some = values > LEAST * values[-1]
     axes = vectors[:, some] / np.sqrt(values[some])
-    return Space(halves, examples, axes, np.zeros(axes.shape[1], np.float32)), similar @ axes
+    return Space(halves, examples, axes, np.zeros(axes.shape[1], np.float32), np.eye(0)), similar @ axes
 
 
 def _places(space: Space, texts: Sequence[str]) -> np.ndarray:
@@ -143,6 +152,32 @@ def _centred(places: np.ndarray, mean: np.ndarray) -> np.ndarray:
     found = places - mean
     at_mean = np.linalg.norm(found, axis=1) < LEAST
     return _unit(np.where(at_mean[:, None], places, found))
+
+
+def _themes(vectors: np.ndarray) -> np.ndarray:
+    """(j, j) by which the last j axes of (n, k) vectors, in the order of the text, are multiplied: their covariance
+    among any chunks, over that among near ones. Where order tells nothing the two are the same, and nothing changes.
+
+    This is relevant component analysis (Bar-Hillel et al. 2003, "Learning Distance Functions using Equivalence
+    Relations") with near chunks for the equivalent ones, which divides by the latter covariance alone.
+    """
+    n = len(vectors)
+    j = min(vectors.shape[1], n // PER_AXIS) if n >= ORDERED else 0
+    some = vectors[:, vectors.shape[1] - j :].astype(np.float64)
+    away = min(NEAR, int(n * OF_DOCUMENT))
+    first, end = np.maximum(np.arange(n) - away, 0), np.minimum(np.arange(n) + away + 1, n)
+    sums = np.cumsum(np.vstack([np.zeros(j), some]), axis=0)
+    # Half the mean of (x - y)(x - y)ᵀ over all x and each y near it. Counting y = x, too, adds nothing.
+    differing = (some * (end - first)[:, None]).T @ some - some.T @ (sums[end] - sums[first])
+    near = differing / np.maximum(1, (end - first - 1).sum())
+    total = some.T @ some / n
+    return np.linalg.solve(near + RIDGE * np.trace(total) / max(1, j) * np.eye(j), total).astype(np.float32)
+
+
+def _turned(vectors: np.ndarray, themes: np.ndarray) -> np.ndarray:
+    """(n, k) unit vectors, their last axes multiplied by `themes`."""
+    first = vectors.shape[1] - len(themes)
+    return _unit(np.hstack([vectors[:, :first], vectors[:, first:] @ themes]))
 
 
 def _mingled(vectors: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.clustering import scale
 from datagen.config.data import EmbedConfig
 from datagen.embed import encoder, lexical
 
@@ -37,7 +38,16 @@ def test_themes_are_told_apart_in_any_script(texts, n, least):
 
 
 def test_vectors_are_of_unit_length_and_as_wide_in_every_document():
-    for texts in (SEA, SEA + BREAD, ["One."], ["same"] * 9, ["", " \n", "—"], [str(i) for i in range(500)]):
+    for texts in (
+        SEA,
+        SEA + BREAD,
+        ["One."],
+        ["same"] * 9,
+        ["same"] * 200,
+        (SEA + BREAD) * 20,
+        ["", " \n", "—"],
+        [str(i) for i in range(500)],
+    ):
         _, vectors = lexical.document(texts)
         assert (vectors.shape, vectors.dtype) == ((len(texts), lexical.DIM), np.float32)
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-4)
@@ -104,3 +114,43 @@ def test_it_needs_no_torch_and_no_device():
     encoder.check(settings)
     assert not encoder.main_process_only(settings)
     assert not encoder.names_gpu(settings)
+
+
+def unlike(seed: int) -> tuple[list[str], np.ndarray]:
+    """Chunks of two words of their theme and ten of all themes, 8 themes of 25 chunks after each other; the themes."""
+    drawn = np.random.default_rng(seed)
+    words = ["".join(drawn.choice(list("abcdefghijklmnoprstuvwz"), 6)) for _ in range(8 * 30 + 40)]
+    texts = []
+    for theme in range(8):
+        for _ in range(25):
+            own = [words[theme * 30 + i] for i in drawn.integers(0, 30, 2)]
+            texts.append(" ".join([*own, *(words[8 * 30 + i] for i in drawn.integers(0, 40, 10))]))
+    return texts, np.repeat(np.arange(8), 25)
+
+
+def of_one_theme(vectors: np.ndarray, themes: np.ndarray) -> float:
+    """The share of the chunks whose nearest neighbour is of their own theme."""
+    similar = vectors @ vectors.T
+    np.fill_diagonal(similar, -2)
+    return float((themes[similar.argmax(axis=1)] == themes).mean())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_tells_what_the_themes_are_and_chance_order_tells_nothing(seed, monkeypatch):
+    texts, themes = unlike(seed)
+    ordered = of_one_theme(lexical.document(texts)[1], themes)
+    at_random = np.random.default_rng(seed).permutation(len(texts))
+    _, shuffled = lexical.document([texts[i] for i in at_random])
+    monkeypatch.setattr(lexical, "ORDERED", len(texts) + 1)
+    without = of_one_theme(lexical.document(texts)[1], themes)
+    assert ordered > without + 0.15
+    assert of_one_theme(shuffled, themes[at_random]) == pytest.approx(without, abs=0.1)
+    assert scale.told_apart(shuffled) < 0.65
+
+
+def test_a_question_is_nearest_to_what_it_is_about_where_themes_are_learnt():
+    texts, themes = unlike(0)
+    space, vectors = lexical.document(texts)
+    assert space.themes.shape == (len(texts) // lexical.PER_AXIS,) * 2
+    asked = [" ".join(text.split()[0] for text in texts[theme * 25 : theme * 25 + 8]) for theme in range(8)]
+    assert (themes[(space.query(asked) @ vectors.T).argmax(axis=1)] == np.arange(8)).all()
