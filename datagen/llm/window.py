@@ -22,6 +22,7 @@ from datagen.llm.dispatch import EndpointState
 from datagen.llm.endpoint import payload
 from datagen.llm.http_errors import CUT, Failure, count, meant
 from datagen.llm.pool import Failed, Pool
+from datagen.text import scripts
 
 DOUBT = "prompt maybe cut by the server"
 RAISE = "Ollama: OLLAMA_CONTEXT_LENGTH, llama.cpp: --ctx-size, vLLM: --max-model-len, SGLang: --context-length"
@@ -31,7 +32,7 @@ FITS = 1000  # tokens that any window holds
 PER_TOKEN = 6  # characters: a prompt of fewer is whole, without a closer look
 PER_WORD = 0.75  # tokens, at least: most tokenizers make one or more of a word, few join frequent words
 UNSPACED_PER_TOKEN = 4  # characters, at most, of scripts without spaces between words
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_UNSPACED = re.compile(f"[{scripts.UNSPACED}]")
 _NATIVE = ("/api/v0/models", "/api/ps")  # where LM Studio and Ollama say what they loaded
 _SHORT_REPLY = 16  # tokens
 

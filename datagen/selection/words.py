@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from datagen.text.lexicon import UNSPACED
+from datagen.text.scripts import UNSPACED
 
 APART, WITHIN, ALONE = 0, 1, 2  # what a character is: between words, part of one, or a word of its own
 BASE = np.uint64(0x9E3779B97F4A7C15)

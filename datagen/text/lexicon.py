@@ -13,12 +13,6 @@ CLOSERS = "\"'”’“»›)]}」』》〉】〕〗）］｣＂＇*`_"
 DASHES = "-–—"
 SPACES = " \u00a0\u202f"
 
-# Scripts written without spaces: each character counts as a word of the text, and as half a word of length.
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003ffff"
-)
-
 # A full stop after these never ends a sentence; after the second set, not before a number.
 ABBREVIATIONS = _set(
     "mr mrs ms dr prof rev hon st sr jr messrs mm mme mmes mlle mlles mgr capt col gen lt sgt gov sen vs viz cf eg ie "

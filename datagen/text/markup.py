@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from datagen.text.scripts import HAN, KANA
 from datagen.text.syntax import CUE, Kind
 
 PARAGRAPH = "\n\n"
@@ -92,7 +93,7 @@ _LATEX_BLOCKS = (
 _LATEX_HEADINGS = (
     r"(?:part|chapter|(?:sub)*section|(?:sub)?paragraph|title|author|date|caption|addcontentsline|markboth)"
 )
-_UNSPACED = r"[\u3041-\u30ff\u3400-\u9fff，。、！？：；]"
+_UNSPACED = f"[{KANA}{HAN}，。、！？：；]"
 _LATIN = r"[A-Za-z0-9'’,.:;!?-]++"
 _CUE_START, _CUE_END = r"(?:\A|(?<=\n\n))", r"[ \t]*(?:\n[ \t]*(?:\n|\Z)|\Z)"
 _HTML_INLINE = (

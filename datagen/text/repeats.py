@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from datagen.text.lexicon import UNSPACED
+from datagen.text.scripts import UNSPACED
 
 SHINGLE = 8  # words; characters, where a script has no spaces
 LEAST = 8  # shingles of a chunk of which this is asked

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 
+from datagen.text.scripts import HANGUL
+
 # Longest first where it matters; each is tried as a whole.
 _KOREAN = (
     "은 는 이 가 을 를 에 의 와 과 로 도 만 께 야 나 요 에서 에게 에는 에도 에만 으로 으로는 으로도 으로써 으로서 로는 "
@@ -31,7 +33,7 @@ _PREFIXES = {
 INFLECTED = frozenset(
     ["ru", "uk", "bg", "mk", "pl", "cs", "sk", "sl", "sh", "lt", "lv", "ro", "el", "hi", "fi", "hu", "tr", "et"]
 )
-_HANGUL = re.compile(r"[\uac00-\ud7af]+")
+_HANGUL = re.compile(f"[{HANGUL}]+")
 
 
 @cache

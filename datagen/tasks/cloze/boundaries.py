@@ -10,6 +10,7 @@ from icu4py.breakers import WordBreaker
 from datagen.tasks.cloze import affixes
 from datagen.tasks.cloze.words import JOINERS, is_unspaced, is_wordlike
 from datagen.text.lexicon import ELISIONS
+from datagen.text.scripts import UNSPACED_LANGUAGES, WRAPPED_LANGUAGES
 
 # What joins the parts of one token when no space is around it: "e-mail", "3.14", "10:30", "and/or", "don't", "R.E.".
 _CONNECTORS = frozenset("-‐‑–.,:/'’_@+&#=·・\\~*^%°×<>״׳־−")
@@ -17,14 +18,12 @@ _SIGNS = frozenset("-+−–±~#°§=<>^*/\\@&")
 _ELIDED = re.compile(rf"(?<![^\W_])(?:{ELISIONS})$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’](?:s(?![^\W_])|(?![^\W_]))")
 _SPACED_DIGITS = re.compile(r"[ \u00a0\u202f\u2009]\d{3}(?!\d)")
-_WRAPPED_ANYWHERE = frozenset({"zh", "ja", "ko"})
-_DICTIONARY = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 
 
 @lru_cache(maxsize=1024)
 def segments(text: str, code: str) -> tuple[tuple[int, int], ...]:
     """ICU's word segments of a text, as ranges of its characters (ICU counts in UTF-16 units)."""
-    found = ((a, b) for a, b in WordBreaker(text, code if code in _DICTIONARY else "en").segments())
+    found = ((a, b) for a, b in WordBreaker(text, code if code in UNSPACED_LANGUAGES else "en").segments())
     if not text or max(text) <= "\uffff":
         return tuple(found)
     place: dict[int, int] = {}
@@ -63,7 +62,7 @@ def beside_line_end(text: str, term: str, code: str) -> bool:
     Chinese, Japanese and Korean texts are, words of Latin letters and of Hangul in them included; what is written in
     Han characters and kana is told by its segments once the lines are joined.
     """
-    if code not in _WRAPPED_ANYWHERE or "\n" not in text:
+    if code not in WRAPPED_LANGUAGES or "\n" not in text:
         return False
     before = "" if is_unspaced(term[0]) else rf"(?<=\w)[ \t]*\n[ \t]*{re.escape(term)}|"
     after = "(?!)" if is_unspaced(term[-1]) else rf"{re.escape(term)}[ \t]*\r?\n[ \t]*\w"

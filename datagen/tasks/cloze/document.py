@@ -12,9 +12,10 @@ from itertools import islice
 from datagen.tasks.cloze.boilerplate import body
 from datagen.tasks.cloze.words import fold, show, spelled_words
 from datagen.text.prose_view import View, views
+from datagen.text.scripts import HANGUL
 from datagen.text.syntax import kind_of
 
-_HANGUL = re.compile(r"[\uac00-\ud7af]")
+_HANGUL = re.compile(f"[{HANGUL}]")
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 

@@ -22,6 +22,7 @@ from wordfreq.util import data_path
 
 from datagen.tasks.cloze.affixes import INFLECTED, SUFFIXES
 from datagen.tasks.cloze.words import is_mark
+from datagen.text.scripts import KATAKANA
 
 _LINKS = ("", "s", "es", "n", "en", "-")  # between the parts of a Germanic compound
 _COMPOUNDING = frozenset({"da", "de", "en", "fi", "hu", "is", "nb", "nl", "sv"})
@@ -38,7 +39,7 @@ _ABSTRACT = {  # endings of nouns that are made from verbs and adjectives as one
     "en": re.compile(r"(?:ness|ization|isation|ability|ibility|nesses)$"),
 }
 _BY_CHARACTER = frozenset({"zh", "ja", "ko"})
-_KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]+")
+_KATAKANA = re.compile(f"[{KATAKANA}]+")
 _SEMITIC_STEM = 0.55  # of a word's letters: what is left without prefixes and suffixes, at the least
 _SEMITIC = {"ar": ("ولبكفسيتنأاملإ", "هاكمنويتةىئءًاتيان"), "he": ("והבלמשכיתנא", "יםותהנוכןךסית")}
 _LONG = 7  # letters: of words that have hardly another one beside them by chance

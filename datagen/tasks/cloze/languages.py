@@ -6,6 +6,7 @@ identification schemes"; the frequencies are those of the library wordfreq, the 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -17,6 +18,7 @@ from datagen.tasks.cloze import affixes, frequency
 from datagen.tasks.cloze.boundaries import pieces
 from datagen.tasks.cloze.words import is_unspaced, words
 from datagen.text.lexicon import DETERMINERS
+from datagen.text.scripts import HIRAGANA
 
 # Where scripts begin, and what is written in them; letters between two rows belong to none that is known here.
 _SCRIPTS = (
@@ -150,7 +152,7 @@ def reads_like_prose(shown: str, code: str, common: Set[str]) -> bool:
         if sum(frequency.is_familiar(w, code) for w in native) < _KNOWN * len(native):
             return False
     if code == "ja":
-        kana = sum("\u3041" <= c <= "\u3096" for c in shown)
+        kana = len(re.findall(f"[{HIRAGANA}]", shown))
         return kana >= 0.15 * len(shown)
     phrase: Sequence[str] = pieces(shown, code) if code == "zh" else words(shown)
     if code == "ko":

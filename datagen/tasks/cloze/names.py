@@ -22,12 +22,13 @@ from datagen.text.lexicon import (
     PARTICLES,
     TERMINATORS,
 )
+from datagen.text.scripts import HANGUL
 
 NOUNS_WITH_CAPITALS = frozenset({"de"})
 _ELISION = re.compile(ELISIONS, re.IGNORECASE)
 _POSSESSIVE = re.compile(r"[’']s?$")
 _APOSTROPHE = re.compile(r"[’']")
-_AFTER_LATIN = re.compile(r"(?<=[A-Za-z])[\uac00-\ud7af]+$")  # a Korean particle
+_AFTER_LATIN = re.compile(rf"(?<=[A-Za-z])[{HANGUL}]+$")  # a Korean particle
 _ROMAN = re.compile(r"[IVXLCDM]+")
 _AFTER_INITIAL = re.compile(r"\b(?:[A-Z]|Mrs?|Dr|St|MM?|Mme|Mlle|Prof|Rev|Capt)\.$")
 _NUMBERED = re.compile(r"[ \u00a0-]\d")  # a number that belongs to a name: "Core 2", "ISO 3166"

@@ -16,11 +16,12 @@ from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import UNLISTED, function_words
 from datagen.tasks.cloze.names import tokens
 from datagen.tasks.cloze.words import words
+from datagen.text.scripts import HAN, KATAKANA, UNSPACED_LANGUAGES
 
 _LONG = 7  # letters: where a language has no list, a word as long as this counts as rare, if it stands in one chunk
-_KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]{2,}(?:[・＝][\u30a1-\u30fa\u30fc]{2,})*")
-_KANJI = re.compile(r"[\u3400-\u9fff々〆ヶ]+")
-_COMPOUND = re.compile(r"[\u3400-\u9fff々・＝]")
+_KATAKANA = re.compile(rf"[{KATAKANA}]{{2,}}(?:[・＝][{KATAKANA}]{{2,}})*")
+_KANJI = re.compile(f"[{HAN}々〆ヶ]+")
+_COMPOUND = re.compile(f"[{HAN}々・＝]")
 _FOREIGN = re.compile(
     r"(?<![A-Za-z0-9_./@:*$%+=~-])(?:[A-Z][A-Za-z0-9]*(?:[ -][A-Z][A-Za-z0-9]*)*|[a-z][A-Za-z0-9]*)"
     r"(?![A-Za-z0-9_/@-]|[.:][A-Za-z0-9])"
@@ -79,7 +80,7 @@ def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int,
         yield from _japanese(shown)
     elif code == "zh":
         yield from _chinese(shown)
-    elif code in {"th", "lo", "km", "my"}:
+    elif code in UNSPACED_LANGUAGES:
         yield from ((a, b) for a, b in segments(shown, code) if _is_rare(shown[a:b], code, doc))
     elif code == "ko":
         yield from _korean(shown)

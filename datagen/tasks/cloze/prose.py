@@ -7,6 +7,7 @@ import re
 from datagen.tasks.cloze.boilerplate import is_boilerplate, points_elsewhere
 from datagen.tasks.cloze.words import is_wordlike, length, show, spelled_words
 from datagen.text.lexicon import CLOSERS, OPENERS, SPACES, TERMINATORS
+from datagen.text.scripts import UNSTOPPED
 
 MIN_WORDS, MAX_WORDS = 8, 60
 MAX_CHARS = 600
@@ -32,7 +33,7 @@ _TORN = re.compile(  # glyphs that were read in a wrong encoding, or in the wron
     r"(?<!\w)[\u0648\u0641\u0628\u0643]?\u0627[\u0622\u0623\u0625\u0627]\u0644"  # the ligature of lam and alef, turned
 )
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]")
-_UNSTOPPED = re.compile(r"[\u0e00-\u0eff][\W_]*$")  # Thai and Lao set spaces between clauses, and no stops
+_UNSTOPPED_END = re.compile(rf"[{UNSTOPPED}][\W_]*$")
 
 
 def fault(quote: str) -> str | None:
@@ -63,7 +64,7 @@ def ends_with_stop(text: str) -> bool:
 
 def _is_clause(shown: str) -> bool:
     """Whether a text is a clause of Thai or Lao, which need no stop."""
-    return _UNSTOPPED.search(shown) is not None and " " not in shown.strip()
+    return _UNSTOPPED_END.search(shown) is not None and " " not in shown.strip()
 
 
 def _odd_make_up(shown: str) -> str | None:

@@ -21,9 +21,10 @@ from datagen.tasks.cloze.guessable import guessability as guess
 from datagen.tasks.cloze.languages import language, reads_like_prose
 from datagen.tasks.cloze.words import length, words
 from datagen.tasks.task import Verdict
+from datagen.text.scripts import HANGUL
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_ATTACHED = re.compile(r"[\uac00-\ud7af]+")  # to a Korean word
+_ATTACHED = re.compile(f"[{HANGUL}]+")  # to a Korean word
 _WINDOW = 8  # words around a blank that must not stand elsewhere around another term
 
 

@@ -24,11 +24,12 @@ from datagen.text.lexicon import (
     SPACES,
     TERMINATORS,
 )
+from datagen.text.scripts import UNSTOPPED
 
 # Always matches at a terminator, so that a scan over a run of any length is linear; what follows is tested by hand.
 _STOP = re.compile(
     rf"(?:[{TERMINATORS}]+|(?<=[\u0370-\u03ff\u1f00-\u1fff]);(?=\s))(?:[{re.escape(CLOSERS)}]|[{SPACES}][»›])*|"
-    r"(?<=[\u0e00-\u0eff])(?=\s)"
+    rf"(?<=[{UNSTOPPED}])(?=\s)"
 )
 _BULLET = re.compile(r"[ \t]*(?:[*•·‣+-]|\d{1,3}[.)]|\(\d{1,3}\)|[\[{]\d{1,3}[\]}])[ \t]+")
 _RULER = re.compile(r"[ \t]*[-=*~^_#+|.:'\"` \t]{3,}")
@@ -37,7 +38,7 @@ _TOKEN_START = re.compile(r"[\s(\[{\"'“‘«’—-]")
 _NUMERAL = re.compile(r"\s*(?:\d|[IVXLC]+\b)")
 _QUOTED = re.compile(r"[」』”’]")  # a sentence that is quoted here goes on with a particle: 「…。」と
 _GOES_ON = re.compile(r"[とっはがのもでにをやかなだ、，]")
-_UNSTOPPED = re.compile(r"[\u0e00-\u0eff]")  # Thai and Lao: a space ends a clause
+_UNSTOPPED = re.compile(f"[{UNSTOPPED}]")
 _BROKEN = 0.75  # of a paragraph's width: a line where the next word would have had room ends something
 _HEADING = 60  # characters of a line, at the most
 _REACH = 400  # how far around a sentence its place in the text is looked at

@@ -29,6 +29,7 @@ from datagen.text.lexicon import (
     VERB_ENDING,
     WEAK_ENDING,
 )
+from datagen.text.scripts import KANA
 
 MAX_CHUNKS = {"title": 4, "identifier": 4, "name": 4, "number": 4, "noun": 3}
 MAX_TERM_CHARS = 60
@@ -46,7 +47,7 @@ _MARKED = re.compile(
     r"„([^“”„]{3,60}?)[,.]?[“”]|「([^「」、。！？]{2,16})」|《([^《》]{2,20})》|『([^『』、。！？]{2,16})』"
 )
 _UNSPACED_GROUPS = 7  # the first group of `_MARKED` that belongs to a script without spaces
-_FURIGANA = re.compile(r"[\u3041-\u30ff々・]+")  # how the Han characters before it are read
+_FURIGANA = re.compile(f"[{KANA}々・]+")  # how the Han characters before it are read
 _CALLED = re.compile(r"と(?:いう|題|名付|呼|よば)")  # what 「」 say of a name; else they quote
 _MODEL = re.compile(r"\b[A-Z]{2,}[A-Za-z]*\s$")  # what a number after it is a part of the name of: "IEEE 1394"
 _DECIMAL = re.compile(r"\d{1,2}\.\d{1,2}")  # may number a section or a version, unless something is measured

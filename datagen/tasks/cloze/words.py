@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
-from datagen.text.lexicon import UNSPACED
+from datagen.text.scripts import UNSPACED
 
 JOINERS = "\u200c\u200d"  # shape letters in Persian and in Indic scripts; no part of what a word is
 _UNSPACED = re.compile(rf"[{UNSPACED}]")

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from datagen.text.scripts import WRAPPED_ANYWHERE
+
 MOST_HEADINGS = 1000  # that are noted of a document
 HEADING = 200  # characters of one that are noted
 MB = 1_000_000
 
-# Scripts that put no space between words, with their punctuation. (Korean does put spaces.)
-UNSPACED = (
-    "\u2e80-\u303f\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
-)
-BETWEEN_UNSPACED = re.compile(rf"(?<=[{UNSPACED}])[ \t\r\f]*\n[ \t\r\n\f]*(?=[{UNSPACED}])")
+_NO_SPACE = re.compile(rf"(?<=[{WRAPPED_ANYWHERE}])[ \t\r\f]*\n[ \t\r\n\f]*(?=[{WRAPPED_ANYWHERE}])")
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f\xad\u200b\u2060\ufeff\ufffe\uffff\ud800-\udfff]"
 )  # and what can't be kept
@@ -109,5 +107,5 @@ def collapsed(text: str) -> str:
     characters that nobody sees left out.
     """
     if "\n" in text:
-        text = BETWEEN_UNSPACED.sub("", text)
+        text = _NO_SPACE.sub("", text)
     return re.sub("[ \t\r\n\f\xa0\u2028\u2029]+", " ", UNSEEN.sub("", text))

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from datagen.text.formats.extracted import HEADING, MOST_HEADINGS, UNSPACED
+from datagen.text.formats.extracted import HEADING, MOST_HEADINGS
 from datagen.text.formats.lines import Line, Page
+from datagen.text.scripts import WRAPPED_ANYWHERE
 
 HYPHEN = "\ufffe"  # at the end of a line: pdfium takes the word to go on in the next
 LARGER = 1.12  # times the height of running text: a heading, where there is no outline
@@ -30,7 +31,7 @@ BULLET = re.compile(r"(?:[•‣◦▪▫■□●○∙·–—*➢✓❖♦]|\
 WORD = re.compile(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*")
 NUMBER = re.compile(r"(?:chapter|appendix|part|section|chapitre|annexe|partie|kapitel|anhang|teil|abschnitt|глава|第)?"
                     r"[\divxlc]{0,8}[a-z]?[章节節部]?")  # fmt: skip
-_UNSPACED = re.compile(f"[{UNSPACED}]")
+_WRAPPED_ANYWHERE = re.compile(f"[{WRAPPED_ANYWHERE}]")
 
 Heading = tuple[int, int, str]  # (character, level from 1, text)
 
@@ -157,7 +158,7 @@ def _between(
     ends, alike = bool(ENDS.search(a.text)), abs(a.size - b.size) < 0.15 * size
     if before.page != here.page or gap < -0.5 * size:
         goes_on = alike and not a.fixed and not b.fixed and not ends and not BULLET.match(b.text)
-        lower = b.text[:1].islower() or a.text.endswith((HYPHEN, "-", ",")) or bool(_UNSPACED.match(b.text))
+        lower = b.text[:1].islower() or a.text.endswith((HYPHEN, "-", ",")) or bool(_WRAPPED_ANYWHERE.match(b.text))
         long = a.x1 - a.x0 > 15 * a.size  # a few words by themselves are no paragraph's middle
         return " " if goes_on and (lower or (long and not short)) else "\n\n"
     usual = habits.gap(min(a.size, b.size) if not alike else a.size)
@@ -183,7 +184,7 @@ def _between(
 
 def _is_short(a: Line, b: Line, edge: float) -> bool:
     """Whether the first word of a line would have had room behind the line before."""
-    word = b.text[:1] if _UNSPACED.match(b.text) else b.text.split(" ", 1)[0]
+    word = b.text[:1] if _WRAPPED_ANYWHERE.match(b.text) else b.text.split(" ", 1)[0]
     return a.x1 + b.advance * (len(word) + 1.5) < edge
 
 
@@ -198,7 +199,7 @@ def _joined(before: str, text: str, between: str, words: Counter[str]) -> tuple[
         return before[:-1] + "-", "", 0
     if before.endswith(("-", "\u2010", "/")) and text[:1].isalnum():
         return before, "", 0
-    if _UNSPACED.match(before[-1:]) and _UNSPACED.match(text):
+    if _WRAPPED_ANYWHERE.match(before[-1:]) and _WRAPPED_ANYWHERE.match(text):
         return before, "", 0
     return before, between, 0
 
