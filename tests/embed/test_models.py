@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from datagen.config.data import EmbedConfig
-from datagen.embed import encoder, lexical, models
+from datagen.embed import embedded, encoder, models
 from datagen.errors import ConfigError, MissingExtra
 from tests.embed.tiny_encoder import save_tiny
 
@@ -29,7 +29,7 @@ def test_identity_on_the_hub_is_name_and_revision():
     assert encoder.identity(EmbedConfig(model="BAAI/bge-m3")) == "BAAI/bge-m3@main"
     assert encoder.identity(EmbedConfig(model="BAAI/bge-m3", revision="abc")) == "BAAI/bge-m3@abc"
     assert len(encoder.identity(EmbedConfig(model="minilm"))) == 64
-    assert encoder.identity(EmbedConfig()) == lexical.identity()
+    assert encoder.identity(EmbedConfig()) == embedded.identity()
 
 
 def test_identity_does_not_depend_on_the_device():

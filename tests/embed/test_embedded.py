@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from datagen.clustering import scale
 from datagen.config.data import EmbedConfig
-from datagen.embed import encoder, lexical
+from datagen.embed import embedded, encoder
 
 SEA = ["The ship left the harbour with the tide.", "A storm took the ship's mast.", "Sailors mend sails in a harbour."]
 SEA += ["The tide and the storm kept the sailors ashore.", "Masts and sails of a ship at sea."]
@@ -34,7 +34,7 @@ def apart(vectors: np.ndarray, n: int) -> float:
 
 @pytest.mark.parametrize(("texts", "n", "least"), [(SEA + BREAD, 5, 0.3), (RUSSIAN, 3, 0.2), (CHINESE, 3, 0.1)])
 def test_themes_are_told_apart_in_any_script(texts, n, least):
-    assert apart(lexical.document(texts)[1], n) > least
+    assert apart(embedded.document(texts)[1], n) > least
 
 
 def test_vectors_are_of_unit_length_and_as_wide_in_every_document():
@@ -48,39 +48,39 @@ def test_vectors_are_of_unit_length_and_as_wide_in_every_document():
         ["", " \n", "—"],
         [str(i) for i in range(500)],
     ):
-        _, vectors = lexical.document(texts)
-        assert (vectors.shape, vectors.dtype) == ((len(texts), lexical.DIM), np.float32)
+        _, vectors = embedded.document(texts)
+        assert (vectors.shape, vectors.dtype) == ((len(texts), embedded.DIM), np.float32)
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-4)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=12))
 def test_any_texts_have_vectors_and_the_same_have_the_same(texts):
-    _, vectors = lexical.document([*texts, texts[0]])
+    _, vectors = embedded.document([*texts, texts[0]])
     assert np.isfinite(vectors).all()
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
     assert vectors[-1] @ vectors[0] == pytest.approx(1, abs=1e-3)
-    assert vectors.tobytes() == lexical.document([*texts, texts[0]])[1].tobytes()
+    assert vectors.tobytes() == embedded.document([*texts, texts[0]])[1].tobytes()
 
 
 def test_a_document_without_a_chunk_is_refused():
     with pytest.raises(ValueError, match="without a chunk"):
-        lexical.document([])
+        embedded.document([])
 
 
 def test_a_question_is_nearest_to_what_it_is_about():
-    space, vectors = lexical.document(SEA + BREAD)
+    space, vectors = embedded.document(SEA + BREAD)
     found = vectors @ space.query(["What does the baker do with the dough?", "Where do sailors mend the sails?"]).T
     assert found.argmax(axis=0).tolist() == [6, 2]
 
 
 def test_what_is_learnt_from_a_part_serves_the_whole(monkeypatch):
     texts = [f"{sentence} {i}" for i in range(40) for sentence in (SEA[i % 5], BREAD[i % 5])]
-    whole = lexical.document(texts)[1]
-    monkeypatch.setattr(lexical, "LEARNT", 30)
-    monkeypatch.setattr(lexical, "BLOCK", 7)
+    whole = embedded.document(texts)[1]
+    monkeypatch.setattr(embedded, "LEARNT", 30)
+    monkeypatch.setattr(embedded, "BLOCK", 7)
     heard: list[int] = []
-    _, part = lexical.document(texts, heard.append)
+    _, part = embedded.document(texts, heard.append)
     assert sum(heard) == len(texts)
     assert (part @ part.T > 0.3).astype(int).tolist() == (whole @ whole.T > 0.3).astype(int).tolist()
 
@@ -88,12 +88,12 @@ def test_what_is_learnt_from_a_part_serves_the_whole(monkeypatch):
 def test_near_duplicates_are_near_in_the_fixed_space_whatever_else_there_is():
     question = "In which year did the harbour master of Strake close the northern mole?"
     texts = [question, f"  {question.upper()} !", "Who baked the bread of the town in that year?", ""]
-    vectors = lexical.fixed(texts)
-    assert vectors.shape == (4, lexical.HASHED)
+    vectors = embedded.fixed(texts)
+    assert vectors.shape == (4, embedded.HASHED)
     assert vectors[0] @ vectors[1] > 0.95 > 0.6 > vectors[0] @ vectors[2]
     assert vectors[0] @ vectors[3] < 0.3
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-4)
-    assert lexical.fixed(texts[:1]).tobytes() == vectors[:1].tobytes()
+    assert embedded.fixed(texts[:1]).tobytes() == vectors[:1].tobytes()
 
 
 def test_documents_do_not_know_of_each_other():
@@ -138,11 +138,11 @@ def of_one_theme(vectors: np.ndarray, themes: np.ndarray) -> float:
 @pytest.mark.parametrize("seed", range(3))
 def test_order_tells_what_the_themes_are_and_chance_order_tells_nothing(seed, monkeypatch):
     texts, themes = unlike(seed)
-    ordered = of_one_theme(lexical.document(texts)[1], themes)
+    ordered = of_one_theme(embedded.document(texts)[1], themes)
     at_random = np.random.default_rng(seed).permutation(len(texts))
-    _, shuffled = lexical.document([texts[i] for i in at_random])
-    monkeypatch.setattr(lexical, "ORDERED", len(texts) + 1)
-    without = of_one_theme(lexical.document(texts)[1], themes)
+    _, shuffled = embedded.document([texts[i] for i in at_random])
+    monkeypatch.setattr(embedded, "ORDERED", len(texts) + 1)
+    without = of_one_theme(embedded.document(texts)[1], themes)
     assert ordered > without + 0.15
     assert of_one_theme(shuffled, themes[at_random]) == pytest.approx(without, abs=0.1)
     assert scale.told_apart(shuffled) < 0.65
@@ -150,7 +150,7 @@ def test_order_tells_what_the_themes_are_and_chance_order_tells_nothing(seed, mo
 
 def test_a_question_is_nearest_to_what_it_is_about_where_themes_are_learnt():
     texts, themes = unlike(0)
-    space, vectors = lexical.document(texts)
-    assert space.themes.shape == (len(texts) // lexical.PER_AXIS,) * 2
+    space, vectors = embedded.document(texts)
+    assert space.themes.shape == (len(texts) // embedded.PER_AXIS,) * 2
     asked = [" ".join(text.split()[0] for text in texts[theme * 25 : theme * 25 + 8]) for theme in range(8)]
     assert (themes[(space.query(asked) @ vectors.T).argmax(axis=1)] == np.arange(8)).all()
