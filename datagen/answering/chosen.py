@@ -10,8 +10,8 @@ from pathlib import Path
 from datagen.config.data import InputConfig
 from datagen.errors import ConfigError, InputError
 from datagen.records import Document, Dropped
-from datagen.text import documents, passed, sources
-from datagen.text.sources import File
+from datagen.text import documents, passed, sources, stdin
+from datagen.text.files import File
 
 FEW = 5  # ids that a message lists
 
@@ -30,7 +30,7 @@ def one(path: str, settings: InputConfig, doc_id: str | None = None) -> tuple[Do
     if sys.stdin is None:
         raise InputError("standard input is closed: give a file or a folder")
     with tempfile.TemporaryDirectory() as folder:
-        return _one("standard input", [sources.spool(sys.stdin.buffer, Path(folder))], settings, doc_id)
+        return _one("standard input", [stdin.spool(sys.stdin.buffer, Path(folder))], settings, doc_id)
 
 
 def _one(path: str, files: list[File], settings: InputConfig, doc_id: str | None) -> tuple[Document, list[str]]:

@@ -127,7 +127,7 @@ def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WH
     """The input by an absolute path. Standard input is kept in the run directory, so that a run that was stopped can go
     on without it. Raises InputError where it can't be.
     """
-    from datagen.text import passed, sources
+    from datagen.text import passed, sources, stdin
 
     path = config.input.path
     if path == "-":
@@ -137,8 +137,8 @@ def settle_input(config: Config, run: str, reporter: Reporter, share: Share = WH
             raise InputError("standard input is closed: give --input a file or a folder")
         if not shards.is_local(run):
             raise InputError(f"{run}: standard input is kept in the run directory, which must be a local one for that")
-        path = sources.spool(sys.stdin.buffer, Run(run).input_folder).path
-    elif path and shards.is_local(run) and (kept := sources.spooled(Run(run).input_folder, path)):
+        path = stdin.spool(sys.stdin.buffer, Run(run).input_folder).path
+    elif path and shards.is_local(run) and (kept := stdin.spooled(Run(run).input_folder, path)):
         path = kept  # the run may have been moved since
     if path is None or "://" in path:
         return config

@@ -37,7 +37,7 @@ from datagen.run.paths import RunPaths
 from datagen.stages import spending
 from datagen.stages.conversing import revision
 from datagen.text import sources
-from datagen.text.sources import File
+from datagen.text.files import File
 
 VERSION = 1  # of how questions are read and asked: another one makes other prompts of the same files
 STAGE = "evaluate"  # as journals, progress and refusals name it

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from datagen.config.data import InputConfig
 from datagen.errors import InputError, reason
 from datagen.text import sources
-from datagen.text.sources import File
+from datagen.text.files import File
 
 HELD = 4  # rows of a parquet file that are in memory at a time
 BLOCK = 1 << 20  # bytes of a JSON file that are read at a time

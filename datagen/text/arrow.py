@@ -12,9 +12,9 @@ from datagen.errors import InputError, reason
 from datagen.records import Document, Dropped
 from datagen.text import sources
 from datagen.text.decode import BadDocument
+from datagen.text.files import File
 from datagen.text.parquet_footer import column_sizes
 from datagen.text.rows import DETAIL, MB, clipped, damaged, dropped, of_row, shown
-from datagen.text.sources import File
 
 if TYPE_CHECKING:
     import pyarrow as pa

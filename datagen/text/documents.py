@@ -1,9 +1,8 @@
 """Raw documents as rows: what can be read becomes a Document, what cannot becomes a Dropped that says why.
 
-JSON lines end at `\\n` only and must be UTF-8, or UTF-16/32 behind a byte order mark; their text, and parquet's, is
-left as it is. A text file is one document: its line ends become `\\n`, as Python's text mode reads them, because
-paragraphs are found by blank lines. Its encoding is `input.encoding`, or detected, and a file that fits none with
-confidence is dropped.
+The text of JSON lines (`jsonl`) and of parquet (`arrow`) is left as it is. A text file is one document: its line ends
+become `\\n`, as Python's text mode reads them, because paragraphs are found by blank lines. Its encoding is
+`input.encoding`, or detected, and a file that fits none with confidence is dropped.
 
 A row without an id (absent, null or blank) is named after its place: "name:line", in parquet and hf "name:row" with
 rows from 0, for a text file "name". A row's other columns are kept as one JSON object with sorted keys: NaN and the
@@ -12,24 +11,19 @@ infinities become null, dates and times ISO 8601, bytes base64, a decimal or any
 
 from __future__ import annotations
 
-import codecs
-import json
-import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import closing
 from functools import partial
-from typing import Any
 
 from datagen.config.data import InputConfig
 from datagen.errors import InputError
 from datagen.executors.local import cores
 from datagen.records import Document, Dropped
-from datagen.text import arrow, decode, kinds, repository, sources
+from datagen.text import arrow, decode, jsonl, kinds, repository, sources
 from datagen.text.decode import BadDocument
+from datagen.text.files import File
 from datagen.text.formats.reader import Readers
-from datagen.text.rows import MB, canonical, check_size, check_text, damaged, dropped, of_row, shown
-from datagen.text.sources import File
+from datagen.text.rows import MB, canonical, check_size, check_text, damaged, dropped, shown
 
 
 def check(files: list[File], settings: InputConfig) -> None:
@@ -65,10 +59,8 @@ def _check(file: File, settings: InputConfig) -> None:
             parquet = arrow.opened(file, stream)
             arrow.check_columns(file, parquet.schema_arrow, settings)
             arrow.batch_size(file, stream, settings)
-        elif file.kind == "jsonl" and re.search(r"\.json(\.\w+)?$", file.name.lower()):
-            with suppress(*sources.DAMAGE):  # for read() to report
-                if stream.peek(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"["):
-                    raise InputError(f"{file.path}: a JSON array, not JSON lines; convert it with: jq -c '.[]'")
+        elif file.kind == "jsonl":
+            jsonl.check(file, stream)
 
 
 def read(files: list[File], settings: InputConfig) -> Iterator[Document | Dropped]:
@@ -117,9 +109,9 @@ def _rows(file: File, settings: InputConfig, readers: Readers) -> Iterator[Docum
     if file.kind == "parquet":
         return arrow.of_parquet(file, settings)
     if file.kind == "json":
-        return _json_object(file, settings)
+        return jsonl.of_object(_text_rows(file, settings, jsonl.decoded), settings)
     if file.kind == "jsonl":
-        return _json_rows(file, settings)
+        return jsonl.rows(file, settings)
     return _text_rows(file, settings, partial(decode.decode, encoding=settings.encoding))
 
 
@@ -162,93 +154,3 @@ def _extracted_rows(file: File, settings: InputConfig, readers: Readers) -> Iter
     except BadDocument as bad:
         if sources.size(file):
             yield dropped(bad, file.name)
-
-
-def _json_object(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
-    """A .json file that is one object over several lines: a row, if it has the text column, else a text as it is."""
-    for document in _text_rows(file, settings, _decoded_json):
-        if isinstance(document, Dropped):
-            yield document
-            return
-        try:
-            row = _json_row(document.text.encode(), "utf-8")
-            if row is not None and settings.text_column in row:
-                yield of_row(row, file.name, document.encoding, settings)
-            else:
-                yield replace(document, metadata=canonical({"kind": "json"}))
-        except BadDocument as bad:
-            yield dropped(bad, file.name)
-
-
-def _decoded_json(raw: bytes) -> tuple[str, str]:
-    """The characters of a JSON file and their codec, by its mark, else UTF-8. Raises BadDocument where it is not."""
-    mark, encoding, codec = decode.mark_of(raw)
-    return _characters(raw[len(mark) :], codec, "text"), encoding
-
-
-def _characters(raw: bytes, codec: str, of: str) -> str:
-    """Bytes of JSON, decoded. of: what they are in words. Raises BadDocument."""
-    try:
-        return raw.decode(codec)
-    except UnicodeDecodeError as e:
-        reason = "invalid UTF-8" if codec == "utf-8" else "undecodable"
-        where = f"byte {e.start + 1} of the {of} (0x{raw[e.start]:02x})"
-        raise BadDocument(reason, f"{where} is not valid {codec}") from None
-
-
-def _json_rows(file: File, settings: InputConfig) -> Iterator[Document | Dropped]:
-    number = 0
-    try:
-        with sources.opened(file) as stream:
-            mark, encoding, codec = decode.mark_of(stream.peek(4))
-            stream.read(len(mark))
-            for number, line in enumerate(_lines(stream, "\n".encode(codec), settings.max_document_mb * MB), 1):
-                place = f"{file.name}:{number}"
-                try:
-                    check_size(len(line), settings)
-                    row = _json_row(line, codec)
-                    if row is not None:
-                        yield of_row(row, place, encoding, settings)
-                except BadDocument as bad:
-                    yield dropped(bad, place)
-    except sources.DAMAGE as e:
-        yield dropped(damaged(file, e), f"{file.name}:{number + 1}")
-
-
-def _lines(stream: sources.Stream, newline: bytes, most: int) -> Iterator[bytes]:
-    """Lines without their end; of one over `most` bytes, only more of it than that. In UTF-16 and 32 the byte 0x0A also
-    occurs inside other characters.
-    """
-    width = len(newline)
-    line, tail, length = bytearray(), b"", 0
-    for part in iter(partial(stream.readline, sources.BLOCK), b""):
-        part += stream.read(-(length + len(part)) % width)
-        tail, length = (tail + part)[-width:], length + len(part)
-        line += part if len(line) <= most else b""
-        if tail == newline:
-            yield bytes(line if length > len(line) else line[:-width])
-            line.clear()
-            tail, length = b"", 0
-    if line:
-        yield bytes(line)
-
-
-def _json_row(line: bytes, codec: str) -> dict[str, Any] | None:
-    """The object on a line, None for a blank line. Raises BadDocument for anything else."""
-    text = _characters(line, codec, "line")
-    if not text.strip(" \t\r"):
-        return None
-    if "\0" in text:
-        raise BadDocument("NUL bytes", f"column {text.index(chr(0)) + 1} of the line holds a NUL byte")
-    try:
-        row = json.loads(text)
-    except json.JSONDecodeError as e:
-        seen = f"found {shown(text[e.pos : e.pos + 40])}" if e.pos < len(text) else "the line ends there"
-        raise BadDocument("not JSON", f"column {e.pos + 1}: {e.msg}; {seen}") from None
-    except RecursionError:
-        raise BadDocument("not JSON", "nested too deeply to be read") from None
-    except ValueError as e:  # Python's limit on the digits of an integer
-        raise BadDocument("not JSON", str(e)) from None
-    if not isinstance(row, dict):
-        raise BadDocument("not a JSON object", f"expected {{…}}, found {shown(row)}")
-    return row

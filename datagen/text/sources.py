@@ -15,10 +15,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from datagen import shards
 from datagen.config.data import InputConfig
 from datagen.errors import InputError, reason
 from datagen.extras import require
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 Stream = io.BufferedReader | gzip.GzipFile
 HF = "hf://"
 DAMAGE = (EOFError, zlib.error, OSError)  # what gzip, zlib and arrow raise over a stream that is torn or cut off
-BLOCK = 1 << 20
+BLOCK = 1 << 20  # bytes read at a time
 
 
 def find(path: str, settings: InputConfig | None = None) -> tuple[list[File], list[PassedOver]]:
@@ -89,59 +87,6 @@ def _one(path: str, full: str) -> File:
         how = f": {file.help}" if file.help else ""
         raise InputError(f"{path}: {what} is known, and cannot be read{how}")
     raise InputError(f"{path}: this kind of file is not known; known are {kinds.KNOWN}")
-
-
-def spool(stream: BinaryIO, into: Path) -> File:
-    """Copy standard input into the folder `into`, as `stdin.jsonl` if it starts with `{`, else `stdin.txt`.
-
-    The file appears whole or not at all, and takes the place of one copied earlier. `find` on it gives the same File,
-    so that a later run reads the copy under the same names.
-    Raises InputError when there is nothing in it, it breaks off, or holds bytes of a kind that must be unpacked first;
-    UserError when the copy cannot be written.
-    """
-    with shards.writing(str(into)):
-        into.mkdir(parents=True, exist_ok=True)
-    partial, head = into / f".stdin{shards.UNFINISHED}", b""
-    try:
-        with shards.writing(str(into)), open(partial, "wb") as out:
-            for block in _blocks(stream):
-                # Blanks, and what a byte order mark and UTF-16 put around the first character.
-                head = head or block.lstrip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe")[:4]
-                for magic, kind in (
-                    (b"\x1f\x8b", "gzip"),
-                    (b"\x28\xb5\x2f\xfd", "zstd"),
-                    (b"PAR1", "parquet"),
-                    (b"%PDF", "PDF"),
-                ):
-                    if head.startswith(magic):
-                        raise InputError(f"Standard input is {kind} data: unpack it first, or give the file's path")
-                out.write(block)
-            out.flush()
-            os.fsync(out.fileno())
-            if not out.tell():
-                raise InputError("Standard input is empty; there is nothing to read")
-        names: dict[str, kinds.How] = {"stdin.jsonl": "jsonl", "stdin.txt": "text"}
-        name, other = names if head.startswith(b"{") else reversed(names)
-        os.replace(partial, into / name)
-        (into / other).unlink(missing_ok=True)
-    finally:
-        partial.unlink(missing_ok=True)
-    return File(os.path.abspath(into / name), name, names[name], None)
-
-
-def spooled(folder: Path, path: str) -> str | None:
-    """The copy of standard input in this folder, if `path` is where one was, here or before the run was moved."""
-    was, here = Path(path), folder / Path(path).name
-    is_one = was.name in ("stdin.jsonl", "stdin.txt") and was.parent.name == folder.name and here.is_file()
-    return os.path.abspath(here) if is_one else None
-
-
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    try:
-        while block := stream.read(BLOCK):
-            yield block
-    except OSError as e:
-        raise InputError(f"Standard input broke off: {e}") from e
 
 
 @contextmanager

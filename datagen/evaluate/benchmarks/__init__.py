@@ -10,7 +10,7 @@ from datagen.errors import InputError
 from datagen.evaluate import rows
 from datagen.evaluate.benchmarks import dataset, longbench_v2, longreason, mrcr, ruler_qa
 from datagen.evaluate.item import Item
-from datagen.text.sources import File
+from datagen.text.files import File
 
 
 @dataclass(frozen=True)

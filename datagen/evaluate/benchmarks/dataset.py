@@ -10,7 +10,7 @@ from datagen.config.data import InputConfig
 from datagen.dataset import read
 from datagen.errors import InputError
 from datagen.evaluate.item import Item
-from datagen.text.sources import File
+from datagen.text.files import File
 
 
 def find(path: str) -> list[File]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datagen.config.data import InputConfig
 from datagen.evaluate.item import Item
 from datagen.evaluate.rows import rows
-from datagen.text.sources import File
+from datagen.text.files import File
 
 LETTERS = "ABCD"
 COLUMNS = ("_id", "domain", "difficulty", "length", "question", *(f"choice_{c}" for c in LETTERS), "answer", "context")

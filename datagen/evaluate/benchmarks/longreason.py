@@ -15,7 +15,7 @@ from datagen.config.data import InputConfig
 from datagen.evaluate.item import Item
 from datagen.evaluate.lengths import length_label
 from datagen.evaluate.rows import rows
-from datagen.text.sources import File
+from datagen.text.files import File
 
 LETTERS = "ABCDEFGHIJ"
 COLUMNS = ("example_idx", "background", "final_inquiry", "prompt", "answer")

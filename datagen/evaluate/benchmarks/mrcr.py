@@ -15,7 +15,7 @@ from typing import Any
 from datagen.config.data import InputConfig
 from datagen.evaluate.item import Item
 from datagen.evaluate.rows import Row, rows
-from datagen.text.sources import File
+from datagen.text.files import File
 
 COLUMNS = ("prompt", "answer", "random_string_to_prepend", "n_needles", "desired_msg_index")
 FORMAT = f"A row of MRCR has the columns {', '.join(COLUMNS)}, prompt being a list of messages as JSON"

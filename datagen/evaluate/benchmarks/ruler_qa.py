@@ -13,7 +13,7 @@ from datagen.config.data import InputConfig
 from datagen.evaluate.item import Item
 from datagen.evaluate.lengths import length_label
 from datagen.evaluate.rows import Row, rows
-from datagen.text.sources import File
+from datagen.text.files import File
 
 OURS = ("item_id", "task", "question", "outputs", "document", "evidence", "length")
 RULERS = ("index", "input", "outputs")

@@ -20,8 +20,8 @@ from typing import IO, Any
 from datagen.errors import UserError
 from datagen.text import kinds, sources
 from datagen.text.decode import BadDocument
+from datagen.text.files import File
 from datagen.text.formats import worker
-from datagen.text.sources import File
 
 COMMAND = (sys.executable, "-m", "datagen.text.formats.worker")
 TAIL = 2000  # bytes of what a process said, of which the last line is shown

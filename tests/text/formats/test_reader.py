@@ -12,9 +12,9 @@ from datagen.errors import InputError, MissingExtra, UserError
 from datagen.records import Document, Dropped
 from datagen.text import documents, sources
 from datagen.text.decode import BadDocument
+from datagen.text.files import File
 from datagen.text.formats import reader
 from datagen.text.formats.reader import Reader, Readers
-from datagen.text.sources import File
 from tests.text.formats import making
 
 MB = 1_000_000
