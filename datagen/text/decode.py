@@ -13,13 +13,13 @@ from datagen.text import legacy
 
 # Longest first: the mark of UTF-16 begins the one of UTF-32. Each with the codec that reads mark and text together,
 # which is the one recorded, and the one that reads the text behind the mark.
-MARKS = [
+MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32", "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32", "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8-sig", "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16", "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16", "utf-16-be"),
-]
+)
 
 # Encodings of seven bits a byte look like ASCII: what begins their other characters, and which read them.
 ESCAPE = re.compile(rb"\x1b\$(?:[@AB]|[()][A-D])")
@@ -28,12 +28,6 @@ HZ = re.compile(rb"~\{(?:[!-}][!-~])+~\}")
 UTF_7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-?")
 NEAR = 50_000  # bytes around such a place that are looked at
 
-# What a declaration names, and what those who write it mean (the WHATWG's Encoding Standard, "Names and labels").
-MEANT = {
-    **dict.fromkeys(("ascii", "iso8859-1"), "cp1252"),
-    **{"iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "shift_jis": "cp932", "euc_kr": "cp949"},
-    **{"gb2312": "gb18030", "gbk": "gb18030"},
-}
 CONTROLS = bytes({*range(32), 127} - {*b"\t\n\r\f\x1b"})
 FEW_CONTROLS = 0.9  # of a text's bytes are no control characters; of one of UTF-16 or 32 many are
 GARBLED = 4  # characters of which each became several, before it is no chance
@@ -54,13 +48,14 @@ def mark_of(raw: bytes) -> tuple[bytes, str, str]:
     return next((known for known in MARKS if raw.startswith(known[0])), (b"", "utf-8", "utf-8"))
 
 
-def decode(raw: bytes, encoding: str | None = None, *, declared: str | None = None) -> tuple[str, str]:
+def decode(raw: bytes, encoding: str | None = None) -> tuple[str, str]:
     """The text in a text file's bytes, its line ends untouched, and the Python codec that reads it.
 
     `encoding`, a Python codec, overrules all that the bytes look like. Else a byte order mark decides, then UTF-8 if it
-    is valid, then the encoding that the bytes `declared` of themselves if it reads them, then what is likely. Refused,
-    by BadDocument, is what cannot be decoded so: bytes that are UTF-8 but for a few damaged places, or in a few lines;
-    bytes that nothing fits, or two encodings fit alike; and text that was garbled before it was written.
+    is valid, then what is likely.
+
+    Raises BadDocument for what cannot be decoded so: bytes that are UTF-8 but for a few damaged places, or in a few
+    lines; bytes that nothing fits, or that two encodings fit alike; and text that was garbled before it was written.
     """
     if encoding:
         return _as_given(raw, encoding)
@@ -70,13 +65,13 @@ def decode(raw: bytes, encoding: str | None = None, *, declared: str | None = No
     except UnicodeDecodeError as e:
         at = len(mark) + e.start
     else:
-        return (text, name) if codec != "utf-8" else _checked(raw, text, name, declared)
+        return (text, name) if codec != "utf-8" else _checked(raw, text, name)
     if codec != "utf-8":
         what = f"{_place(raw, at)} is not {codec}, which the first bytes of the file announce"
         raise BadDocument("undecodable", what)
     if mark:
         raise BadDocument("invalid UTF-8", f"{_place(raw, at)} is not valid UTF-8, which the rest of the file is")
-    return _declared(raw, declared) or _likely(raw, at)
+    return _likely(raw, at)
 
 
 def _place(raw: bytes, at: int) -> str:
@@ -96,25 +91,17 @@ def _as_given(raw: bytes, encoding: str) -> tuple[str, str]:
         raise BadDocument("undecodable", what) from None
 
 
-def _declared(raw: bytes, declared: str | None) -> tuple[str, str] | None:
-    """The text in the encoding that it declares, None where that is unknown or does not decode it."""
-    with suppress(LookupError, UnicodeError):
-        name = codecs.lookup(declared or "").name
-        name = MEANT.get(name, name)
-        return raw.decode(name), name
-    return None
-
-
-def _checked(raw: bytes, text: str, name: str, declared: str | None) -> tuple[str, str]:
+def _checked(raw: bytes, text: str, name: str) -> tuple[str, str]:
     """The text of valid UTF-8, unless it is something else that looks like it. Raises BadDocument."""
-    if raw.isascii() and (found := _seven_bits(raw, declared)):
+    if raw.isascii() and (found := _seven_bits(raw)):
         return found
     if len(raw[:NEAR].translate(None, CONTROLS)) < FEW_CONTROLS * len(raw[:NEAR]):
         wide = legacy.choose(raw)
         return (text, name) if wide.text is None else (wide.text, wide.encoding)
     if garbled := _garbled(text):
         at, wrong, right, codec = garbled
-        what = f"line {text.count(chr(10), 0, at) + 1}: {wrong!r} for {right!r}: UTF-8 was read as {codec} and written"
+        line = text.count("\n", 0, at) + 1
+        what = f"line {line}: {wrong!r} for {right!r}: UTF-8 was read as {codec} and written"
         repair = f"--set input.encoding={name} takes it as it is"
         with suppress(UnicodeEncodeError):
             text.encode(codec)
@@ -123,8 +110,10 @@ def _checked(raw: bytes, text: str, name: str, declared: str | None) -> tuple[st
     return text, name
 
 
-def _seven_bits(raw: bytes, declared: str | None) -> tuple[str, str] | None:
-    """The text of ASCII that stands for other characters, None where it does not."""
+def _seven_bits(raw: bytes) -> tuple[str, str] | None:
+    """The text that bytes of ASCII stand for, and its codec; None where they stand for themselves. Raises BadDocument
+    where that cannot be told.
+    """
     if escape := ESCAPE.search(raw):
         for codec in ISO_2022:
             with suppress(UnicodeDecodeError):
@@ -132,11 +121,10 @@ def _seven_bits(raw: bytes, declared: str | None) -> tuple[str, str] | None:
                     return text, codec
         what = f"{_place(raw, escape.start())} begins ISO-2022, which the rest is not"
         raise BadDocument("undecodable", f"{what}; --set input.encoding=ascii takes it as it is")
-    if (found := HZ.search(raw)) and _natural(raw, found.start(), "hz") and (text := _declared(raw, "hz")):
-        return text
+    if (found := HZ.search(raw)) and _natural(raw, found.start(), "hz"):
+        with suppress(UnicodeError):
+            return raw.decode("hz"), "hz"
     if (found := UTF_7.search(raw)) and _natural(raw, found.start(), "utf-7"):
-        if declared and codecs.lookup(declared).name == "utf-7":
-            return raw.decode("utf-7"), "utf-7"
         what = f"{_place(raw, found.start())} may begin UTF-7 or be what it looks like"
         raise BadDocument("undecodable", f"{what}: --set input.encoding=utf-7, or =ascii, says which")
     return None

@@ -58,7 +58,8 @@ def check_text(text: str, what: str, doc_id: str | None = None) -> None:
         half = f"is half a surrogate pair (U+{ord(text[e.start]):04X}), which UTF-8 cannot hold"
         at, problem = e.start, ("lone surrogate", half)
     if at >= 0:
-        where = f"character {at} (line {text.count(chr(10), 0, at) + 1}) of {what}"
+        line = text.count("\n", 0, at) + 1
+        where = f"character {at} (line {line}) of {what}"
         raise BadDocument(problem[0], f"{where} {problem[1]}", doc_id)
 
 

@@ -186,16 +186,6 @@ def test_seven_bits_that_stand_for_other_characters_are_refused_or_read():
     assert "begins ISO-2022, which the rest is not" in what(b"\x1b$B\x7f\x7f")
 
 
-def test_a_declared_encoding_that_decodes_wins_over_what_is_likely():
-    old = TEXTS["romanian"].translate(str.maketrans("șțȘȚ", "şţŞŢ"))
-    assert decode.decode(old.encode("cp1250"), declared="windows-1250") == (old, "cp1250")
-    assert decode.decode(old.encode(), declared="windows-1250") == (old, "utf-8")
-    assert decode.decode("“€”".encode("cp1252"), declared="ISO-8859-1") == ("“€”", "cp1252")  # as browsers read it
-    german = TEXTS["german"]
-    for wrong in ("utf-8", "no-such-encoding", "ascii", "rot13", "utf-16"):
-        assert decode.decode(german.encode("cp1252"), declared=wrong)[0] == german
-
-
 def test_a_given_encoding_overrules_everything():
     assert decode.decode("é".encode(), "cp1252") == ("Ã©", "cp1252")
     assert decode.decode("\ufeffé".encode(), "utf-8") == ("é", "utf-8-sig")

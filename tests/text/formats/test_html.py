@@ -78,11 +78,19 @@ def test_headings_and_the_title_are_known():
         ("<?xml version='1.0' encoding='koi8-r'?><p>Привет".encode("koi8-r"), "Привет", "koi8-r"),
         ("<p>día".encode("utf-16"), "día", "utf-16"),
         ("<meta charset=nonsense><p>día".encode(), "día", "utf-8"),
+        ("<meta charset=windows-1250><p>şi aţi".encode("cp1250"), "şi aţi", "cp1250"),
+        ("<meta charset=windows-1250><p>şi aţi".encode(), "şi aţi", "utf-8"),
     ],
 )
 def test_the_encoding_is_what_the_page_says_unless_it_is_not(raw, reads, encoding):
     found = html.extract(raw, LIMITS)
     assert (found.text, found.encoding) == (reads, encoding)
+
+
+@pytest.mark.parametrize("wrong", ["utf-8", "no-such-encoding", "ascii", "rot13", "utf-16"])
+def test_an_encoding_that_does_not_decode_the_page_is_not_believed(wrong):
+    text = f"<meta charset={wrong}><p>Der größte Teil der Häuser gehörte längst den Königen; Füchse schliefen davor."
+    assert html.decoded(text.encode("cp1252"))[0] == text
 
 
 def test_too_large_a_page_is_not_read():
