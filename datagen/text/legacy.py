@@ -170,14 +170,8 @@ def read(encoding: str, text: str, prior: float = 0.0) -> Reading:
     tried: list[Reading] = []
     for language in _languages(found):
         log = likeness.log(foreign, language)
-        whole = (
-            likeness.log(plain, language)
-            + log
-            + found.signs
-            + found.shapes
-            + prior
-            + codepages.away(encoding, language)
-        )
+        of_text = likeness.log(plain, language) + log + found.signs + found.shapes
+        whole = of_text + prior + codepages.away(encoding, language)
         letters, signs = log / max(1, n_letters), found.signs / max(1, found.n_signs)
         in_all = sum(map(len, found.words.elements()))
         few = found.n_signs <= FEW_SIGNS * n_letters
