@@ -6,6 +6,8 @@ consist of (`licences`); notices of copyright; contents, indexes, bibliographies
 (`listings`); what repeats other chunks of the document, or stands in other documents, too (`repeats`). A doubtful chunk
 is not flagged: prose about a licence, a table, a poem are text.
 
+A task may leave out more: `tasks.cloze.boilerplate` looks at single sentences.
+
 "Other documents" are those that are given. In the pipeline they are the documents of a shard, of which `chunk` fixes
 the members once, so that the flags depend on nothing but the input and its settings; a footer that stands once a shard
 is not seen.

@@ -1,6 +1,8 @@
 """Which kinds of files there are: how each is read, or what would make it readable. The one table of them.
 
-A kind is told by the extension, and `sniff` corrects it by the first bytes: names lie, and some files have none.
+A kind is told by the extension, and `sniff` corrects it by the first bytes: names lie, and some files have none. It
+says how a file is read, and stands in the document's metadata. Which markup or code a text turns out to hold is another
+question, which `syntax` answers from the text alone.
 """
 
 from __future__ import annotations

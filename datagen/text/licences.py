@@ -55,6 +55,7 @@ START = re.compile(
     r"^[ \t]*\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG|^[ \t]*\*END\*?[ \t]*THE SMALL PRINT", re.M
 )
 END = re.compile(r"^[ \t]*\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG", re.M)
+FOOTER = re.compile(r"^End of (?:the )?Project Gutenberg|^(?:\*\*\* ?)?START: FULL LICENSE", re.I | re.M)  # without END
 _HEADER = re.compile(
     r"^[ \t]*(?:The )?Project Gutenberg(?:'s|’s)? (?:eBook|EBook|Etext|License)\b|\*END\*?THE SMALL PRINT"
     r"|^[ \t]*\*{0,3}[ \t]*End of (?:the )?Project Gutenberg",

@@ -148,8 +148,8 @@ def _loans() -> dict[str, float]:
 
 
 @cache
-def _simplified() -> dict[int, str]:
-    """Traditional Chinese characters, as those that the list of words has."""
+def simplified() -> dict[int, str]:
+    """Traditional Chinese characters, as code points, with the simplified ones that the list of words is written in."""
     import msgpack
     import wordfreq
 
@@ -243,7 +243,7 @@ def log(words: Iterable[tuple[str, int]], language: str) -> float:
         return sum(n * thai(word) for word, n in words)
     of = model(language).log
     chinese = language == "zh"
-    return sum(n * of(word.translate(_simplified()) if chinese and word > "\x7f" else word) for word, n in words)
+    return sum(n * of(word.translate(simplified()) if chinese and word > "\x7f" else word) for word, n in words)
 
 
 def thai(word: str) -> float:

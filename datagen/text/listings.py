@@ -41,14 +41,14 @@ _REFERENCE = re.compile(
 )
 _LINK = re.compile(r"\[[^\]\n]*\]\([^)\n]*\)|https?://\S+")
 _NAVIGATION = re.compile(
-    r"(?:home|next|previous|prev|up|top|back|back to top|menu|main menu|search|log in|login|sign in|sign up|register"
-    r"|logout|contact|contact us|about|about us|sitemap|site map|skip to content|skip to main content|share|tweet"
-    r"|subscribe"
-    r"|newsletter|help|faq|print|download|privacy|privacy policy|terms|terms of use|terms of service|cookies|imprint"
-    r"|table of contents|toc|index|product site|documentation site|archive|archives|categories|tags|blog|news|follow us"
-    r"|facebook|twitter|read more|more|view source|edit|history|jump to navigation|jump to search|toggle navigation"
-    r"|accueil|suivant|précédent|startseite|weiter|zurück|inicio|siguiente|anterior|home page|go to page|cookie policy"
-    r"|precedent|impressum|datenschutz|kontakt|suche|mentions légales)"
+    r"(?:home|next|previous|prev|up|top|back|back to top|menu|main menu|search|log in|login|sign in|sign up"
+    r"|register|logout|contact|contact us|about|about us|sitemap|site map|skip to content|skip to main content"
+    r"|share|tweet|subscribe|newsletter|help|faq|print|download|privacy|privacy policy|terms|terms of use"
+    r"|terms of service|cookies|imprint|table of contents|toc|index|product site|documentation site|archive"
+    r"|archives|categories|tags|blog|news|follow us|facebook|twitter|read more|more|view source|edit|history"
+    r"|jump to navigation|jump to search|toggle navigation|accueil|suivant|précédent|startseite|weiter|zurück"
+    r"|inicio|siguiente|anterior|home page|go to page|cookie policy|precedent|impressum|datenschutz|kontakt"
+    r"|suche|mentions légales)"
 )
 
 

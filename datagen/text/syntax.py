@@ -1,8 +1,9 @@
 """What kind of text a document is, told from the text alone: prose, markup, the code of a program, or subtitles.
 
-Formats come under many names or none (a column of a JSONL file has no extension), and a chunk alone can deceive: a
-chapter about LaTeX shows commands, a README shows code. So the lines of a whole document are counted, and a document is
-taken for prose unless so many of them are what only the kind has.
+The kind of its file (`kinds`) does not tell: formats come under many names or none (a column of a JSONL file has no
+extension), and all that is asked here is what to set aside (`markup`), so that languages with the same comments are one
+kind. A chunk alone can deceive: a chapter about LaTeX shows commands, a README shows code. So the lines of a whole
+document are counted, and a document is taken for prose unless so many of them are what only the kind has.
 """
 
 from __future__ import annotations
@@ -80,11 +81,6 @@ def _sure(pattern: re.Pattern[str], least: int, share: float) -> Callable[[Seque
     return holds
 
 
-def _is_html(lines: Sequence[str]) -> bool:
-    n, share = _share(_TAG, lines)
-    return n >= 5 and share >= 0.2
-
-
 def _is_python(lines: Sequence[str]) -> bool:
     n, share = _share(_PYTHON, lines)
     top = [s for s in _DOCSTRING.sub("#", "\n".join(lines)).split("\n") if s.strip() and not s[0].isspace()]
@@ -126,7 +122,7 @@ def _is_hash(lines: Sequence[str]) -> bool:
 
 _SIGNS: dict[Kind, Callable[[Sequence[str]], bool]] = {
     "subtitles": _sure(_CUE, 3, 0.1),
-    "html": _is_html,
+    "html": _sure(_TAG, 5, 0.2),
     "latex": _sure(_LATEX, 5, 0.03),
     "python": _is_python,
     "c": _is_c,

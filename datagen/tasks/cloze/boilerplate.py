@@ -1,11 +1,17 @@
-"""Text around a text: licences, notices, navigation, headings, and sentences that only point elsewhere."""
+"""Sentences that nobody should be asked about: of licences, notices and web pages, headings, and those that only point
+elsewhere.
+
+`text.boilerplate` sets whole chunks aside, and so asks for many signs in most of a chunk: prose about copyright is
+prose. Here one word is enough: there are other sentences to ask about, and one that says "all rights reserved" is never
+a good question.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from datagen.text.licences import END, START
+from datagen.text.licences import END, FOOTER, START
 
 # In lower case; what is found as it stands goes quickly over every sentence of a document.
 _PHRASES = (
@@ -109,7 +115,6 @@ _POINTER = re.compile(
     r"^\W*第\s?[\d一二三四五六七八九十百]+\s?[章节節部回話话]|^\W*제\s?\d+\s?[장절부]|^\W*الفصل |^\W*פרק |^\W*अध्याय ",
     re.IGNORECASE,
 )
-_FULL_LICENSE = re.compile(r"^End of (?:the )?Project Gutenberg|^(?:\*\*\* ?)?START: FULL LICENSE", re.I | re.M)
 _REFERENCE = re.compile(r"\b\d+(?:\.\d+)+\s?(?:[,:]|节|節|절)?\s?[“\"«„「‘”]|第\s?\d+(?:\.\d+)*\s?[节節章]\s?[「“]")
 
 
@@ -125,13 +130,16 @@ def points_elsewhere(shown: str) -> bool:
 
 
 def body(chunks: Sequence[str]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where a document begins and ends without a distributor's header and licence, each as (chunk, character)."""
+    """Where a document begins and ends without a distributor's header and licence, each as (chunk, character).
+
+    chunks: the texts of all of its chunks, in order.
+    """
     first, last = (0, 0), (len(chunks), 0)
     for i, chunk in enumerate(chunks):
         for found in START.finditer(chunk):
             line = chunk.find("\n", found.end())
             first = (i, line + 1 if line >= 0 else len(chunk))
-        ends = [found.start() for mark in (END, _FULL_LICENSE) if (found := mark.search(chunk))]
+        ends = [found.start() for mark in (END, FOOTER) if (found := mark.search(chunk))]
         if ends and (i, min(ends)) > first:
             last = (i, min(ends))
             break

@@ -6,7 +6,6 @@ Words are looked up as they are, without the library's tokenizers: Chinese and J
 
 from __future__ import annotations
 
-import gzip
 import re
 import unicodedata
 from bisect import bisect_left
@@ -14,14 +13,13 @@ from functools import cache, lru_cache
 from math import ceil, log10
 from typing import Any, cast
 
-import msgpack
 import wordfreq
 from wordfreq.language_info import get_language_info
 from wordfreq.preprocess import preprocess_text
-from wordfreq.util import data_path
 
 from datagen.tasks.cloze.affixes import INFLECTED, SUFFIXES
 from datagen.tasks.cloze.words import is_mark
+from datagen.text.likeness import simplified
 from datagen.text.scripts import KATAKANA
 
 _LINKS = ("", "s", "es", "n", "en", "-")  # between the parts of a Germanic compound
@@ -62,17 +60,10 @@ def _sorted(code: str) -> list[str]:
     return sorted(w for w, f in _list(code).items() if f >= 3)
 
 
-@cache
-def _simplified() -> dict[int, str]:
-    """Traditional Chinese characters with the simplified ones that the list of Chinese is written in."""
-    with gzip.open(data_path("_chinese_mapping.msgpack.gz")) as file:
-        return cast(dict[int, str], msgpack.load(file, raw=False, strict_map_key=False))
-
-
 @lru_cache(maxsize=1 << 16)
 def _key(word: str, code: str) -> str:
     if code == "zh":
-        return unicodedata.normalize("NFKC", word).translate(_simplified()).casefold()
+        return unicodedata.normalize("NFKC", word).translate(simplified()).casefold()
     return preprocess_text(word, cast(Any, code)) if code and get_language_info(code) else word.casefold()
 
 
