@@ -118,12 +118,7 @@ def _run_stages(
                         done.add(s.name)
                     doing = pool, reporter, model.offline, share, on_gpus
                     total[s.name] = runner.run(s, run, config, resume[s.name], *doing)
-                    if isinstance(s.work, Source):
-                        messages.say_input(run, reporter, options.verbose)
-                    if s.name == "cluster" and s.name not in done:
-                        messages.say_told_apart(run, config, reporter)
-                    if s.name == "judge" and s.models(config):
-                        messages.say_judged(run, reporter)
+                    _say_made(s, run, config, reporter, options.verbose, again=s.name in done)
                     if share.is_whole and s.name in ENDS and (s is not todo[-1] or s.table.whole):
                         nothing.stop_if_none(s.name, s.table.output_unit, run, config, total[s.name])
         counts = dataset.write(run, config) if todo[-1] is STAGES[-1] else None
@@ -144,6 +139,16 @@ def _run_stages(
 def _is_done(s: Stage, run: str, config: Config, resume: Resume) -> bool:
     """Whether a stage has nothing left to do."""
     return resume != "never" and Run(run).is_complete(s.name) and runner.fits(s, run, config)
+
+
+def _say_made(s: Stage, run: str, config: Config, reporter: Reporter, verbose: bool, again: bool) -> None:
+    """Say what a stage showed of the input, of the encoder, or of the judge's model. `again`: it was done before."""
+    if isinstance(s.work, Source):
+        messages.say_input(run, reporter, verbose)
+    if s.name == "cluster" and not again:
+        messages.say_told_apart(run, config, reporter)
+    if s.name == "judge" and s.models(config):
+        messages.say_judged(run, reporter)
 
 
 @contextmanager

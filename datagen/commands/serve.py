@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 GRACE = 10.0  # seconds that requests have to be answered once the server is asked to end
 
+QuestionMarker = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--question-marker",
+        metavar="TEXT",
+        help="What the line that opens the question begins with, in a message that holds the document as well. Can be "
+        "given several times. Default: Question:, Query: and that of LongBench v2.",
+    ),
+]
+
 
 @with_options
 def serve(
@@ -51,15 +61,7 @@ def serve(
             help="Tokens that the model has for reasoning and answer, where a client asks for fewer. Default: 4,096.",
         ),
     ] = MAX_RESPONSE_TOKENS,
-    question_marker: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--question-marker",
-            metavar="TEXT",
-            help="What the line that opens the question begins with, in a message that holds the document as well. Can "
-            "be given several times. Default: Question:, Query: and that of LongBench v2.",
-        ),
-    ] = None,
+    question_marker: QuestionMarker = None,
     timeout: Annotated[
         float,
         typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long the model's server may be silent."),

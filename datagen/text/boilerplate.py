@@ -59,8 +59,8 @@ def reason_of(text: str) -> str | None:
         return FRAME
     if licences.is_notice(text):
         return NOTICE
-    kind = listings.kind_of(text)
-    return LISTED[kind] if kind else None
+    shape = listings.shape_of(text)
+    return LISTED[shape] if shape else None
 
 
 def framed(texts: Sequence[str]) -> list[int]:

@@ -52,14 +52,14 @@ _NAVIGATION = re.compile(
 )
 
 
-def kind_of(text: str) -> str | None:
-    """`contents`, `index`, `bibliography` or `navigation`; None for a passage that is none of them."""
+def shape_of(text: str) -> str | None:
+    """`contents`, `index`, `bibliography` or `navigation`, by the shape of a passage's lines; None if it is none."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if len(lines) < 5:
         return None
-    for kind, has_shape in SHAPES.items():
-        if has_shape(text, lines):
-            return kind
+    for shape, is_one in SHAPES.items():
+        if is_one(text, lines):
+            return shape
     return None
 
 

@@ -37,14 +37,20 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # what it begins with, what it i
     (b"ID3", "a sound file", ""),
     (b"OggS", "a sound or video file", ""),
 )
+_ZIPPED = (  # what is in a zip archive, and again
+    (b"ppt/", "a PowerPoint file", ".pptx"),
+    (b"xl/", "an Excel file", ".xlsx"),
+    (b"application/vnd.oasis.opendocument.text", "an OpenDocument text", ".odt"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file", ".ods"),
+)
 _SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{[ \t\r]*\n")  # an object over several lines
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*(?:<!doctype html|<html[\s>])", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the first bytes say: how a file is read ("" where they say nothing, "foreign" where it can't be), what it is
-    in words, an extension of such files, and the compression that the bytes are packed by.
+    """What the first bytes say: how the file is read (None: they say nothing; "foreign": it can't be), what it is in
+    words, an extension of such files, and the compression that it is packed by, where its name says another.
     """
 
     how: How | None = None
@@ -54,7 +60,10 @@ class Seen:
 
 
 def sniff(stream: BinaryIO, compression: Compression | None) -> Seen:
-    """Look at a file from its beginning. compression: what its name says it is packed by."""
+    """What a file is by its first bytes; the stream stands at its beginning.
+
+    compression: what its name says it is packed by.
+    """
     head = stream.read(HEAD)
     packed = _packed(head)
     if packed is None:
@@ -104,16 +113,10 @@ def _of_zip(head: bytes, stream: BinaryIO | None) -> Seen:
     found = " ".join(names[:10_000]).encode("utf-8", "replace") + head[:4096]
     if b"application/epub+zip" in head[:200] or "META-INF/container.xml" in names:
         return Seen("epub")
-    for sign, how, what, extension in (
-        (b"word/", "docx", "", ""),
-        (b"ppt/", "foreign", "a PowerPoint file", ".pptx"),
-        (b"xl/", "foreign", "an Excel file", ".xlsx"),
-        (b"application/vnd.oasis.opendocument.text", "foreign", "an OpenDocument text", ".odt"),
-        (b"application/vnd.oasis.opendocument", "foreign", "an OpenDocument file", ".ods"),
-    ):
-        if sign in found and (how != "docx" or b"[Content_Types].xml" in found):
-            return Seen(how, what, extension)  # pyright: ignore[reportArgumentType]
-    return Seen("foreign", "a zip archive", ".zip")
+    if b"word/" in found and b"[Content_Types].xml" in found:
+        return Seen("docx")
+    what, extension = next((told for sign, *told in _ZIPPED if sign in found), ("a zip archive", ".zip"))
+    return Seen("foreign", what, extension)
 
 
 def _unpacked(head: bytes, packed: Compression) -> bytes:

@@ -180,8 +180,8 @@ def test_an_index_that_says_where_else_to_look():
 
 def test_pages_that_do_not_rise_and_entries_in_no_order_are_tables():
     rows = CONTENTS["leaders"].split("\n")
-    assert listings.kind_of("\n".join(rows[::-1])) is None
-    assert listings.kind_of("\n".join(random.Random(1).sample(INDEX.split("\n"), k=9))) is None
+    assert listings.shape_of("\n".join(rows[::-1])) is None
+    assert listings.shape_of("\n".join(random.Random(1).sample(INDEX.split("\n"), k=9))) is None
 
 
 def test_a_licence_is_known_by_its_formulas():
