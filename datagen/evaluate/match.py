@@ -13,6 +13,8 @@ import re
 import unicodedata
 from functools import cache
 
+from datagen.text.scripts import HANGUL, UNSPACED
+
 _ARTICLES = {"a", "an", "the"}
 _OPPOSITE = {"yes": "no", "no": "yes"}
 _POINT, _MINUS = "\ue000", "\ue001"  # of a number: they stay in its word
@@ -20,11 +22,8 @@ _GROUPING = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _DECIMAL = re.compile(r"(?<=\d)[.,](?=\d)")
 _SIGN = re.compile(r"(?<![\w)\]])-(?=\d)")
 _SYMBOLS = {"Sc", "Sm", "So"}
-# Thai, Lao, Myanmar, Khmer; Hangul; kana and ideographs
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u318f\u31a0-\u31ff\u3400-\u9fff\ua960-\ua97f"
-    "\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+# Besides: Hangul, its letters included, Bopomofo, strokes, and small kana.
+_UNBOUNDED = re.compile(f"[{UNSPACED}{HANGUL}\u1100-\u11ff\u3100-\u318f\u31a0-\u31ff\ua960-\ua97f\ud7b0-\ud7ff]")
 
 
 def holds(gold: str, answer: str) -> bool:
@@ -68,4 +67,4 @@ def _character(c: str) -> str:
         return f" {c} "
     if category[0] not in "LMN":
         return " "
-    return f" {c} " if _UNSPACED.match(c) else c
+    return f" {c} " if _UNBOUNDED.match(c) else c

@@ -47,6 +47,7 @@ def test_a_wording_that_stands_in_the_answer(gold: str, answer: str):
         (" ", "anything"),
         ("…", "anything"),
         ("हिन्द", "हिन्दी"),  # a vowel sign makes another word
+        ("ქარ", "ქარხანა"),  # Georgian has spaces
     ],
 )
 def test_a_wording_that_does_not(gold: str, answer: str):
