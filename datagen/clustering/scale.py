@@ -13,11 +13,11 @@ ROUNDING = 1e-6  # of a similarity: the mean of equal ones may be a little less 
 
 
 def level(vectors: np.ndarray, share: float) -> float:
-    """The cosine similarity so far on the way from any two chunks of a document to a chunk and the one most like it:
-    from the mean over all pairs (0) to the median over the chunks of the largest similarity to another (1).
+    """The cosine similarity at a `share` of the document's own measure: 0 is that of any two chunks (the mean over all
+    pairs), 1 that of a chunk and the one most like it (the median over the chunks).
 
-    `vectors` are those of its n chunks, (n, dim) of unit length. Of a long document `SAMPLE` chunks are looked at,
-    spread evenly over it. Raises ValueError for fewer than two.
+    `vectors` are those of its n chunks, (n, dim) of unit length; of a long document, `SAMPLE` chunks are looked at that
+    are spread evenly over it. Raises ValueError for fewer than two.
     """
     if len(vectors) < 2:
         raise ValueError("fewer than two chunks make no pair")

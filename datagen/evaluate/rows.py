@@ -71,9 +71,8 @@ class Row:
 
 def find(path: str) -> list[File]:
     """The files of a benchmark behind a file, a folder or `hf://owner/name`. Raises InputError where there is none."""
-    files = [
-        file for file in sources.find(path)[0] if file.kind in ("jsonl", "json", "parquet", "hf")
-    ]  # a README is none of the data
+    data = ("jsonl", "json", "parquet", "hf")  # a README is none
+    files = [file for file in sources.find(path)[0] if file.kind in data]
     if not files:
         raise InputError(f"{path}: it holds no .json, .jsonl or .parquet file, which are what benchmarks come in")
     return files

@@ -200,17 +200,8 @@ def show(found: Inspection, console: Console) -> None:
 
 def _table(found: Inspection) -> Table:
     oversized = any(t.oversized for t in found.thresholds)
-    names = [
-        found.threshold,
-        "similarity",
-        "clusters",
-        *(["oversized"] * oversized),
-        "chunks used",
-        "cohesion",
-        "spread",
-        "",
-    ]
-    table = Table(*names, box=None, pad_edge=False)
+    counted = ("clusters", *(["oversized"] * oversized), "chunks used")
+    table = Table(found.threshold, "similarity", *counted, "cohesion", "spread", "", box=None, pad_edge=False)
     for column in table.columns:
         column.justify = "right"
         column.no_wrap = True

@@ -3,9 +3,9 @@
 `published: true` is the rule of the data pipeline of LongRLVR (arXiv 2603.02146): HDBSCAN with cosine distance and
 excess of mass, epsilon = 1 - min_similarity, clusters over the size limit dropped, the wanted number drawn at random.
 By default the same tree is cut so as to lose fewer chunks (see `clustering.cut`), at a cohesion by the document's own
-measure (see `clustering.scale`), and of the clusters found those are
-preferred that stand far apart in the document, since evidence that is spread is what long context needs, and are alike:
-by the sum of their ranks in spread and in cohesion.
+measure (see `clustering.scale`). Of the clusters found, those are preferred whose chunks stand far apart in the
+document, since evidence that is spread is what long context needs, and are alike: by the sum of their ranks in spread
+and in cohesion.
 """
 
 from __future__ import annotations

@@ -56,10 +56,9 @@ class Task:
     `make(texts, clusters, config, llm)` gives coroutines about the clusters of one document, whose chunks are
     `texts`: each may await `llm.complete(request)`, or ask nothing, and ends with candidates, or with Dropped that say
     why there are none.
+    There are `per_cluster` conversations for each cluster. `models` are those that it asks, the main one first,
+    `prompts` what its questions or its requests are made of, called as a person calls them.
     `version` is raised when the code starts to make other candidates; `libraries` are packages whose releases do, too.
-    There are `per_cluster` conversations for each
-    cluster. `models` are those that it asks, the main one first, `prompts`
-    what its questions or its requests are made of, called as a person calls them.
     `shows` is how much of a cluster the longest of its requests shows, for what is said of the context that they need.
     `prove(texts, config)` gives what proves candidates of that document without a model; None: only a model can check
     them. `score(expected, given)` is the share to which an answer is right, from 0 to 1; None: strings can't tell.

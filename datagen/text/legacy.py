@@ -162,18 +162,21 @@ def _whole(raw: bytes, encoding: str) -> tuple[str, str] | None:
 
 
 def read(encoding: str, text: str, prior: float = 0.0) -> Reading:
-    """How likely a text is in the language that fits it best."""
+    """How likely a text is in the language that fits it best.
+
+    encoding: what read it. prior: the base-10 logarithm of how common that is.
+    """
     found = likeness.parts(unicodedata.normalize("NFC", text))
     plain = [(word, n) for word, n in found.words.items() if word.isascii()]
     foreign = [(word, n) for word, n in found.words.items() if not word.isascii()]
     n_letters = sum(len(word) * n for word, n in foreign)
+    in_all = sum(map(len, found.words.elements()))
     tried: list[Reading] = []
     for language in _languages(found):
         log = likeness.log(foreign, language)
         of_text = likeness.log(plain, language) + log + found.signs + found.shapes
         whole = of_text + prior + codepages.away(encoding, language)
         letters, signs = log / max(1, n_letters), found.signs / max(1, found.n_signs)
-        in_all = sum(map(len, found.words.elements()))
         few = found.n_signs <= FEW_SIGNS * n_letters
         if found.n_signs > in_all or (encoding in codepages.WIDE and in_all < WIDE_LETTERS):
             signs, few = signs + UNLIKE_TEXT, False

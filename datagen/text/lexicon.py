@@ -1,5 +1,9 @@
-"""Characters and words that the heuristics know. Lists are short on purpose: what is missing here costs a sentence or a
-term now and then, never a wrong label."""
+"""Characters and words that the heuristics about sentences and terms know.
+
+Lists are short on purpose: what is missing here costs a sentence or a term now and then, never a wrong label. So
+`TERMINATORS` are the marks that end sentences in languages that are known here; all of Unicode's, behind which a chunk
+may be cut, are in `punctuation`.
+"""
 
 
 def _set(listed: str) -> frozenset[str]:

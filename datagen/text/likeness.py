@@ -238,7 +238,7 @@ def known(words: Mapping[str, int], language: str) -> float:
 
 
 def log(words: Iterable[tuple[str, int]], language: str) -> float:
-    """The likelihood of words in a language."""
+    """The base-10 logarithm of how likely words, folded and with their counts, are in a language."""
     if language == "th":
         return sum(n * thai(word) for word, n in words)
     of = model(language).log
@@ -247,6 +247,8 @@ def log(words: Iterable[tuple[str, int]], language: str) -> float:
 
 
 def thai(word: str) -> float:
-    """The likelihood of letters as Thai, of which there is no list: any of its letters, but its marks need a letter."""
+    """The base-10 logarithm of how likely letters are as Thai, which has no list: any of its letters are, but its marks
+    need a letter.
+    """
     n = sum("\u0e01" <= c <= "\u0e4e" for c in word)
     return -n * math.log10(THAI_LETTERS) - 2 * len(MISPLACED.findall(word)) + (len(word) - n) * math.log10(NO_LETTER)

@@ -19,14 +19,17 @@ MB = 1_000_000
 
 
 def check_size(n_bytes: int, settings: InputConfig) -> None:
-    """Raises BadDocument for one that is too large."""
+    """Raise BadDocument for a document of more bytes than input.max_document_mb says."""
     if n_bytes > settings.max_document_mb * MB:
         what = f"over {settings.max_document_mb:,} MB when unpacked, which is input.max_document_mb"
         raise BadDocument("too large", what)
 
 
 def of_row(row: dict[str, Any], place: str, encoding: str, settings: InputConfig) -> Document:
-    """The row as a document. Raises BadDocument."""
+    """The row as a document, named after its place where it has no id.
+
+    Raises BadDocument where it has no text, or its text or id cannot be used.
+    """
     key, text = row.get(settings.id_column), row.get(settings.text_column)
     if isinstance(key, bool) or not isinstance(key, str | int | None):
         raise BadDocument("id is not a string or number", f"column {shown(settings.id_column)} holds {shown(key)}")
@@ -48,7 +51,7 @@ def of_row(row: dict[str, Any], place: str, encoding: str, settings: InputConfig
 
 
 def check_text(text: str, what: str, doc_id: str | None = None) -> None:
-    """Raises BadDocument for text that no later step could write or use."""
+    """Raise BadDocument for text that no later step could write or use. what: it is, in words."""
     if not text.strip():
         raise BadDocument("empty document", f"{what} is empty or blank", doc_id)
     try:

@@ -14,9 +14,7 @@ from datagen.tasks.cloze.words import show, words
 
 _MIN_CONTEXT = 4  # words, apart from the term and the function words, that tell which sentence it is
 _NEXT = 4  # words on each side of a blank, as long as there are as many
-_QUOTED_SCRIPT = (
-    0.5  # what a word of another script than its sentence's counts: it is often one that all documents have
-)
+_QUOTED_SCRIPT = 0.5  # what a word of another script than its sentence's counts: many documents have the same ones
 _WORTH = {"title": 5.0, "name": 5.0, "identifier": 4.0, "number": 4.0, "noun": 2.5}
 
 

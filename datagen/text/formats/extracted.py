@@ -14,9 +14,8 @@ HEADING = 200  # characters of one that are noted
 MB = 1_000_000
 
 _NO_SPACE = re.compile(rf"(?<=[{WRAPPED_ANYWHERE}])[ \t\r\f]*\n[ \t\r\n\f]*(?=[{WRAPPED_ANYWHERE}])")
-UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f\xad\u200b\u2060\ufeff\ufffe\uffff\ud800-\udfff]"
-)  # and what can't be kept
+# What nobody sees, and what can't be written.
+UNSEEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\xad\u200b\u2060\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 def words(text: str) -> frozenset[str]:
@@ -75,7 +74,7 @@ class Limits:
     alive: Callable[[], None]
 
     def check(self, n: int) -> None:
-        """Raise Unreadable for more than may be."""
+        """Raise Unreadable where n bytes are more than may be."""
         if n > self.most_bytes:
             most = f"{self.most_bytes // MB:,} MB when unpacked, which is input.max_document_mb"
             raise Unreadable("too large", f"over {most}")
