@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from datagen.text import scripts
+
 
 def _listed(names: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(versions.split("/")) for versions in names.split())
@@ -58,19 +60,6 @@ SCRIPT_OF = _by_encoding(
         "Hangul": "cp949 johab",
     }
 )
-LANGUAGES_OF = {  # that are written in a script, by its name in `scripts.script`
-    "Cyrillic": ("ru", "uk", "bg", "mk", "sr"),
-    "Greek": ("el",),
-    "Hebrew": ("he",),
-    "Arabic": ("ar", "fa", "ur"),
-    "Thai": ("th",),
-    "Han": ("zh", "ja"),
-    "Japanese": ("ja", "zh"),
-    "Hangul": ("ko",),
-    "Devanagari": ("hi",),
-    "Bengali": ("bn",),
-    "Tamil": ("ta",),
-}
 SHORT = 4096  # bytes: so short a text may have two or four bytes a character and no zero among them
 _CONTROL = re.compile("[\x80-\x9f]")
 
@@ -106,6 +95,6 @@ def versions(encoding: str) -> tuple[str, ...]:
 
 def away(encoding: str, language: str) -> float:
     """How likely an encoding is for a language that it was not made for, as a base-10 logarithm; 0 for its own."""
-    if language not in LANGUAGES_OF.get(SCRIPT_OF.get(encoding, ""), (language,)):
+    if language not in scripts.LANGUAGES_OF.get(SCRIPT_OF.get(encoding, ""), (language,)):
         return WITHOUT_SCRIPT
     return ELSEWHERE if language not in REGIONAL.get(encoding, language).split() else 0.0

@@ -187,8 +187,8 @@ def read(encoding: str, text: str, prior: float = 0.0) -> Reading:
 def _languages(found: Parts) -> tuple[str, ...]:
     """The languages that a text may be in, by the script of its letters that are not ASCII, and by its common words."""
     script = scripts.script("".join(word for word in found.words if not word.isascii()))
-    if script in codepages.LANGUAGES_OF:
-        return codepages.LANGUAGES_OF[script]
+    if script in scripts.LANGUAGES_OF:
+        return scripts.LANGUAGES_OF[script]
     latin = [name for name in likeness.languages() if name not in likeness.OTHER_SCRIPTS]
     words = list(found.words.items())
     return tuple(sorted(latin, key=lambda name: -likeness.rough(words, name))[:LANGUAGES])

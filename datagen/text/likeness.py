@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import pairwise
 
+from datagen.text.scripts import LANGUAGES_OF
+
 COMMON, LISTED = 500, 600  # hundredths of a power of ten: words of 1 in 100,000, and in 1,000,000
 KNOWN, LOANED = 0.5, 0.02  # how much of a word's likelihood is its frequency, and that in other languages
 PAIRED, SINGLE = 0.8, 0.2  # how much of a letter's likelihood is its frequency after the one before, and anywhere
@@ -78,9 +80,7 @@ class Model:
 
 SERBIAN = "sr"  # in Cyrillic: the list of words has it in Latin letters
 AS_CYRILLIC = str.maketrans("abvgdđežzijklmnoprstćufhcčš", "абвгдђежзијклмнопрстћуфхцчш")
-OTHER_SCRIPTS = frozenset(
-    ["ar", "bg", "bn", "el", "fa", "he", "hi", "ja", "ko", "mk", "ru", "sr", "ta", "th", "uk", "ur", "zh"]
-)
+OTHER_SCRIPTS = frozenset(language for languages in LANGUAGES_OF.values() for language in languages)  # than Latin
 
 
 def languages() -> list[str]:

@@ -43,6 +43,19 @@ NAMES = {  # of scripts, by the first word of a letter's name in Unicode, where 
     "KATAKANA-HIRAGANA": "Japanese",
     "FULLWIDTH": "Latin",
 }
+LANGUAGES_OF = {  # that can be told of a text in a script, by its name as `script` gives it
+    "Cyrillic": ("ru", "uk", "bg", "mk", "sr"),
+    "Greek": ("el",),
+    "Hebrew": ("he",),
+    "Arabic": ("ar", "fa", "ur"),
+    "Thai": ("th",),
+    "Han": ("zh", "ja"),
+    "Japanese": ("ja", "zh"),
+    "Hangul": ("ko",),
+    "Devanagari": ("hi",),
+    "Bengali": ("bn",),
+    "Tamil": ("ta",),
+}
 LOOKED_AT = 20_000  # characters
 
 
