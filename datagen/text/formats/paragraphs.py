@@ -192,7 +192,7 @@ def _joined(before: str, text: str, between: str, words: Counter[str]) -> tuple[
     """The line before, what goes between it and a text, and by how many characters it became shorter."""
     if before.endswith((HYPHEN, "-", "\u2010")) and before[-2:-1].isalpha() and text[:1].isalpha():
         head, tail = re.search(r"[^\W\d_]*$", before[:-1])[0], WORD.match(text)  # pyright: ignore[reportOptionalSubscript]
-        if _is_broken(head, tail[0] if tail else "", before.endswith(HYPHEN), words):
+        if _is_broken(head, tail[0] if tail else "", words):
             return before[:-1], "", 1
         return before[:-1] + "-", "", 0
     if before.endswith(HYPHEN):
@@ -204,7 +204,7 @@ def _joined(before: str, text: str, between: str, words: Counter[str]) -> tuple[
     return before, between, 0
 
 
-def _is_broken(head: str, tail: str, by_pdfium: bool, words: Counter[str]) -> bool:
+def _is_broken(head: str, tail: str, words: Counter[str]) -> bool:
     """Whether the hyphen between two parts of a word is only that of a line's end."""
     if not tail[:1].islower():
         return False
