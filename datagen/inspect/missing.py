@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,40 +12,13 @@ import pyarrow.compute as pc
 
 from datagen import shards
 from datagen.config.model import Config
-from datagen.records import BOILERPLATE, NO_VECTOR
+from datagen.inspect.relaxing import UNHELPED, relaxed
 from datagen.run.run import Run
 from datagen.text import scripts
 
 LEFT = ["unit", "row_id", "doc_id", "reason", "detail"]
 LATER = ("cluster", "generate", "judge", "select")
-NAMED = re.compile(r"\b((?:chunk|cluster|generate|judge|select)\.\w+) is [\d.]+")
-GIVEN = re.compile(r"--set (input\.encoding)=([\w-]+)")
-OF_ENCODING = frozenset({"undecodable", "garbled"})  # reasons of `text.decode`, whose details end in what to give
-OF_LENGTH = frozenset({"too short", "too long"})  # of `stages.chunk`
-UNHELPED = frozenset({BOILERPLATE, NO_VECTOR})  # reasons that no setting of a stage has to do with
 LEAST_TOKENS = 16  # of chunk.max_tokens
-
-# What lets more pass, by the setting that kept it out: from the value it has.
-RELAXED: dict[str, Callable[[Any], Any]] = {
-    "chunk.min_document_tokens": lambda value: 0,
-    "chunk.max_document_tokens": lambda value: None,
-    "cluster.min_similarity": lambda value: max(0.0, round(value - 0.1, 3)),
-    "cluster.min_cohesion": lambda value: max(0.0, round(value - 0.2, 3)),
-    "cluster.max_cluster_size": lambda value: 2 * value,
-    "generate.min_evidence": lambda value: max(1, value - 1),
-    "judge.min_rating": lambda value: max(0.0, value - 2),
-    "judge.max_question_chars": lambda value: 2 * value,
-    "judge.max_answer_chars": lambda value: 2 * value,
-    "select.min_rating": lambda value: max(0.0, value - 2),
-    "select.per_cluster": lambda value: value + 1,
-    "select.per_document": lambda value: value + 1,
-    "select.max_closed_book": lambda value: 1.0,
-    "select.min_sufficiency": lambda value: max(0.0, round(value - 0.25, 3)),
-    "select.min_pass_rate": lambda value: 0.0,
-    "select.max_pass_rate": lambda value: 1.0,
-    "select.max_similarity": lambda value: 1.0,
-    "select.max_prompt_tokens": lambda value: 2 * value,
-}
 
 
 @dataclass(frozen=True)
@@ -164,36 +135,4 @@ def _too_few_chunks(doc_id: str, sizes: list[int], config: Config) -> Missing:
 
 
 def _missing(doc_id: str, stage: str, reason: str, detail: str, config: Config) -> Missing:
-    return Missing(doc_id, "", stage, reason, detail, *_help(stage, reason, detail, config))
-
-
-def _help(stage: str, reason: str, detail: str, config: Config) -> tuple[str, Any]:
-    """The setting that would let more pass, and the value for it: as the row says, else by the stage.
-
-    A detail may quote a document or a model, so a setting is taken from it only where the reason is one that names it.
-    """
-    if reason in UNHELPED:
-        return "", None
-    if stage == "chunk" and reason in OF_ENCODING:
-        given = GIVEN.findall(detail)
-        return given[-1] if given and _is_codec(given[-1][1]) else ("", None)
-    named = None if stage == "chunk" and reason not in OF_LENGTH else NAMED.search(detail)
-    setting = named[1] if named and named[1] in RELAXED else ""
-    if not setting and stage == "cluster":
-        setting = "cluster.min_cohesion" if config.cluster.min_similarity is None else "cluster.min_similarity"
-    if not setting and stage == "generate" and not config.generate.asks_model:
-        return "generate.method", "llm"
-    if not setting:
-        return "", None
-    section, _, key = setting.partition(".")
-    now = getattr(getattr(config, section), key)
-    value = RELAXED[setting](now)
-    return (setting, value) if value != now else ("", None)
-
-
-def _is_codec(name: str) -> bool:
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        return False
-    return True
+    return Missing(doc_id, "", stage, reason, detail, *relaxed(stage, reason, detail, config))
