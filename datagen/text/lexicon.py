@@ -97,3 +97,11 @@ AFTER_NOUN = _set(
     "of in to is or at on by as and for was were who which that de du et en est qui où à un und von ist y"
 )
 ADJECTIVE_ENDING = "(?:al|ic|ive|ous|ful|less|[ai]ble|ary|[ae]nt|ish|[^aeiou]y|er|est|ed|ing|ate)$"
+
+# What Korean attaches to nouns.
+KOREAN_PARTICLES = _set(
+    "은 는 이 가 을 를 에 의 와 과 로 도 만 께 야 나 요 에서 에게 에는 에도 에만 으로 으로는 으로도 으로써 으로서 로는 "
+    "로도 로서 로써 부터 까지 처럼 보다 마다 조차 마저 이나 이다 이며 이고 이라 라는 이라는 이라고 라고 이란 란 에서는 "
+    "에서도 에서의 에의 와의 과의 로부터 으로부터 에게서 까지는 까지의 들은 들이 들을 들의 들에 들과 들에게 이었다 "
+    "였다 입니다 이지만 지만"
+)

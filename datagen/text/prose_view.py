@@ -50,9 +50,9 @@ def view(text: str, kind: Kind) -> View:
     """A text of a kind as prose; as it is, where the kind is `prose`."""
     seen = View(text, np.arange(len(text), dtype=np.int64))
     if kind in CODE:
-        seen = _without(seen, _between(CODE[kind], seen.text))
+        seen = without(seen, _between(CODE[kind], seen.text))
     for rule in MARKUP.get(kind, ()):
-        seen = _without(seen, _beside(rule, seen.text))
+        seen = without(seen, _beside(rule, seen.text))
     return seen
 
 
@@ -70,8 +70,11 @@ def views(texts: Sequence[str], kind: Kind) -> list[View]:
     return found
 
 
-def _without(seen: View, removed: Iterable[tuple[int, int, str]]) -> View:
-    """The view without some stretches of it: ascending (start, end, what stands for it, at most as long)."""
+def without(seen: View, removed: Iterable[tuple[int, int, str]]) -> View:
+    """The view without some stretches of it.
+
+    removed: ascending and apart, as (start, end, what stands for it); that is cut where it is longer than the stretch.
+    """
     parts, at = [], 0
     kept = np.ones(len(seen.text), dtype=bool)
     for start, end, joint in removed:

@@ -6,15 +6,10 @@ import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 
+from datagen.text.lexicon import KOREAN_PARTICLES
 from datagen.text.scripts import HANGUL
 
-# Longest first where it matters; each is tried as a whole.
-_KOREAN = (
-    "은 는 이 가 을 를 에 의 와 과 로 도 만 께 야 나 요 에서 에게 에는 에도 에만 으로 으로는 으로도 으로써 으로서 로는 "
-    "로도 로서 로써 부터 까지 처럼 보다 마다 조차 마저 이나 이다 이며 이고 이라 라는 이라는 이라고 라고 이란 란 에서는 "
-    "에서도 에서의 에의 와의 과의 로부터 으로부터 에게서 까지는 까지의 들은 들이 들을 들의 들에 들과 들에게 이었다 "
-    "였다 입니다 이지만 지만"
-)
+# Each is tried as a whole, the longest first.
 SUFFIXES = {
     "tr": "da de ta te dan den tan ten in ın un ün nin nın nun nün i ı u ü yi yı yu yü e a ye ya lar ler ları leri "
     "ların lerin larda lerde lara lere nda nde ndan nden la le yla yle daki deki taki teki dır dir dur dür",
@@ -38,8 +33,8 @@ _HANGUL = re.compile(f"[{HANGUL}]+")
 
 @cache
 def _suffixes(code: str) -> tuple[str, ...]:
-    listed = _KOREAN if code == "ko" else SUFFIXES.get(code, "")
-    return tuple(sorted(listed.split(), key=lambda s: (-len(s), s)))
+    listed = KOREAN_PARTICLES if code == "ko" else SUFFIXES.get(code, "").split()
+    return tuple(sorted(listed, key=lambda s: (-len(s), s)))
 
 
 @cache

@@ -14,6 +14,7 @@ from datagen.tasks.cloze.words import fold, show, spelled_words
 from datagen.text.prose_view import View, views
 from datagen.text.scripts import HANGUL
 from datagen.text.syntax import kind_of
+from datagen.text.wrapped import unwrapped
 
 _HANGUL = re.compile(f"[{HANGUL}]")
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
@@ -29,7 +30,7 @@ class DocumentIndex:
     """
 
     chunks: tuple[str, ...]
-    seen: tuple[View, ...] = field(compare=False)  # each chunk as prose; the chunk itself in a document that is prose
+    seen: tuple[View, ...] = field(compare=False)  # each chunk as prose, without line ends that stand in a word
     stream: str
     starts: tuple[int, ...]  # where the words of each chunk's prose begin in the stream
     chunk_counts: Mapping[str, int]  # in how many chunks each word stands
@@ -41,7 +42,7 @@ class DocumentIndex:
     @classmethod
     def build(cls, chunks: Sequence[str]) -> DocumentIndex:
         """The index of a document, given its chunks' texts in order."""
-        seen = views(chunks, kind_of(chunks))
+        seen = unwrapped(views(chunks, kind_of(chunks)))
         counts: Counter[str] = Counter()
         in_prose: Counter[str] = Counter()
         lower_case: set[str] = set()

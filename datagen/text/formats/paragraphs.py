@@ -4,7 +4,7 @@ A line ends a paragraph where the gap to the next is wider than that of running 
 lines are, or of another size; also where it is short (the next line's first word would have had room) and ends as a
 sentence does. A short line that ends otherwise keeps its line end: a verse, an address, a row of a table. So do lines
 of a fixed-width font, with their indentation. All else is joined: across pages and columns, too, where a sentence goes
-on; without a blank in scripts that write none.
+on; without a blank in scripts that write none, and where the document wraps its lines inside of Korean words.
 
 A hyphen at a line's end is taken out where the document writes the word without, and kept where it writes it with one,
 or where both parts are words of the document and the whole is not.
@@ -17,11 +17,13 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from datagen.text.formats.extracted import HEADING, MOST_HEADINGS
 from datagen.text.formats.lines import Line, Page
 from datagen.text.scripts import WRAPPED_ANYWHERE
+from datagen.text.wrapped import beside, inside_of_words, vocabulary
 
 HYPHEN = "\ufffe"  # at the end of a line: pdfium takes the word to go on in the next
 LARGER = 1.12  # times the height of running text: a heading, where there is no outline
@@ -49,13 +51,14 @@ class _Placed:
 @dataclass(frozen=True, slots=True)
 class _Habits:
     """What is usual in a document: the height of its running text, the gap between lines of a height, the right edges
-    of its columns, ascending, and how often it writes which word.
+    of its columns, ascending, how often it writes which word, and which two parts of a word its line ends part.
     """
 
     size: float
     pitch: dict[float, float]
     edges: list[float]
     words: Counter[str]
+    cut: frozenset[tuple[str, str]]
 
     def gap(self, size: float) -> float:
         """The usual distance between two baselines of lines so high."""
@@ -108,7 +111,7 @@ def _written(placed: list[_Placed], lines: list[Line], habits: _Habits) -> tuple
             following = placed[i + 1].line if i + 1 < len(placed) and placed[i + 1].page == here.page else None
             between = _between(before, here, following, i - 1 == first, in_list, habits, around)
             if between in ("", " ", "-") and parts:
-                parts[-1], between, cut = _joined(parts[-1], text, between, habits.words)
+                parts[-1], between, cut = _joined(parts[-1], text, between, habits)
                 length -= cut
             elif parts and parts[-1].endswith(HYPHEN):
                 parts[-1] = parts[-1][:-1] + "-"
@@ -188,18 +191,18 @@ def _is_short(a: Line, b: Line, edge: float) -> bool:
     return a.x1 + b.advance * (len(word) + 1.5) < edge
 
 
-def _joined(before: str, text: str, between: str, words: Counter[str]) -> tuple[str, str, int]:
+def _joined(before: str, text: str, between: str, habits: _Habits) -> tuple[str, str, int]:
     """The line before, what goes between it and a text, and by how many characters it became shorter."""
     if before.endswith((HYPHEN, "-", "\u2010")) and before[-2:-1].isalpha() and text[:1].isalpha():
         head, tail = re.search(r"[^\W\d_]*$", before[:-1])[0], WORD.match(text)  # pyright: ignore[reportOptionalSubscript]
-        if _is_broken(head, tail[0] if tail else "", words):
+        if _is_broken(head, tail[0] if tail else "", habits.words):
             return before[:-1], "", 1
         return before[:-1] + "-", "", 0
     if before.endswith(HYPHEN):
         return before[:-1] + "-", "", 0
     if before.endswith(("-", "\u2010", "/")) and text[:1].isalnum():
         return before, "", 0
-    if _WRAPPED_ANYWHERE.match(before[-1:]) and _WRAPPED_ANYWHERE.match(text):
+    if (_WRAPPED_ANYWHERE.match(before[-1:]) and _WRAPPED_ANYWHERE.match(text)) or beside(before, text) in habits.cut:
         return before, "", 0
     return before, between, 0
 
@@ -235,7 +238,10 @@ def _habits(pages: Sequence[Page], lines: list[Line]) -> _Habits:
     size = sizes.most_common(1)[0][0] if sizes else 0.0
     enough = max(5, len(lines) // 25)
     at = sorted(edge for edge in edges if edges[edge - 1] + edges[edge] + edges[edge + 1] >= enough)
-    return _Habits(size, {each: median(found) for each, found in gaps.items()}, [float(e) for e in at], words)
+    pairs = [pair for a, b in pairwise(lines) if all(pair := beside(a.text, b.text))]
+    inside = inside_of_words(pairs, vocabulary(line.text for line in lines))
+    cut = frozenset(pair for pair, is_cut in zip(pairs, inside, strict=True) if is_cut)
+    return _Habits(size, {each: median(found) for each, found in gaps.items()}, [float(e) for e in at], words, cut)
 
 
 def _key(text: str) -> str:

@@ -1,12 +1,15 @@
 """PDFs that are made here, as the text that a person reads."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.text.formats import pdf
+from datagen.text.formats import paragraphs, pdf
 from datagen.text.formats.extracted import Extracted, Limits, Unreadable
 from datagen.text.formats.lines import Line, Page, whole
+from tests.text import test_wrapped as wrapped
 from tests.text.formats.making import lines
 from tests.text.formats.making import pdf as made
 
@@ -61,6 +64,16 @@ def test_a_word_broken_at_a_lines_end_is_mended(tmp_path, parts, elsewhere, whol
     text = [f"{FULL[0]} so that all of it is {parts[0]}", f"{parts[1]} by now, as the papers say it was before that."]
     found = read(tmp_path, made([lines([*text, *[elsewhere] * bool(elsewhere)])])).text
     assert f"all of it is {whole} by now" in found
+
+
+def test_korean_words_that_a_lines_end_cuts_are_whole_again():
+    text = wrapped.TEXT * 3
+    rows = wrapped.wrapped(text, 30).split("\n")
+    page = Page(tuple(Line(row, 72, 72 + 11 * len(row), 700 - 13 * i, 11) for i, row in enumerate(rows)), 800)
+    found = paragraphs.of([page], [])[0]
+    words, cut, whole = (Counter[str](t.split()) for t in (text, "\n".join(rows), found))
+    assert (words - cut).total() > 8
+    assert (words - whole).total() <= 2
 
 
 def test_running_heads_and_page_numbers_are_left_out(tmp_path):
