@@ -25,6 +25,7 @@ LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", 
 LIGATURES |= str.maketrans({"Ĳ": "IJ", "ĳ": "ij", "\xa0": " ", "\u2002": " ", "\u2003": " ", "\u2009": " "})
 HYPHENS = (0x02, 0xFFFE)  # pdfium's, at the end of a line, of a word that may go on in the next
 ENDS = frozenset({10, 13, *HYPHENS})
+LAM, ALEFS = 0x644, frozenset({0x622, 0x623, 0x625, 0x627, 0x671})  # written as one sign, where they follow each other
 _MONO = re.compile(rb"mono|courier|typewriter|consol|menlo|cmtt|fixed|sftt|ectt|lmtt", re.IGNORECASE)
 _BOLD = re.compile(rb"bold|black|heavy|cmbx|sfbx|ecbx|-medi|\\bmedi", re.IGNORECASE)
 _PRIVATE = re.compile("[\ue000-\uf8ff\ufffd]")
@@ -129,6 +130,7 @@ def _lines(page: Any, n: int) -> list[Line]:
 
     lines: list[Line] = []
     codes = [raw.FPDFText_GetUnicode(page, i) for i in range(n)]
+    _turn_ligatures(page, codes)
     start = 0
     for end in [*(i for i, code in enumerate(codes) if code in ENDS), n]:
         stop = end + (end < n and codes[end] in HYPHENS)  # behind one, pdfium writes no line end
@@ -136,6 +138,18 @@ def _lines(page: Any, n: int) -> list[Line]:
             lines.append(line)
         start = end + 1
     return lines
+
+
+def _turn_ligatures(page: Any, codes: list[int]) -> None:
+    """Put lam before alef where both are one sign: pdfium turns its two letters round with the line."""
+    from pypdfium2 import raw
+
+    first, second = raw.FS_RECTF(), raw.FS_RECTF()
+    for i, code in enumerate(codes[:-1]):
+        if code in ALEFS and codes[i + 1] == LAM:
+            boxed = raw.FPDFText_GetLooseCharBox(page, i, first) and raw.FPDFText_GetLooseCharBox(page, i + 1, second)
+            if boxed and first.left == second.left and first.right == second.right:
+                codes[i], codes[i + 1] = LAM, code
 
 
 def _line(page: Any, codes: list[int], start: int, end: int) -> Line | None:

@@ -18,8 +18,11 @@ def pdf(
     font: str = "F1",
     encrypted: bool = False,
     image: bool = False,
+    spelled: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A PDF of pages of lines. outline: page from 0 and title of each bookmark. image: every page shows a picture."""
+    """A PDF of pages of lines. outline: page from 0 and title of each bookmark. image: every page shows a picture.
+    spelled: which letters a sign of the first font stands for.
+    """
     objects: dict[int, bytes] = {}
     first = 10
     kids = " ".join(f"{first + 2 * i} 0 R" for i in range(len(pages)))
@@ -28,6 +31,9 @@ def pdf(
     for number, (_, base) in enumerate(FONTS.items(), 3):
         font_object = f"<< /Type /Font /Subtype /Type1 /BaseFont /{base} /Encoding /WinAnsiEncoding >>"
         objects[number] = font_object.encode()
+    if spelled:
+        objects[9] = _letters(spelled)
+        objects[3] = objects[3].removesuffix(b">>") + b"/ToUnicode 9 0 R >>"
     shown = b"\nq 100 0 0 100 72 400 cm /I1 Do Q" if image else b""
     objects[8] = b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 "
     objects[8] += b"/Length 1 >>\nstream\n\x80\nendstream"
@@ -58,6 +64,16 @@ def pdf(
         objects[7] = f"<< /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O {secret} /U {secret} >>".encode()
         trailer += b" /Encrypt 7 0 R /ID [<41> <41>]"
     return _file(objects, trailer)
+
+
+def _letters(spelled: Mapping[str, str]) -> bytes:
+    rows = "\n".join(f"<{ord(sign):02x}> <{text.encode('utf-16-be').hex()}>" for sign, text in spelled.items())
+    cmap = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /A def /CMapType 2 def\n"
+        "1 begincodespacerange <00> <ff> endcodespacerange\n"
+        f"{len(spelled)} beginbfchar\n{rows}\nendbfchar endcmap end end"
+    )
+    return f"<< /Length {len(cmap)} >>\nstream\n{cmap}\nendstream".encode()
 
 
 def _file(objects: Mapping[int, bytes], trailer: bytes) -> bytes:

@@ -76,6 +76,15 @@ def test_korean_words_that_a_lines_end_cuts_are_whole_again():
     assert (words - whole).total() <= 2
 
 
+def test_lam_and_alef_that_are_one_sign_stand_in_their_order(tmp_path):
+    # "الصلاحية", from the left to the right as its signs stand on the page; % is lam with alef.
+    spelled = dict(zip("abcdef%g", ["ا", "ل", "ص", "ح", "ي", "ة", "لا", "لأ"], strict=True))
+    found = read(tmp_path, made([lines(["fed%cba cba fed%g"])], spelled=spelled)).text
+    assert "الصلاحية" in found
+    assert "لألاحية" in found
+    assert "الص" in found.split()  # alef and lam by themselves: the article
+
+
 def test_running_heads_and_page_numbers_are_left_out(tmp_path):
     pages = [
         lines([f"Annals of the harbour, part {n}"], top=765)
