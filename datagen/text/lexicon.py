@@ -53,7 +53,7 @@ PREPOSITIONS = {
     "pl": _set("w we na z ze ku o od do u za po pod nad przy dla bez przez między przed przeciw"),
 }
 SLAVIC_ADJECTIVE = (
-    "(?:ого|его|ому|ему|ыми|ими|[ыи]х|[уює]ю|[оеы]й|ий|[ыіи]м|[аяоеыиі][яеї]|ного|ній|"
+    "(?:(?:вш|[аяую]щ)[а-я]{2,3}|ого|его|ому|ему|ыми|ими|[ыи]х|[уює]ю|[оеы]й|ий|[ыіи]м|[аяоеыиі][яеї]|ного|ній|"
     "ého|ému|ých|ými|ích|ími|ém|é|ý|í|ego|emu|ych|ich|ymi|imi|ej|ą)$"
 )
 # Before a verb the French articles are pronouns: after one of these, or with one of these endings, it is a verb.

@@ -14,9 +14,10 @@ SUFFIXES = {
     "tr": "da de ta te dan den tan ten in ın un ün nin nın nun nün i ı u ü yi yı yu yü e a ye ya lar ler ları leri "
     "ların lerin larda lerde lara lere nda nde ndan nden la le yla yle daki deki taki teki dır dir dur dür",
     "fi": "ssa ssä sta stä lla llä lta ltä lle ksi tta ttä na nä in en on aan ään iin ien jen ista istä issa issä illa "
-    "illä ille ilta iltä iin n a ä t",
+    "illä ille ilta iltä iin n a ä t kin kaan kään",
     "hu": "ban ben ba be ból ből ról ről tól től nak nek val vel hoz hez höz on en ön n ra re ig ért ként kor ul ül t "
     "at et ot öt ek ok ak k ja je i",
+    "fa": "ها های هایی هایم هایش",
     "et": "s st sse l lt le ga ta ni na ks d te de",
 }
 _MIN_STRICT = 2  # from as many letters a case ending is believed by itself; a shorter one wants a stem that is known

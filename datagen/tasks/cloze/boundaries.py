@@ -94,6 +94,8 @@ def _ends(right: str, term: str, code: str) -> bool:
         return False
     if outer in "'’" and (_POSSESSIVE.match(right) or code == "tr"):
         return True
+    if outer in "+#":  # "GTK+", "C#"
+        return False
     if outer in "(/":
         return outer == "(" and (right[1:2] == ")" or not is_wordlike(right[1:2]) or "_" in term or "." in term)
     if outer == "." and len(term) == 1:

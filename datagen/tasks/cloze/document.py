@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from datagen.tasks.cloze.boilerplate import body
+from datagen.tasks.cloze.prose import LONE
 from datagen.tasks.cloze.words import fold, show, spelled_words
 from datagen.text.prose_view import View, views
 from datagen.text.scripts import HANGUL
@@ -17,6 +18,8 @@ from datagen.text.syntax import kind_of
 from datagen.text.wrapped import unwrapped
 
 _HANGUL = re.compile(f"[{HANGUL}]")
+_JOINED, _LONE = re.compile("[\u0621-\u06d3]+"), re.compile(LONE)
+_FEWEST_LONE, _LONE_SHARE = 10, 0.004  # of the words: fewer are letters that are spoken of
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 
@@ -38,6 +41,7 @@ class DocumentIndex:
     common: frozenset[str]  # the words of a fifth of the chunks: the language's function words, by and large
     first: tuple[int, int]  # where its body begins, as (chunk, character): after a distributor's header
     last: tuple[int, int]  # and where it ends
+    torn: bool  # many of its letters of joined scripts stand by themselves: a PDF's, whose fonts do not tell all
 
     @classmethod
     def build(cls, chunks: Sequence[str]) -> DocumentIndex:
@@ -77,6 +81,7 @@ class DocumentIndex:
             common,
             first,
             last,
+            _is_torn(chunks),
         )
 
     def neighbours(self, index: int) -> tuple[str, str]:
@@ -139,3 +144,8 @@ class DocumentIndex:
                 if beyond[n : n + len(other)] == other:
                     yield (beyond[:n] if onward else beyond[:n][::-1]), self.chunk_at(place)
                     break
+
+
+def _is_torn(chunks: Sequence[str]) -> bool:
+    lone = sum(len(_LONE.findall(chunk)) for chunk in chunks)
+    return lone >= _FEWEST_LONE and lone > _LONE_SHARE * sum(len(_JOINED.findall(chunk)) for chunk in chunks)

@@ -82,9 +82,9 @@ def _all_english() -> dict[str, float]:
     return {word: log10(f) + 9 for word, f in wordfreq.get_frequency_dict("en", "large").items()}
 
 
-def of_abbreviation(letters: str) -> float:
-    """The frequency of an abbreviation in English texts, by the list with rare words; 0 where it is not in it."""
-    return _all_english().get(letters.casefold(), 0.0)
+def in_english(word: str) -> float:
+    """The frequency of a word or an abbreviation in English texts, by the list with rare words; 0 where it lacks it."""
+    return _all_english().get(word.casefold(), 0.0)
 
 
 def of_forms(word: str, code: str) -> float:

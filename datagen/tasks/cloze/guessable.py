@@ -2,8 +2,8 @@
 
 `guessability` is an estimate, from 0 to 1, of the share of such blanks that are filled right in five tries:
 
-- what the sentence says itself (its digits, an abbreviation spelled out, a number that follows from its other numbers)
-  is guessed: 1;
+- what the sentence says itself (its digits, an abbreviation spelled out, a number that follows from its other numbers,
+  the same in another script beside it) is guessed: 1;
 - a number, by how many would do as well: one of a few round, small or binary numbers 1, a number of two digits 0.5, a
   year or a number of three digits and more 0.15 to 0.05;
 - a word, by its frequency in its language: 0.02 below 3 on the Zipf scale (once in a million words), rising to 1 at
@@ -22,7 +22,9 @@ import re
 from itertools import combinations
 
 from datagen.tasks.cloze import frequency
+from datagen.tasks.cloze.blanks import BLANK
 from datagen.tasks.cloze.boundaries import pieces
+from datagen.tasks.cloze.glosses import is_gloss
 from datagen.tasks.cloze.languages import UNLISTED, function_words
 from datagen.tasks.cloze.words import is_unspaced, spelled_words, words
 
@@ -42,9 +44,11 @@ _MOST_NUMBERS = 8  # of a sentence, that are tried in pairs
 
 
 def guessability(term: str, rest: str, code: str) -> float:
-    """The estimate for a term; `rest` is its sentence without it, in the language `code` ("" where it is unknown)."""
-    told = _told(term, rest)
-    if told:
+    """The estimate for a term; `rest` is its blanked sentence, in the language `code` ("" where it is unknown)."""
+    if is_gloss(term, rest, code):
+        return 1.0
+    rest = rest.replace(BLANK, " ")
+    if _told(term, rest):
         return 1.0
     if not any(c.isalpha() for c in term):
         return _of_number(term, rest)
@@ -115,7 +119,7 @@ def _follows(number: float, others: list[float]) -> bool:
 
 def _of_words(term: str, code: str) -> float:
     if term.isascii() and term.isalpha() and term.isupper() and len(term) <= _LONGEST_INITIALS:
-        return _share(frequency.of_abbreviation(term) + _INITIALS)
+        return _share(frequency.in_english(term) + _INITIALS)
     unspaced = any(map(is_unspaced, term))
     parts = pieces(term, code) if unspaced else _parts(term)
     telling = [p for p in parts if p not in function_words(code) and (unspaced or len(p) > 1)]

@@ -71,8 +71,8 @@ NO_CAPITALS = frozenset(
         "zh",
     ]
 )
-_KNOWN = 0.88  # of the words: with fewer in a language of `_TORN`, glyphs were read for the wrong letters
-_TORN = frozenset({"ar", "fa", "ur"})  # joined scripts, whose letters PDF files often hold as shapes
+_KNOWN = 0.88  # of the words: with fewer in a language of `JOINED`, glyphs were read for the wrong letters
+JOINED = frozenset({"ar", "fa", "ur"})  # joined scripts, whose letters PDF files often hold as shapes
 UNLISTED = frozenset(["hy", "pa", "gu", "or", "te", "kn", "ml", "si", "th", "lo", "bo", "my", "ka", "am", "km"])
 
 
@@ -91,6 +91,14 @@ def language(text: str) -> str:
     best = max(_SHARED[script], key=lambda code: scores[code])
     hits = sum(word in function_words(best) for word in spelled)
     return best if hits >= 2 or (hits and len(spelled) < 4) else ""
+
+
+def scripts_of(word: str) -> frozenset[str]:
+    """The scripts of a word's letters, or the languages where one alone is written in them; Han and kana are one."""
+    if word.isascii():
+        return frozenset(["latin"])
+    found = {_SCRIPTS[bisect_right(_STARTS, ord(c)) - 1][1] for c in word if c.isalpha()}
+    return frozenset("ja" if code == "zh" else code for code in found if code)
 
 
 def script_of(text: str) -> str:
@@ -147,7 +155,7 @@ def reads_like_prose(shown: str, code: str, common: Set[str]) -> bool:
     `common`: the words all over the document, which stand in for them where the language has no list.
     In Arabic script most of its words must be known as well: a torn text is full of words that are none.
     """
-    if code in _TORN:
+    if code in JOINED:
         native = [w for w in words(shown) if not w.isascii() and len(w) > 1 and not w.isdigit()]
         if sum(frequency.is_familiar(w, code) for w in native) < _KNOWN * len(native):
             return False

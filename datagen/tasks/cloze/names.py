@@ -71,11 +71,13 @@ def _capitalised(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[in
         if start < end and shown[start].isupper():
             lead = shown[:start].rstrip(OPENERS + DASHES + " ")
             between = shown[len(lead) : start]
-            opened = between.strip(DASHES + " _*")
-            expected = not lead or lead[-1] in TERMINATORS + ":" or "--" in between or bool(opened)
-            if lead.endswith(".") and _AFTER_INITIAL.search(lead[-8:]):
-                expected = bool(opened)
             word = shown[start:end].casefold()
+            opened = bool(between.strip(DASHES + " _*"))
+            if re.fullmatch(" [-–—] ", between):  # what is explained, or an item of a list, begins there
+                opened = frequency.is_known(word, code)
+            expected = not lead or lead[-1] in TERMINATORS + ":" or "--" in between or opened
+            if lead.endswith(".") and _AFTER_INITIAL.search(lead[-8:]):
+                expected = opened
             expected = expected or word == "i" or (word in NO_NAMES and word in doc.common)
             yield start, end, expected
 

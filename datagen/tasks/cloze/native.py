@@ -64,7 +64,7 @@ _NOMINAL = frozenset(
         "로는",
     }
 )
-_VERBAL = "음함됨임기것했할하된될되다므"  # what ends Korean verbs that are used as nouns, and their stems
+_VERBAL = "음함됨임기것했할하된될되다므냐째"  # what ends Korean verbs that are used as nouns, their stems, and ordinals
 _FEWEST = 3  # letters
 _ALONE = 5.0  # on the Zipf scale: a Chinese character as frequent as this is a word by itself
 _SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among lone ones, is a part of a name

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from datagen.tasks.cloze import blanks, sentences, terms
 from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
-from datagen.tasks.cloze.languages import NO_CAPITALS, language, reads_like_prose
+from datagen.tasks.cloze.languages import JOINED, NO_CAPITALS, language, reads_like_prose
 from datagen.tasks.cloze.words import show, words
 
 _MIN_CONTEXT = 4  # words, apart from the term and the function words, that tell which sentence it is
@@ -37,6 +37,8 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
         quote = doc.chunks[chunk][start:end]
         shown = show(sentence.text)
         code = language(shown)
+        if doc.torn and code in JOINED:
+            continue
         if not doc.in_body(chunk, start) or not reads_like_prose(shown, code, doc.common):
             continue
         if doc.prose_of(quote, chunk) != sentence.text:  # it stands before in what is set aside, such as a listing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from datagen.tasks.cloze.boilerplate import is_boilerplate, points_elsewhere
-from datagen.tasks.cloze.words import is_wordlike, length, show, spelled_words
+from datagen.tasks.cloze.words import has_capitals, is_wordlike, length, show, spelled_words
 from datagen.text.lexicon import CLOSERS, OPENERS, SPACES, TERMINATORS
 from datagen.text.scripts import UNSTOPPED
 
@@ -16,7 +16,7 @@ _SINGLE_MARK = re.compile(r"(?<![\w'’.])['‘](?=\w)|(?<=[.,!?;:…])['’](?!
 _ORPHAN_CLOSER = re.compile(r"[^\"]*[,.!?;]\"(?:\s|$)")
 _INNER_MARK = re.compile(r"(?<=[\u05d0-\u05ea])[\"'](?=[\u05d0-\u05ea])")  # gershayim of a Hebrew abbreviation
 _MARKUP = re.compile(
-    r">>>|::|://|www\.|~~|,,|[\u2610-\u2612\u2713-\u2718]|(?<=\w)__\w+__|__\w__|\{[a-z]{2,}\}|\w=\"|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
+    r">>>|::|://|www\.|[•‣▪■●]|~~|,,|[\u2610-\u2612\u2713-\u2718]|(?<=\w)__\w+__|__\w__|\{[a-z]{2,}\}|\w=\"|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
     r"\[(?:illustration|figure|footnote|music)|\S[ \t]{3,}\S|\t|[\u2190-\u21ff\u2460-\u2473]|"
     r"\$(?=\S)[^$]*(?<=\S)\$(?!\d)|"  # a formula, as pandoc tells it from sums of money
     r":[a-z][\w.+-]*:`|&(?:#\d{2,6}|#x[\da-f]{2,6}|[a-z]{2,8});",  # a role of reST, a character of HTML
@@ -27,9 +27,16 @@ _LISTED = re.compile(
     r"\W*\d{1,3}[、．]|\W*[（(]?[一二三四五六七八九十]{1,3}[）)、]"
 )
 _NOTE_MARK = re.compile(r"\[\d{1,3}\]|\[[a-z*†‡]\]|[†‡⁰¹²³⁴-⁹*](?=\W*$)|(?<=[^\W\d_][.,!?;])\d{1,3}(?=\s|$)")
+# Arabic letters that are no words by themselves, nor number anything.
+_LETTERS = "\u0627\u062b\u062d-\u0635\u0637-\u063a\u0641\u0643\u0644\u0646\u064a\u067e\u0686\u06a9\u06af\u06cc"
+LONE = rf"(?<!\S)[{_LETTERS}](?!\S)"
 _TORN = re.compile(  # glyphs that were read in a wrong encoding, or in the wrong order
-    r"[\u00a1-\u00ff][\u0590-\u0e7f]|[\u0590-\u0e7f][\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00ff]|[\u0900-\u094f\u0951-\u097f]\u0950|"
-    r"(?<!\S)[\u0900-\u0903\u093a-\u094d]|"  # a vowel sign without its letter
+    r"[\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00ff][\u0590-\u0e7f]|[\u0590-\u0e7f][\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00ff]|[\u0900-\u094f\u0951-\u097f]\u0950|"
+    r"(?<!\S)[\u0900-\u0903\u093a-\u094d\u064b-\u0652]|"  # a vowel sign without its letter
+    r"\u0930\u094d(?!\S)|"  # half an r, at the end of a Hindi word
+    r"\u0649[\u0621-\u0647\u064a]|"  # a letter that only ends words
+    rf"{LONE}|"
+    r"[0-9][\u0660-\u0669\u06f0-\u06f9]|[\u0660-\u0669\u06f0-\u06f9][0-9]|"  # digits of two scripts
     r"(?<!\w)[\u0648\u0641\u0628\u0643]?\u0627[\u0622\u0623\u0625\u0627]\u0644"  # the ligature of lam and alef, turned
 )
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]")
@@ -42,7 +49,7 @@ def fault(quote: str) -> str | None:
         return "length"
     shown = show(quote)
     head, tail = shown.lstrip(OPENERS + SPACES), shown.rstrip(CLOSERS + SPACES)
-    if not head[:1].isalnum() or (head[0].islower() and shown[0] not in '"“«`*'):
+    if not head[:1].isalnum() or (head[0].islower() and shown[0] not in '"“«`*' and has_capitals(shown)):
         return "start"
     if not (ends_with_stop(tail) or _is_clause(shown)) or tail[-2:-1] in tuple(",;:"):
         return "end"

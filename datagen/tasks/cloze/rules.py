@@ -18,7 +18,8 @@ from datagen.tasks.cloze.blanks import BLANK, blanked, context, given_away, with
 from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.guessable import guessability as guess
-from datagen.tasks.cloze.languages import language, reads_like_prose
+from datagen.tasks.cloze.languages import JOINED, language, reads_like_prose
+from datagen.tasks.cloze.torn import torn
 from datagen.tasks.cloze.words import length, words
 from datagen.tasks.task import Verdict
 from datagen.text.scripts import HANGUL
@@ -154,6 +155,8 @@ def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
         fault = fault or sentences.misplaced(view.text, first, last, *doc.neighbours(chunk))
         if fault is None and not reads_like_prose(shown, language(shown), doc.common):
             fault = "few function words, or few known ones"
+        if fault is None and doc.torn and language(shown) in JOINED:
+            fault = "torn letters all over the document"
         if fault is None and not doc.in_body(chunk, at):
             fault = "outside of the document's body"
         if fault:
@@ -212,6 +215,13 @@ def _bare(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     return None
 
 
+def _whole(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
+    for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
+        if (detail := torn(term, blanked(sentence, term) or sentence, language(sentence), doc)) is not None:
+            return f"{term!r}: {detail}"
+    return None
+
+
 def _not_guessable(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for term, share in zip(item.terms, _guesses(item, doc), strict=True):
         if share > guessability.MOST:
@@ -222,7 +232,7 @@ def _not_guessable(item: Question, doc: DocumentIndex, limits: Limits) -> str | 
 def _guesses(item: Question, doc: DocumentIndex) -> list[float]:
     """How well each blank can be guessed from its sentence alone."""
     pairs = zip(item.terms, _shown(item, doc), strict=True)
-    return [guess(term, (blanked(s, term) or s).replace(BLANK, " "), language(s)) for term, s in pairs]
+    return [guess(term, blanked(s, term) or s, language(s)) for term, s in pairs]
 
 
 def _hidden(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
@@ -261,6 +271,7 @@ RULES = (
     Rule("unique sentence", "a sentence stands elsewhere too", _unique),
     Rule("distinctive term", "a term is not distinctive", _distinctive),
     Rule("bare term", "a term carries a particle or an ending", _bare),
+    Rule("whole term", "a term may be a part of a word, or two", _whole),
     Rule("not guessable", "a blank can be guessed without the document", _not_guessable),
     Rule("unambiguous", "another term fits a blank elsewhere", _unambiguous),
     Rule("hidden term", "a term can be read off the question", _hidden),

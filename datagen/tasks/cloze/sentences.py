@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from datagen.tasks.cloze.boilerplate import is_boilerplate
 from datagen.tasks.cloze.prose import MAX_CHARS, MIN_WORDS, balanced, ends_with_stop, fault
-from datagen.tasks.cloze.words import is_unspaced
+from datagen.tasks.cloze.words import has_capitals, is_unspaced
 from datagen.text.lexicon import (
     ABBREVIATIONS,
     BEFORE_NUMBER,
@@ -130,7 +130,7 @@ def _stops(lead: str, following: str) -> bool:
     if core[-1] in FULL_STOPS or _PARAGRAPH_END.match(following):
         return True
     follower = following.lstrip().lstrip(OPENERS)[:1]
-    if follower.islower() or (following and not following[0].isspace()):
+    if (follower.islower() and has_capitals(core)) or (following and not following[0].isspace()):
         return False
     if core[-1] != "." or core[-2:-1] in tuple(TERMINATORS):
         return True

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from datagen.tasks.cloze import affixes, frequency, guessable, names, native
-from datagen.tasks.cloze.blanks import BLANK, blanked
+from datagen.tasks.cloze.blanks import blanked
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import NO_CAPITALS, function_words, language
+from datagen.tasks.cloze.torn import torn
 from datagen.tasks.cloze.words import spelled_words, words
 from datagen.text.lexicon import (
     ADJECTIVE_ENDING,
@@ -95,7 +96,9 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
             continue
         if left is None or not 1 <= (chunks := doc.chunks_with(phrase)) <= MAX_CHUNKS[kind]:
             continue
-        guess = guessable.guessability(text, left.replace(BLANK, " "), code)
+        if torn(text, left, code, doc):
+            continue
+        guess = guessable.guessability(text, left, code)
         found.append(Term(text, start, end, kind, chunks, guess, left))
         yield found[-1]
 

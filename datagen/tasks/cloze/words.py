@@ -80,6 +80,12 @@ def length(text: str) -> float:
     return len(spelled_words(text)) - len(unspaced) / 2 - sum(map(is_mark, unspaced)) / 2
 
 
+def has_capitals(text: str) -> bool:
+    """Whether a text's last letter is of a script with capitals: elsewhere a sentence may begin with any Latin word."""
+    last = next((c for c in reversed(text) if c.isalpha()), "a")
+    return last.lower() != last.upper()
+
+
 def is_unspaced(character: str) -> bool:
     """Whether a character (or the start of a text) belongs to a script without spaces."""
     return _UNSPACED.match(character) is not None

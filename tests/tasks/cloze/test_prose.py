@@ -22,6 +22,12 @@ from datagen.tasks.cloze.prose import fault
         ("The values for this are MAG__NN__ and the rest of {nbsp} them.", "markup"),
         ("इस काम के लिए ंिसह ने कहा था और वह घर में थे।", "torn letters"),
         ("يمكنها التعامل بأمان مع األحداث االستثنائية أو غير المتوقعة في البرنامج.", "torn letters"),
+        ("كان الرجل في عصر ً فن العمارة وكتب رسالة طويلة إلى المدينة.", "torn letters"),
+        ("وكان على الرجل أن يكتب رسالة من أىل المدينة البعيدة فوق البحر.", "torn letters"),
+        ("معتقدیم که استانداردها با یکدی ر همسو باشند و آن را میخواهیم.", "torn letters"),
+        ("در حالت کلی منابع خوب در 1۳4 بسیار سخت است و آن را میخواهیم.", "torn letters"),
+        ("इन सभी ने वनों में दमयन्तीर्र् अपार दुःख सहे थे और वह घर में थे।", "torn letters"),
+        ("The keeper of the island was a quiet • man and he was old.", "markup"),
         ("It was said ~~that the keeper of the island was a quiet man.", "markup"),
         ("कहां आ फंसाॐ वह घर में थे और उसने गेहूं को देखा था।", "torn letters"),
         ("वह घर में थे और फिर उसी प्रकार घर वापस लÝटते थे।", "torn letters"),
@@ -39,3 +45,15 @@ from datagen.tasks.cloze.prose import fault
 )
 def test_what_is_no_prose(quote: str, reason: str):
     assert fault(quote) == reason
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "ثمّ كتب الرجل رسالة عن «المنارة القديمة» إلى صديقه في المدينة.",  # quotation marks stand beside letters
+        "जब वह घर में थे तब अर्थात् गर्मियों में एक कारीगर ने यह बनाया था।",
+        "كتب الرجل في سنة 1440 هـ رسالة طويلة إلى صديقه و كتابا آخر.",
+    ],
+)
+def test_what_is_whole(quote: str):
+    assert fault(quote) is None

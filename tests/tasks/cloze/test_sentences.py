@@ -60,6 +60,18 @@ def test_a_sentence_cut_by_the_chunk_is_left_out():
     assert texts(f"{FIRST} In the evening of that day the keeper met Mr.", after=" Pickwick at the inn.") == [FIRST]
 
 
+def test_a_latin_word_may_begin_a_sentence_of_a_script_without_capitals():
+    first, second = (
+        "그 사람은 마을의 등대에서 오래된 책을 읽고 있었다고 합니다.",
+        "labplot은 그 마을의 등대에서 만든 아주 오래된 좋은 책입니다.",
+    )
+    assert texts(f"{first} {second}") == [first, second]
+    assert texts("Он сказал это ок. debian и ушёл из старого города у моря в тот день.") != [
+        "Он сказал это ок.",
+        "debian и ушёл из старого города у моря в тот день.",
+    ]
+
+
 def test_a_quotation_mark_without_partner_is_trimmed_at_the_ends_only():
     assert texts(f'"{FIRST} {SECOND}"') == [FIRST, SECOND]
     assert texts(f'{FIRST} Then he said: "It is late in the year for a boat. {SECOND}') == [FIRST, SECOND]

@@ -90,6 +90,46 @@ def test_one_of_a_row_of_numbered_names_is_guessed():
     assert guessability("sda2", "They are named sdb1, and sda9.", "en") < 0.3
 
 
+@pytest.mark.parametrize(
+    ("term", "blanked", "code"),
+    [
+        ("Линус Торвальдс", "Это был финский студент по имени _____ (Linus Torvalds), и он жил в городе.", "ru"),
+        ("Input Validation", "التحقق من صحة المدخلات (_____) هو التعرف على ما كتبه المستخدم.", "ar"),
+        ("Montpellier", "وكانت المنشأة الأخرى في مون-بلييه (_____)، وهي مدينة بعيدة.", "ar"),
+        ("Canonicalization", "对于标头和本体的规范（_____）能够容忍温和的修改。", "zh"),
+        ("被造物", "私は神様が他の_____（ひぞうぶつ）とともに私を作ったと信じています。", "ja"),
+        ("Mapping", "It is an Object-relational _____ (ORM) of the town.", "en"),
+        ("Cross Site Scripting", "It is a kind of _____ (XSS) in the town.", "en"),
+        ("recursively", "يقوم الأمر بإضافة جميع الملفات ضمنه بشكل تعاودي _____.", "ar"),
+    ],
+)
+def test_what_stands_there_in_another_script_is_guessed(term: str, blanked: str, code: str):
+    assert guessability(term, blanked, code) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("term", "blanked", "code"),
+    [
+        ("autopkgtest", "自动化软件包质量测试（_____）未出现任何异常。", "zh"),  # a name, and no translation
+        ("Tewkesbury", "It was the town (_____) of the old man.", "en"),
+        ("Tewkesbury", "It was in _____ (ABC) that the old man lived.", "en"),
+        ("mygrit", "سيقوم هذا الأمر بذات الأمر ولكن سيتم وضع المشروع بمجلد جديد باسم _____.", "ar"),
+        ("Subversion", "اذا كنت قد استخدمت أحد أنظمة إدارة الإصدارات الأخرى مثل _____ ستلاحظ ذلك.", "ar"),
+    ],
+)
+def test_what_a_bracket_adds_is_asked_for(term: str, blanked: str, code: str):
+    assert guessability(term, blanked, code) < 0.3
+
+
+def test_a_name_is_asked_for_with_all_its_signs():
+    assert "GTK" not in terms("It was in the house of the town that the GTK+ of it was with the man.")
+
+
+def test_what_begins_behind_a_dash_has_its_capital_there():
+    assert terms("Hyper Text – Scattered, a thing of the man of the town that was in the house of it.") == {}
+    assert "Quennell" in terms("It was a man of the town – Quennell – who was in the house of it.")
+
+
 def test_an_option_is_no_identifier():
     assert "qTEST_HOST" not in terms("In the house of the town it was the value of tool -qTEST_HOST that was in it.")
     assert terms("In the house of the town it was the value of TEST_HOST that was in it.") == {

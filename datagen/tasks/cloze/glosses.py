@@ -1,0 +1,53 @@
+"""Terms that their sentence says a second time: in another script, as it is read, or as an abbreviation.
+
+A text puts a foreign word in brackets behind its translation ("التحقق من المدخلات (Input Validation)"), a name behind
+its transcription, an abbreviation behind what it stands for. Who knows both languages fills such a blank without the
+document.
+"""
+
+from __future__ import annotations
+
+import re
+
+from datagen.tasks.cloze import frequency
+from datagen.tasks.cloze.blanks import BLANK
+from datagen.tasks.cloze.languages import function_words, scripts_of
+from datagen.tasks.cloze.words import words
+
+_OPEN, _CLOSE = "['\"“‘«*_]*", "['\"”’»*_]*"
+_ABBREVIATED = re.compile(rf"{BLANK}{_CLOSE}\s?[(（]([A-Z]{{2,6}})[)）]")
+_EXPLAINED = re.compile(rf"{BLANK}{_CLOSE}\s?[(（]{_OPEN}([^\W\d_]+)")
+_EXPLAINS = re.compile(rf"([^\W\d_]+){_CLOSE}\s?[(（]{_OPEN}{BLANK}{_CLOSE}\s?[)）,;،、，；]")
+_BESIDE = re.compile(rf"([^\W\d_]+) {BLANK}(?! [A-Za-z])")
+_BARE = frozenset({"ar", "fa", "ur", "he", "hi"})  # languages whose texts add an English word without a bracket, too
+_KANA = re.compile("[\u3041-\u30ff]+")
+_TRANSLATION = 2.0  # on the Zipf scale: a lower-case English word, and not the name of a program
+
+
+def is_gloss(term: str, blanked: str, code: str) -> bool:
+    """Whether a term and what stands beside it say the same.
+
+    blanked: the term's sentence without it. code: that one's language. Latin names of things, which translate nothing
+    (identifiers, words that are not English), are none.
+    """
+    folded = words(term)
+    if (short := _ABBREVIATED.search(blanked)) and folded and short[1][-1].casefold() == folded[-1][0]:
+        return True
+    if (inside := _EXPLAINED.search(blanked)) and _says(inside[1], term):
+        return True
+    if term.isascii() and (re.search(r"[\d_]", term) or (term.islower() and not _is_english(term))):
+        return False
+    if (before := _EXPLAINS.search(blanked)) and _says(before[1], term):
+        return True
+    bare = _BESIDE.search(blanked) if code in _BARE and term.isascii() and term.islower() else None
+    return bare is not None and not bare[1].isascii() and bare[1] not in function_words(code)
+
+
+def _is_english(word: str) -> bool:
+    return frequency.in_english(word) >= _TRANSLATION
+
+
+def _says(word: str, term: str) -> bool:
+    """Whether a word may say a term in another script, or how its characters are read."""
+    reads = _KANA.fullmatch(word) is not None and not _KANA.search(term)
+    return any(c.isalpha() for c in term) and (reads or scripts_of(word).isdisjoint(scripts_of(term)))
