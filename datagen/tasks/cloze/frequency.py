@@ -78,13 +78,20 @@ def zipf(word: str, code: str) -> float:
 
 
 @cache
-def _all_english() -> dict[str, float]:
-    return {word: log10(f) + 9 for word, f in wordfreq.get_frequency_dict("en", "large").items()}
+def _all(code: str) -> dict[str, float]:
+    if code not in wordfreq.available_languages("large"):
+        return {}
+    return {word: log10(f) + 9 for word, f in wordfreq.get_frequency_dict(code, "large").items()}
+
+
+def is_attested(word: str, code: str) -> bool:
+    """Whether the list with rare words has a word; False for all of a language without such a list."""
+    return _key(word, code) in _all(code)
 
 
 def in_english(word: str) -> float:
     """The frequency of a word or an abbreviation in English texts, by the list with rare words; 0 where it lacks it."""
-    return _all_english().get(word.casefold(), 0.0)
+    return _all("en").get(word.casefold(), 0.0)
 
 
 def of_forms(word: str, code: str) -> float:

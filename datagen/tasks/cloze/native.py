@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from datagen.tasks.cloze import affixes, frequency
 from datagen.tasks.cloze.boundaries import segments
@@ -39,8 +40,9 @@ _AFTER = {
     "hi": frozenset(["का", "की", "के", "को", "में", "से", "ने", "पर", "तक", "द्वारा", "नामक", "नाम"]),
     "ur": frozenset(["کا", "کی", "کے", "کو", "میں", "سے", "نے", "پر", "تک", "نامی"]),
 }
+_STEM_END = frozenset("りきみちびぎじしれけせめべげえ")  # of a verb, that goes on with another word: 名残り惜気
 _PARTICLE = re.compile(r"[のをにがはともへ、。」）)・でから]|$")  # what stands after a Japanese noun
-_COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的]")
+_COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的各]")
 # Korean particles that stand after nouns only.
 _NOMINAL = frozenset(
     {
@@ -71,6 +73,15 @@ _SELDOM = 4.5  # on the Zipf scale: a Chinese character as rare as this, among l
 
 # What ends Chinese compounds, such as 套接字, and what is a word by itself and in no name.
 _NOUN_ENDS = frozenset("字性者器化机機率法式度型表码碼员員家学學系量类類业業界派论論体體层層级級线線区區站板符键鍵名")
+_COUNTS = frozenset("几幾某整本各每该該此这這那一二三四五六七八九十两兩多第")  # in front of a noun
+_RESULTS = frozenset("入出乱亂掉到住完显顯矣")  # at the end of a verb, mostly one of many that would do
+_SURNAMES = frozenset(  # most Chinese have one of these
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜"
+    "范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文張劉陳楊趙黃吳孫馬羅鄭謝韓馮蕭鄧許呂"
+    "蘇盧蔣賈葉閻鍾範譚鄒陸顧龍萬錢湯喬賀賴龔"
+)
+_LONGEST = 5  # characters of a Chinese word that is looked up
+_PLACES = 20  # of a word, that are looked at
 _NO_NAME = frozenset("应應须須需可能会會要将將让讓使被把从從向对對与與及或等时時后後前中上下内內外里裏间間")
 
 
@@ -79,7 +90,7 @@ def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int,
     if code == "ja":
         yield from _japanese(shown)
     elif code == "zh":
-        yield from _chinese(shown)
+        yield from _chinese(shown, doc)
     elif code in UNSPACED_LANGUAGES:
         yield from ((a, b) for a, b in segments(shown, code) if _is_rare(shown[a:b], code, doc))
     elif code == "ko":
@@ -125,16 +136,20 @@ def _japanese(shown: str) -> Iterator[tuple[int, int]]:
     for match in _KANJI.finditer(shown):
         if shown[match.end() : match.end() + 1] == "《":  # its reading stands after it
             continue
+        if shown[match.start() - 1 : match.start()] in _STEM_END:
+            continue
         if _COUNTING.search(match.group()) or not _PARTICLE.match(shown, match.end()):
             continue
         if 2 <= len(match.group()) <= 6 and not frequency.is_familiar(match.group(), "ja"):
             yield match.span()
 
 
-def _chinese(shown: str) -> Iterator[tuple[int, int]]:
+def _chinese(shown: str, doc: DocumentIndex) -> Iterator[tuple[int, int]]:
     """Rare segments, and runs of lone characters, which spell names, between known words.
 
-    Next to another lone character a segment may be half of a name.
+    Next to another lone character a segment may be half of a name. What is in no list of words must be a name by its
+    first character, or stand elsewhere in the document between other characters (the accessor variety of Feng et al.
+    2004, "Accessor variety criteria for Chinese word extraction").
     """
     found = segments(shown, "zh")
     grammar = function_words("zh")
@@ -161,11 +176,38 @@ def _chinese(shown: str) -> Iterator[tuple[int, int]]:
         rare_run = j > i + 1 and b - a <= 3 and min(frequency.zipf(c, "zh") for c in word) < _SELDOM
         rare_word = j == i + 1 and b - a >= 2 and not any(c in grammar for c in word)
         rare = (rare_run or rare_word) and _KANJI.fullmatch(word) and not frequency.is_familiar(word, "zh")
+        rare = (
+            rare
+            and word[0] not in _COUNTS
+            and word[-1] not in _RESULTS
+            and _is_chinese_word(word, doc)
+            and not _is_crossed(shown, a, b)
+        )
         cut = j < len(found) and shown[slice(*found[j])] in _NOUN_ENDS
         cut = cut or (rare_run and not _NO_NAME.isdisjoint((word[0], word[-1])))
         if rare and not cut and is_safe(i - 1) and is_safe(j):
             yield a, b
         i = j
+
+
+def _is_chinese_word(word: str, doc: DocumentIndex) -> bool:
+    if frequency.is_attested(word, "zh") or (word[0] in _SURNAMES and len(word) in (2, 3)):
+        return True
+    places = list(islice(doc.places(list(word)), _PLACES))
+    before = {doc.stream[max(0, at - 1) : at] for at in places}
+    after = {doc.stream[at + 2 * len(word) + 1 : at + 2 * len(word) + 2] for at in places}
+    return len(before) > 1 and len(after) > 1
+
+
+def _is_crossed(shown: str, start: int, end: int) -> bool:
+    """Whether a listed word begins outside of a stretch and ends in it, or the other way round: 惊慌失措, of 失措."""
+    return any(
+        frequency.is_attested(shown[a:b], "zh")
+        for at in (start, end)
+        for a in range(max(0, at - _LONGEST + 1), at)
+        for b in range(at + 1, min(len(shown), a + _LONGEST) + 1)
+        if not (start <= a and b <= end) and _KANJI.fullmatch(shown, a, b)
+    )
 
 
 def _korean(shown: str) -> Iterator[tuple[int, int]]:

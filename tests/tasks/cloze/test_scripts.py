@@ -262,6 +262,12 @@ def test_the_language_is_that_of_the_sentence_and_not_of_the_document():
         ),
         ("对于本机的套接字，必须确认它们能够在这个目录内找到并且能够使用。", "套接"),
         ("秘密盐值应与密码分开存储，例如放在另一个安全的地方。", "盐值应"),
+        ("这样您以后就不必惊慌失措，例如在另一个安全的地方想要使用它的时候。", "失措"),
+        ("它可以将命令发送到灯塔的调制解调器，例如放在另一个安全的地方。", "解调"),
+        ("您可以获取那座灯塔上发布的最新的档案库公钥，并且把它放在另一个地方。", "库公钥"),
+        ("它的功能是通过安装本套件的各个模块得以延伸和扩展的，放在另一个地方。", "本套"),
+        ("您可以选择对整块硬盘或是其上的空闲空间进行自动分区，放在另一个地方。", "整块"),
+        ("その人は町の灯台の前で、名残り惜気に首を出してから海の方へ歩いたという。", "惜気"),
     ],
 )
 def test_a_part_of_a_word_is_not_asked_for(sentence: str, cut: str):
@@ -329,3 +335,11 @@ def test_a_language_that_is_not_known_is_no_error(sentence):
         assert not frequency.is_misspelt(word, "")
         assert frequency.of_forms(word, "") >= 0
         frequency.is_familiar(word, "")
+
+
+def test_a_chinese_word_that_is_in_no_list_stands_between_other_characters_elsewhere():
+    asked = "灯塔的看守人在秋天给他的朋友写信，说他在海边见到了靐龘，并且一直在那里等待。"
+    once = DocumentIndex.build([asked, "", ""])
+    assert "靐龘" not in [t.text for t in find(asked, once)]
+    again = DocumentIndex.build([asked, "石匠说靐龘是海边悬崖上的一座古老的灯塔。", ""])
+    assert "靐龘" in [t.text for t in find(asked, again)]
