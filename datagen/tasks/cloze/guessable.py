@@ -100,7 +100,8 @@ def _of_number(term: str, rest: str) -> float:
         return 0.5 if len(whole) <= 2 else 0.3
     if significant == 2:
         return 0.3
-    return 0.15 if 1400 <= found <= 2100 or len(whole) == 3 else 0.05
+    year = 1400 <= found <= 2100 or 2400 <= found <= 2600  # the latter in Thailand
+    return 0.15 if year or len(whole) == 3 else 0.05
 
 
 def _is_binary(number: int) -> bool:
@@ -118,8 +119,9 @@ def _follows(number: float, others: list[float]) -> bool:
 
 
 def _of_words(term: str, code: str) -> float:
-    if term.isascii() and term.isalpha() and term.isupper() and len(term) <= _LONGEST_INITIALS:
-        return _share(frequency.in_english(term) + _INITIALS)
+    initials = term.removesuffix("s")  # "SMEs"
+    if term.isascii() and initials.isalpha() and initials.isupper() and len(initials) <= _LONGEST_INITIALS:
+        return _share(frequency.in_english(initials) + _INITIALS)
     unspaced = any(map(is_unspaced, term))
     parts = pieces(term, code) if unspaced else _parts(term)
     telling = [p for p in parts if p not in function_words(code) and (unspaced or len(p) > 1)]

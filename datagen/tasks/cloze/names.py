@@ -31,7 +31,7 @@ _APOSTROPHE = re.compile(r"[’']")
 _AFTER_LATIN = re.compile(rf"(?<=[A-Za-z])[{HANGUL}]+$")  # a Korean particle
 _ROMAN = re.compile(r"[IVXLCDM]+")
 _AFTER_INITIAL = re.compile(r"\b(?:[A-Z]|Mrs?|Dr|St|MM?|Mme|Mlle|Prof|Rev|Capt)\.$")
-_NUMBERED = re.compile(r"[ \u00a0-]\d")  # a number that belongs to a name: "Core 2", "ISO 3166"
+NUMBERED = re.compile(r"[ \u00a0-]\d")  # a number that belongs to a name: "Core 2", "ISO 3166"
 _DIGIT = re.compile(r"\d")
 _ASCII_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
 
@@ -115,7 +115,7 @@ def _name(shown: str, run: list[tuple[int, int]], code: str, doc: DocumentIndex)
         or len(parts[0]) == len(parts[-1]) == 1
         or (len(parts[-1]) == 1 and parts[0].casefold() not in HONORIFICS)
         or (before == "_") != (after == "_")
-        or _NUMBERED.match(shown, end)
+        or NUMBERED.match(shown, end)
     ):
         return
     if any(p.isupper() and len(p) > 2 for p in parts) and (len(parts) > 1 or len(text) > 6):  # set in capitals

@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from datagen.tasks.cloze import affixes, frequency
+from datagen.tasks.cloze import affixes, frequency, names, thai
 from datagen.tasks.cloze.boundaries import segments
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import UNLISTED, function_words
-from datagen.tasks.cloze.names import tokens
 from datagen.tasks.cloze.words import words
 from datagen.text.scripts import HAN, KATAKANA, UNSPACED_LANGUAGES
 
@@ -91,6 +90,8 @@ def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int,
         yield from _japanese(shown)
     elif code == "zh":
         yield from _chinese(shown, doc)
+    elif code == "th":
+        yield from thai.names(shown)
     elif code in UNSPACED_LANGUAGES:
         yield from ((a, b) for a, b in segments(shown, code) if _is_rare(shown[a:b], code, doc))
     elif code == "ko":
@@ -99,6 +100,8 @@ def rare_words(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int,
         yield from _nouns(shown, code, doc)
     for match in _FOREIGN.finditer(shown):
         parts = match.group().split()
+        if names.NUMBERED.match(shown, match.end()):
+            continue
         if len(match.group()) >= _FEWEST and not (len(parts) > 1 and any(p.isupper() for p in parts)):
             yield match.span()
 
@@ -113,7 +116,7 @@ def _is_rare(word: str, code: str, doc: DocumentIndex) -> bool:
 
 def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int]]:
     """Rare words between spaces, where their neighbours or their article say that they are nouns."""
-    found = tokens(shown)
+    found = names.tokens(shown)
     for i, (a, b) in enumerate(found):
         before = shown[slice(*found[i - 1])] if i and shown[found[i - 1][1] : a] == " " else ""
         after = shown[slice(*found[i + 1])] if i + 1 < len(found) and shown[b : found[i + 1][0]] == " " else ""
@@ -212,7 +215,7 @@ def _is_crossed(shown: str, start: int, end: int) -> bool:
 
 def _korean(shown: str) -> Iterator[tuple[int, int]]:
     """Rare stems before a particle: what nothing is attached to may be a verb."""
-    for start, end in tokens(shown):
+    for start, end in names.tokens(shown):
         word = shown[start:end]
         attached = affixes.ending(word, "ko")
         stem = word[: len(word) - attached]

@@ -10,7 +10,7 @@ from datagen.tasks.cloze import blanks, sentences, terms
 from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import JOINED, NO_CAPITALS, language, reads_like_prose
-from datagen.tasks.cloze.words import show, words
+from datagen.tasks.cloze.words import reach, show, words
 
 _MIN_CONTEXT = 4  # words, apart from the term and the function words, that tell which sentence it is
 _NEXT = 4  # words on each side of a blank, as long as there are as many
@@ -70,5 +70,6 @@ def _fits_elsewhere(doc: DocumentIndex, term: terms.Term) -> bool:
     """Whether the words next to the blank stand elsewhere around something else."""
     left, _, right = term.blanked.partition(blanks.BLANK)
     before, after, asked = words(left), words(right), words(term.text)
-    before, after = before[-max(_NEXT, 2 * _NEXT - len(after)) :], after[: max(_NEXT, 2 * _NEXT - len(before))]
+    near = _NEXT * reach(before, after)
+    before, after = before[-max(near, 2 * near - len(after)) :], after[: max(near, 2 * near - len(before))]
     return any(fill != asked for fill, _ in doc.fills(before, after, len(asked)))

@@ -40,12 +40,13 @@ _TORN = re.compile(  # glyphs that were read in a wrong encoding, or in the wron
     r"(?<!\w)[\u0648\u0641\u0628\u0643]?\u0627[\u0622\u0623\u0625\u0627]\u0644"  # the ligature of lam and alef, turned
 )
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]")
+_LEAST_CLAUSE = 40  # characters of a text without a stop, so that it is no heading
 _UNSTOPPED_END = re.compile(rf"[{UNSTOPPED}][\W_]*$")
 
 
 def fault(quote: str) -> str | None:
     """Why a text is no well-formed prose sentence, or None."""
-    if not 2 <= len(quote) <= MAX_CHARS or not MIN_WORDS <= length(quote) <= MAX_WORDS:
+    if not fits(quote):
         return "length"
     shown = show(quote)
     head, tail = shown.lstrip(OPENERS + SPACES), shown.rstrip(CLOSERS + SPACES)
@@ -64,14 +65,22 @@ def fault(quote: str) -> str | None:
     return _odd_make_up(shown)
 
 
+def fits(quote: str) -> bool:
+    """Whether a text is neither too short nor too long for a sentence. In Thai twice as many characters are a word."""
+    if not 2 <= len(quote) <= MAX_CHARS:
+        return False
+    most = 2 * MAX_WORDS if _UNSTOPPED_END.search(quote) else MAX_WORDS
+    return MIN_WORDS <= length(quote) <= most
+
+
 def ends_with_stop(text: str) -> bool:
     """Whether a text ends with what ends sentences; a semicolon does in Greek, where it asks."""
     return text[-1:] in tuple(TERMINATORS) or (text[-1:] == ";" and _GREEK.match(text[-2:-1]) is not None)
 
 
 def _is_clause(shown: str) -> bool:
-    """Whether a text is a clause of Thai or Lao, which need no stop."""
-    return _UNSTOPPED_END.search(shown) is not None and " " not in shown.strip()
+    """Whether a text is clauses of Thai or Lao, which need no stop."""
+    return _UNSTOPPED_END.search(shown) is not None and len(shown) >= _LEAST_CLAUSE
 
 
 def _odd_make_up(shown: str) -> str | None:

@@ -19,8 +19,9 @@ from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.guessable import guessability as guess
 from datagen.tasks.cloze.languages import JOINED, language, reads_like_prose
+from datagen.tasks.cloze.terms import is_common
 from datagen.tasks.cloze.torn import torn
-from datagen.tasks.cloze.words import length, words
+from datagen.tasks.cloze.words import length, reach, words
 from datagen.tasks.task import Verdict
 from datagen.text.scripts import HANGUL
 
@@ -141,7 +142,7 @@ def _lengths(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
         return f"answer of {len(item.answer)} characters"
     for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
         seen = doc.prose_of(quote, chunk)
-        if len(seen) > prose.MAX_CHARS or not prose.MIN_WORDS <= length(seen) <= prose.MAX_WORDS:
+        if not prose.fits(seen):
             return f"sentence of {length(seen):g} words"
     return None
 
@@ -187,8 +188,9 @@ def _around(sentence: str, term: str) -> tuple[list[str], list[str], list[str]]:
     attached = _ATTACHED.match(after)
     particle = attached.group() if attached else ""
     left, right = words(before), words(after[len(particle) :])
-    right = right[: max(_WINDOW // 2, _WINDOW - len(left))]
-    return left[max(0, len(left) + len(right) - _WINDOW) :], words(term + particle), right
+    window = _WINDOW * reach(left, right)
+    right = right[: max(window // 2, window - len(left))]
+    return left[max(0, len(left) + len(right) - window) :], words(term + particle), right
 
 
 def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
@@ -196,7 +198,7 @@ def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | No
         phrase = words(term)
         if len(term) < 2 or not 1 <= doc.chunks_with(phrase) <= limits.max_term_chunks:
             return f"{term!r} stands in {doc.chunks_with(phrase)} chunks"
-        if all(w in doc.common for w in phrase):
+        if is_common(phrase, doc):
             return f"{term!r} is made of function words"
     return None
 

@@ -39,8 +39,16 @@ _NUMERAL = re.compile(r"\s*(?:\d|[IVXLC]+\b)")
 _QUOTED = re.compile(r"[」』”’]")  # a sentence that is quoted here goes on with a particle: 「…。」と
 _GOES_ON = re.compile(r"[とっはがのもでにをやかなだ、，]")
 _UNSTOPPED = re.compile(f"[{UNSTOPPED}]")
+_CLAUSE_START = re.compile(  # no sign of repetition or omission, and none of the words that go on with a sentence
+    r"(?![\u0e2f\u0e46\u0eaf\u0ec6]|ที่(?!สำคัญ)|และ|หรือ|ซึ่ง|โดย(?!เฉพาะ)|ก็|จึง|ของ|กับ|ด้วย|ตาม|เพื่อ|ให้|ใน|เป็น|คือ|จาก|ว่า|[\u0e01-\u0e2e]{1,3}\.)"
+    r"[\u0e00-\u0eff]"
+)
+_REPEATED = "\u0e46\u0ec6"  # a blank stands behind this sign, whatever follows
+_GAP = re.compile(r" {2}|[ \t\r]*\n")  # what ends a sentence there
+_CLAUSE = 60  # characters of clauses that are taken together, at the least
 _BROKEN = 0.75  # of a paragraph's width: a line where the next word would have had room ends something
 _HEADING = 60  # characters of a line, at the most
+_A_LINE_EACH = 4  # times a line's length: where another one is as long, paragraphs are lines, and not wrapped
 _REACH = 400  # how far around a sentence its place in the text is looked at
 _VERSE_WIDTH = 62  # verse has short lines that begin with capitals
 
@@ -91,12 +99,14 @@ def _is_hard_break(text: str, at: int) -> bool:
     """
     begin, end = text.rfind("\n", max(0, at - _REACH), at) + 1, text.find("\n", at + 1, at + _REACH)
     above, below = text[begin:at].rstrip(), text[at + 1 : end if end >= 0 else at + _REACH].strip()
-    if not above or not below or len(above) > _HEADING or above[-1] in ",;、，-–—(" or below[0].islower():
+    if not above or not below or above[-1] in ",;、，-–—(" or below[0].islower():
         return False
     word = 1 if is_unspaced(below) else len(below.split(maxsplit=1)[0])
     width = len(below)
     for line in text[max(0, at - _REACH) : at + _REACH].split("\n"):
         width = max(width, len(line))
+    if len(above) > _HEADING and width < _A_LINE_EACH * len(above):
+        return False
     return len(above) + 1 + word < _BROKEN * width
 
 
@@ -106,6 +116,8 @@ def _pieces(text: str, after: str) -> Iterator[tuple[int, int]]:
         for stop in _STOP.finditer(text, start, end):
             stop_at = stop.end()
             if stop_at < len(text) and not text[stop_at].isspace() and text[stop.start()] not in FULL_STOPS:
+                continue
+            if stop_at - at < _CLAUSE and text[stop.start() : stop_at] == "" and not _GAP.match(text, stop_at):
                 continue
             if _stops(text[max(start, stop_at - 40) : stop_at], text[stop_at : stop_at + 40] or _onward(after[:40])):
                 yield at, stop_at
@@ -122,7 +134,10 @@ def _stops(lead: str, following: str) -> bool:
     """Whether a sentence ends between `lead` and `following`."""
     core = lead.rstrip(CLOSERS + SPACES)
     if core and _UNSTOPPED.match(core[-1]) and (not following or following[0].isspace()):
-        return not following.strip() or _UNSTOPPED.match(following.strip()) is not None
+        onward = following.strip()
+        if not onward or _GAP.match(following):
+            return not onward or _UNSTOPPED.match(onward) is not None
+        return core[-1] not in _REPEATED and _CLAUSE_START.match(onward) is not None
     if not core or not ends_with_stop(core):
         return False
     if core[-1] in FULL_STOPS and _QUOTED.search(lead[len(core) :]) and _GOES_ON.match(following):

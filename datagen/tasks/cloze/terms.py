@@ -7,7 +7,7 @@ Terms are found in the sentence as shown on one line; their places are character
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from datagen.tasks.cloze import affixes, frequency, guessable, names, native
@@ -15,7 +15,7 @@ from datagen.tasks.cloze.blanks import blanked
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.languages import NO_CAPITALS, function_words, language
 from datagen.tasks.cloze.torn import torn
-from datagen.tasks.cloze.words import spelled_words, words
+from datagen.tasks.cloze.words import is_letter, spelled_words, words
 from datagen.text.lexicon import (
     ADJECTIVE_ENDING,
     AFTER_NOUN,
@@ -89,7 +89,7 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
         if len(text) > MAX_TERM_CHARS or ";" in text or any(start < t.end and t.start < end for t in found):
             continue
         phrase = words(text)
-        if all(w in doc.common for w in phrase) or is_attached(text, code, doc):
+        if is_common(phrase, doc) or is_attached(text, code, doc):
             continue
         left = blanked(shown, text)
         if kind == "noun" and text.isalpha() and frequency.is_misspelt(text, code):
@@ -101,6 +101,11 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
         guess = guessable.guessability(text, left, code)
         found.append(Term(text, start, end, kind, chunks, guess, left))
         yield found[-1]
+
+
+def is_common(phrase: Sequence[str], doc: DocumentIndex) -> bool:
+    """Whether all words of a phrase are all over the document; letters of scripts without spaces are no words."""
+    return not all(map(is_letter, phrase)) and all(w in doc.common for w in phrase)
 
 
 def is_attached(term: str, code: str, doc: DocumentIndex) -> bool:

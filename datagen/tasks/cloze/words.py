@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from datagen.text.scripts import UNSPACED
 
 JOINERS = "\u200c\u200d"  # shape letters in Persian and in Indic scripts; no part of what a word is
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
+_LETTER = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff]")  # of those: Thai to Khmer, kana
+_LETTERS_A_WORD = 3
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)*")  # as `_word`, several times as fast
 _WRAPPED_HYPHEN = re.compile(r"(?<=[^\W\d_])-[ \t]*\r?\n[ \t]*(?=[^\W\d_])")
 _WRAPPED_UNSPACED = re.compile(rf"(?<=[{UNSPACED}。！？，、])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")
@@ -89,6 +91,16 @@ def has_capitals(text: str) -> bool:
 def is_unspaced(character: str) -> bool:
     """Whether a character (or the start of a text) belongs to a script without spaces."""
     return _UNSPACED.match(character) is not None
+
+
+def is_letter(word: str) -> bool:
+    """Whether a word is one letter of a script without spaces, which is no word as a Han character is one."""
+    return len(word) == 1 and _LETTER.match(word) is not None
+
+
+def reach(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many times as many words say as much beside a blank: letters of scripts without spaces are no words."""
+    return _LETTERS_A_WORD if any(map(is_letter, [*before[-1:], *after[:1]])) else 1
 
 
 def show(quote: str) -> str:
