@@ -25,10 +25,12 @@ _PREFIXES = {
     "ar": re.compile(r"(?:[وف]?(?:[بك]ال|لل|ال|س(?=[ينتأ])|[بلك])|[وف])(?=\w{3})"),
     "he": re.compile(r"[והבלמשכ]{1,3}(?=\w{2})"),
 }
+_PRONOUN = re.compile("(?:ها|هم|هن|هما|كم|نا)$")  # whose a thing is
 # The cases of nouns in these languages change the end of a word only: forms share all but a short end.
 INFLECTED = frozenset(
     ["ru", "uk", "bg", "mk", "pl", "cs", "sk", "sl", "sh", "lt", "lv", "ro", "el", "hi", "fi", "hu", "tr", "et"]
 )
+_LONG_BEGINNING = 7  # letters that two words have in common: of one, whatever they end in
 _HANGUL = re.compile(f"[{HANGUL}]+")
 
 
@@ -71,6 +73,10 @@ def is_attached(word: str, code: str, known: Callable[[str], bool]) -> bool:
         found = prefix.match(word)
         if found and code == "ar" and found.group() != "ال":
             return "ال" in found.group() or "لل" in found.group() or known(word[found.end() :])
+        if code == "ar" and (own := _PRONOUN.search(word, 3)):
+            return any(known(word[: own.start()] + end) for end in ("", "ة")) or (
+                word[own.start() - 1] == "ت" and known(word[: own.start() - 1] + "ة")
+            )
         return code == "he" and any(known(word[n:]) for n in range(1, (found.end() if found else 0) + 1))
     for suffix in _suffixes(code) if code != "ko" else ():
         if word.endswith(suffix) and len(word) - len(suffix) >= 3 and known(word[: -len(suffix)]):
@@ -110,7 +116,7 @@ def variants(a: str, b: str, code: str = "") -> bool:
     if len(short) > 3 and short[-1] == "y" and long == short[:-1] + "ies":
         return True
     common = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
-    if common >= 5 and common >= 0.75 * len(long):
+    if common >= 5 and (common >= 0.75 * len(long) or common >= _LONG_BEGINNING):
         return True
     if code in INFLECTED and common >= max(3, len(short) - 2) and len(long) - common <= 5:
         return True

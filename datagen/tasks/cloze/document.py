@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from datagen.tasks.cloze.affixes import INFLECTED, variants
 from datagen.tasks.cloze.boilerplate import body
 from datagen.tasks.cloze.prose import LONE
 from datagen.tasks.cloze.words import fold, show, spelled_words
@@ -20,6 +21,7 @@ from datagen.text.wrapped import unwrapped
 _HANGUL = re.compile(f"[{HANGUL}]")
 _JOINED, _LONE = re.compile("[\u0621-\u06d3]+"), re.compile(LONE)
 _FEWEST_LONE, _LONE_SHARE = 10, 0.004  # of the words: fewer are letters that are spoken of
+_SHORTEST_STEM = 5  # letters of a word whose forms are looked for
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 
@@ -37,6 +39,7 @@ class DocumentIndex:
     stream: str
     starts: tuple[int, ...]  # where the words of each chunk's prose begin in the stream
     chunk_counts: Mapping[str, int]  # in how many chunks each word stands
+    vocabulary: tuple[str, ...] = field(compare=False)  # its words, in order
     lower_case: frozenset[str]  # the words seen in lower case
     common: frozenset[str]  # the words of a fifth of the chunks: the language's function words, by and large
     first: tuple[int, int]  # where its body begins, as (chunk, character): after a distributor's header
@@ -77,6 +80,7 @@ class DocumentIndex:
             stream,
             tuple(starts),
             dict(counts),
+            tuple(sorted(counts)),
             frozenset(lower_case),
             common,
             first,
@@ -126,6 +130,20 @@ class DocumentIndex:
         if len(phrase) < 2 or rarest < 2:
             return rarest
         return len({self.chunk_at(place) for place in islice(self.places(phrase), _COUNTED_PLACES)})
+
+    def chunks_with_forms(self, word: str, code: str) -> int:
+        """In how many chunks the most frequent form of a word stands; that word, if its language has no such forms."""
+        found = self.chunk_counts.get(word, 0)
+        if code not in INFLECTED or len(word) < _SHORTEST_STEM:
+            return found
+        stem = word[: max(_SHORTEST_STEM - 1, len(word) - 3)]
+        for i in range(bisect_left(self.vocabulary, stem), len(self.vocabulary)):
+            other = self.vocabulary[i]
+            if not other.startswith(stem):
+                break
+            if variants(word, other, code):
+                found = max(found, self.chunk_counts[other])
+        return found
 
     def fills(self, left: list[str], right: list[str], width: int) -> Iterator[tuple[list[str], int]]:
         """What stands between the words `left` and `right`, wherever both stand, and in which chunk.

@@ -37,6 +37,7 @@ _ABSTRACT = {  # endings of nouns that are made from verbs and adjectives as one
     "en": re.compile(r"(?:ness|ization|isation|ability|ibility|nesses)$"),
 }
 _BY_CHARACTER = frozenset({"zh", "ja", "ko"})
+_NASALS = re.compile("[\u0900-\u0902\u093c]")
 _KATAKANA = re.compile(f"[{KATAKANA}]+")
 _SEMITIC_STEM = 0.55  # of a word's letters: what is left without prefixes and suffixes, at the least
 _SEMITIC = {"ar": ("ولبكفسيتنأاملإ", "هاكمنويتةىئءًاتيان"), "he": ("והבלמשכיתנא", "יםותהנוכןךסית")}
@@ -151,9 +152,21 @@ def is_familiar(word: str, code: str) -> bool:
     if code in _BY_CHARACTER and not word.isascii():
         return _is_kana_compound(key) if _KATAKANA.fullmatch(key) else _is_cut(key, code)
     languages = ("en", code) if word.isascii() else (code,)
+    if code == "hi" and _skeleton(key) in _skeletons(code):
+        return True
     return any(
         _is_derived(key, each) or (each in _COMPOUNDING and _is_compound(key, each, _MOST_PARTS)) for each in languages
     ) or _is_semitic_form(key, code)
+
+
+def _skeleton(key: str) -> str:
+    """A Hindi word without nasal signs and dots, which are often left out."""
+    return _NASALS.sub("", unicodedata.normalize("NFD", key))
+
+
+@cache
+def _skeletons(code: str) -> frozenset[str]:
+    return frozenset(map(_skeleton, _sorted(code)))
 
 
 def _is_derived(key: str, code: str) -> bool:
@@ -219,5 +232,7 @@ def _is_semitic_form(key: str, code: str) -> bool:
             if end < len(key) and key[end] not in after:
                 break
             if is_known(key[start:end], code):
+                return True
+            if code == "ar" and end < len(key) and key[end - 1] == "ت" and is_known(key[start : end - 1] + "ة", code):
                 return True
     return False

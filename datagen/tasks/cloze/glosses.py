@@ -15,9 +15,10 @@ from datagen.tasks.cloze.languages import function_words, scripts_of
 from datagen.tasks.cloze.words import words
 
 _OPEN, _CLOSE = "['\"“‘«*_]*", "['\"”’»*_]*"
-_ABBREVIATED = re.compile(rf"{BLANK}{_CLOSE}\s?[(（]([A-Z]{{2,6}})[)）]")
+_ABBREVIATED = re.compile(rf"{BLANK}{_CLOSE}(?:\s?[(（]|\s[-–]\s)([A-Z]{{2,6}})[)）]")
 _EXPLAINED = re.compile(rf"{BLANK}{_CLOSE}\s?[(（]{_OPEN}([^\W\d_]+)")
-_EXPLAINS = re.compile(rf"([^\W\d_]+){_CLOSE}\s?[(（]{_OPEN}{BLANK}{_CLOSE}\s?[)）,;،、，；]")
+_PHRASE = re.compile(rf"{BLANK}((?: [^\W\d_]+){{1,2}})\s?[(（]([^()（）]+)[)）]")  # "_____ of words (words of it)"
+_EXPLAINS = re.compile(rf"([^\W\d_]+){_CLOSE}\s?[(（]{_OPEN}{BLANK}{_CLOSE}(?:\s?[)）,;،、，；]|\s[-–])")
 _BESIDE = re.compile(rf"([^\W\d_]+) {BLANK}(?! [A-Za-z])")
 _BARE = frozenset({"ar", "fa", "ur", "he", "hi"})  # languages whose texts add an English word without a bracket, too
 _KANA = re.compile("[\u3041-\u30ff]+")
@@ -34,6 +35,8 @@ def is_gloss(term: str, blanked: str, code: str) -> bool:
     if (short := _ABBREVIATED.search(blanked)) and folded and short[1][-1].casefold() == folded[-1][0]:
         return True
     if (inside := _EXPLAINED.search(blanked)) and _says(inside[1], term):
+        return True
+    if (phrase := _PHRASE.search(blanked)) and len(words(phrase[2])) > 1 and _says(words(phrase[2])[0], term):
         return True
     if term.isascii() and (re.search(r"[\d_]", term) or (term.islower() and not _is_english(term))):
         return False

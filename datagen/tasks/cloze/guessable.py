@@ -4,6 +4,7 @@
 
 - what the sentence says itself (its digits, an abbreviation spelled out, a number that follows from its other numbers,
   the same in another script beside it) is guessed: 1;
+- a key of a keyboard is guessed: 1;
 - a number, by how many would do as well: one of a few round, small or binary numbers 1, a number of two digits 0.5, a
   year or a number of three digits and more 0.15 to 0.05;
 - a word, by its frequency in its language: 0.02 below 3 on the Zipf scale (once in a million words), rising to 1 at
@@ -40,6 +41,9 @@ _FURTHER = 0.7
 _SPELLING = 0.7  # an identifier of several words may be spelled in several ways
 _DIGITS = re.compile(r"\d+(?:[.,'’ \u00a0\u202f]\d+)*")
 _CLOSED = frozenset({12, 24, 25, 36, 48, 52, 75, 99, 120, 144, 150, 180, 250, 255, 360, 365, 366, 404, 720, 750, 999})
+_KEYS = frozenset(
+    {"esc", "escape", "ctrl", "alt", "altgr", "tab", "enter", "return", "shift", "del", "delete", "insert"}
+)
 _MOST_NUMBERS = 8  # of a sentence, that are tried in pairs
 
 
@@ -49,6 +53,8 @@ def guessability(term: str, rest: str, code: str) -> float:
         return 1.0
     rest = rest.replace(BLANK, " ")
     if _told(term, rest):
+        return 1.0
+    if term.casefold() in _KEYS:
         return 1.0
     if not any(c.isalpha() for c in term):
         return _of_number(term, rest)

@@ -39,6 +39,10 @@ _AFTER = {
     "hi": frozenset(["का", "की", "के", "को", "में", "से", "ने", "पर", "तक", "द्वारा", "नामक", "नाम"]),
     "ur": frozenset(["کا", "کی", "کے", "کو", "میں", "سے", "نے", "پر", "تک", "نامی"]),
 }
+_NO_NOUN = {  # how words end that are no nouns, or say whose they are
+    "hi": re.compile("(?:पूर्वक|कर|ने)$"),
+    "he": re.compile("(?:יהם|יהן|יכם|ינו|יו|יך)$"),
+}
 _STEM_END = frozenset("りきみちびぎじしれけせめべげえ")  # of a verb, that goes on with another word: 名残り惜気
 _PARTICLE = re.compile(r"[のをにがはともへ、。」）)・でから]|$")  # what stands after a Japanese noun
 _COUNTING = re.compile(r"[一二三四五六七八九十百千万億数何幾年月日時分秒間回個本人名前後中上下内外的性化的各]")
@@ -123,6 +127,8 @@ def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[int, int
         if code in _BEFORE and before not in _BEFORE[code] and not (code == "ar" and shown.startswith("ال", a)):
             continue
         if code in _AFTER and after not in _AFTER[code]:
+            continue
+        if code in _NO_NOUN and _NO_NOUN[code].search(shown, a, b):
             continue
         if _is_rare(shown[a:b], code, doc):
             yield a, b

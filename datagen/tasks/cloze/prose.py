@@ -33,6 +33,7 @@ LONE = rf"(?<!\S)[{_LETTERS}](?!\S)"
 _TORN = re.compile(  # glyphs that were read in a wrong encoding, or in the wrong order
     r"[\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00ff][\u0590-\u0e7f]|[\u0590-\u0e7f][\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00ff]|[\u0900-\u094f\u0951-\u097f]\u0950|"
     r"(?<!\S)[\u0900-\u0903\u093a-\u094d\u064b-\u0652]|"  # a vowel sign without its letter
+    r"[\u0900-\u0903][\u093a-\u094d]|(?<=[\u0900-\u0963] )\u0950|"
     r"\u0930\u094d(?!\S)|"  # half an r, at the end of a Hindi word
     r"\u0649[\u0621-\u0647\u064a]|"  # a letter that only ends words
     rf"{LONE}|"

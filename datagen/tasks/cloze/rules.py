@@ -19,7 +19,7 @@ from datagen.tasks.cloze.boundaries import beside_line_end
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.guessable import guessability as guess
 from datagen.tasks.cloze.languages import JOINED, language, reads_like_prose
-from datagen.tasks.cloze.terms import is_common
+from datagen.tasks.cloze.terms import is_common, spread
 from datagen.tasks.cloze.torn import torn
 from datagen.tasks.cloze.words import length, reach, words
 from datagen.tasks.task import Verdict
@@ -194,10 +194,11 @@ def _around(sentence: str, term: str) -> tuple[list[str], list[str], list[str]]:
 
 
 def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
-    for term in item.terms:
+    for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
         phrase = words(term)
-        if len(term) < 2 or not 1 <= doc.chunks_with(phrase) <= limits.max_term_chunks:
-            return f"{term!r} stands in {doc.chunks_with(phrase)} chunks"
+        chunks = spread(phrase, language(sentence), doc)
+        if len(term) < 2 or not 1 <= chunks <= limits.max_term_chunks:
+            return f"{term!r} stands in {chunks} chunks"
         if is_common(phrase, doc):
             return f"{term!r} is made of function words"
     return None

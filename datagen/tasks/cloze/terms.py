@@ -52,6 +52,7 @@ _FURIGANA = re.compile(f"[{KANA}々・]+")  # how the Han characters before it a
 _CALLED = re.compile(r"と(?:いう|題|名付|呼|よば)")  # what 「」 say of a name; else they quote
 _MODEL = re.compile(r"\b[A-Z]{2,}[A-Za-z]*\s$")  # what a number after it is a part of the name of: "IEEE 1394"
 _DECIMAL = re.compile(r"\d{1,2}\.\d{1,2}")  # may number a section or a version, unless something is measured
+_UNIT, _LONGEST_UNIT = re.compile(r"\d[ \u00a0]$"), 4  # "8 ZiB", "1 ГГц"
 _MEASURED = re.compile(r"\s?(?:%|°|km|m|kg|million|billion|percent|per\b)")
 _COUNTED = re.compile(  # what a number after it only points at
     r"(?:\b(?:pp?|pages?|chap|chapters?|fig|figure|vol|volume|no|nos|nr|section|sect|chapitre|version|table|step|part|"
@@ -91,16 +92,26 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
         phrase = words(text)
         if is_common(phrase, doc) or is_attached(text, code, doc):
             continue
+        if _UNIT.search(shown, max(0, start - 12), start) and len(text) <= _LONGEST_UNIT and not text[0].isdigit():
+            continue
         left = blanked(shown, text)
         if kind == "noun" and text.isalpha() and frequency.is_misspelt(text, code):
             continue
-        if left is None or not 1 <= (chunks := doc.chunks_with(phrase)) <= MAX_CHUNKS[kind]:
+        if left is None or not 1 <= (chunks := spread(phrase, code, doc)) <= MAX_CHUNKS[kind]:
             continue
         if torn(text, left, code, doc):
             continue
         guess = guessable.guessability(text, left, code)
         found.append(Term(text, start, end, kind, chunks, guess, left))
         yield found[-1]
+
+
+def spread(phrase: Sequence[str], code: str, doc: DocumentIndex) -> int:
+    """In how many chunks of the document a term stands; in a language that inflects, any form of its rarest word."""
+    found = doc.chunks_with(phrase)
+    if not found or code not in affixes.INFLECTED:
+        return found
+    return max(found, min(doc.chunks_with_forms(word, code) for word in phrase))
 
 
 def is_common(phrase: Sequence[str], doc: DocumentIndex) -> bool:

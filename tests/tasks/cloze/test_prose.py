@@ -27,6 +27,8 @@ from datagen.tasks.cloze.prose import fault
         ("معتقدیم که استانداردها با یکدی ر همسو باشند و آن را میخواهیم.", "torn letters"),
         ("در حالت کلی منابع خوب در 1۳4 بسیار سخت است و آن را میخواهیم.", "torn letters"),
         ("इन सभी ने वनों में दमयन्तीर्र् अपार दुःख सहे थे और वह घर में थे।", "torn letters"),
+        ("बलवंतंिसह बराबर सोच रहे थे कि कैसे यह काम छोडने के लिए मनायें और वह घर में थे।", "torn letters"),
+        ("चारों ओर रूपवती रंगीन तितलियाँ ॐ इस कानन के अरुण पराग छाया में थीं।", "torn letters"),
         ("The keeper of the island was a quiet • man and he was old.", "markup"),
         ("It was said ~~that the keeper of the island was a quiet man.", "markup"),
         ("कहां आ फंसाॐ वह घर में थे और उसने गेहूं को देखा था।", "torn letters"),

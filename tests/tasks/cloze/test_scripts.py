@@ -191,10 +191,14 @@ def test_what_a_language_sets_off_leaves_a_term_whole(text: str, term: str, code
         ("Helsinkissä".casefold(), "fi", True),
         ("helsinki", "fi", False),
         ("budapesten", "hu", True),
+        ("روعتها", "ar", True),
+        ("نظيرها", "ar", True),
+        ("Joosefkin".casefold(), "fi", True),
+        ("کتابهای", "fa", True),
     ],
 )
 def test_a_term_with_what_its_language_attaches_is_left_out(word: str, code: str, attached: bool):
-    known = {"القاهرة", "قاهرة", "ירושלים", "서울", "helsinki", "budapest"}
+    known = {"روعة", "نظير", "joosef", "کتاب", "القاهرة", "قاهرة", "ירושלים", "서울", "helsinki", "budapest"}
     assert is_attached(word, code, known.__contains__) is attached
 
 
@@ -207,6 +211,7 @@ def test_a_term_with_what_its_language_attaches_is_left_out(word: str, code: str
         ("иваном", "иван", "ru"),
         ("annę", "anna", "pl"),
         ("helsingissä", "helsinki", "fi"),
+        ("preseeded", "preseeding", "ko"),
         ("ankara'da".replace("'", ""), "ankara", "tr"),
     ],
 )
@@ -369,3 +374,16 @@ def test_thai_clauses_are_taken_together_until_they_say_enough():
     assert [s.text for s in prose_sentences(f"{first} {second}\n")] == [first, second]
     heading = "ศาสตร์พระราชา สู่การพัฒนาอย่างยั่งยืน วันศุกร์ที่ 26 พฤษภาคม 2560 เวลา 20.15 น."
     assert [s.text for s in prose_sentences(f"{heading}\n{first} {second} {first} {second}\n")] == [first, second] * 2
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [("जेलो", "hi"), ("बडी", "hi"), ("خليتين", "ar"), ("كتلتين", "ar"), ("کتابهای", "fa")],
+)
+def test_a_known_word_without_its_signs_or_with_an_ending_is_no_rare_one(word: str, code: str):
+    assert frequency.is_familiar(word, code)
+
+
+def test_hindi_adverbs_and_infinitives_are_no_nouns():
+    sentence = "वहां उसने यह क्रिया संतोषपूर्वक की और फिर वह घर में जाकर बहुत दिनों तक बैठा रहा था।"
+    assert "संतोषपूर्वक" not in [t.text for t in find(sentence, DocumentIndex.build([sentence, ""]))]

@@ -100,6 +100,10 @@ def test_one_of_a_row_of_numbered_names_is_guessed():
         ("被造物", "私は神様が他の_____（ひぞうぶつ）とともに私を作ったと信じています。", "ja"),
         ("Mapping", "It is an Object-relational _____ (ORM) of the town.", "en"),
         ("Cross Site Scripting", "It is a kind of _____ (XSS) in the town.", "en"),
+        ("Cross-Site Scripting", "حقن تعليمات جافا سكريبت (_____ - XSS) هو من الثغرات الأمنية.", "ar"),
+        ("تواقيع", "استخدام الأدوات الآلية التي تعتمد على _____ نقاط الضعف (vulnerability signatures).", "ar"),
+        ("Esc", "보이지 않는 상태에서 _____을 누르거나 다른 옵션을 선택할 수 있습니다.", "ko"),
+        ("SMEs", "รวมทั้งผู้ประกอบการ _____ และร้านค้า", "th"),
         ("recursively", "يقوم الأمر بإضافة جميع الملفات ضمنه بشكل تعاودي _____.", "ar"),
     ],
 )
@@ -195,3 +199,28 @@ def test_a_sentence_that_stands_twice_in_a_chunk_is_not_asked_for():
     once, twice = (DocumentIndex.build([FILLER["en"]] * 6 + [text]) for text in (sentence, f"{sentence} {sentence}"))
     assert [o.term for o in options(once, 6)] == ["Chuzzlewit"]
     assert not list(options(twice, 6))
+
+
+def test_a_unit_behind_its_number_is_not_asked_for():
+    assert "ZiB" not in terms("It was in the house of the town that the disk of the man was of 8 ZiB and it was new.")
+    assert "ZiB" in terms("It was in the house of the town that the disk of the man was of a ZiB and it was new.")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "hero", "forms"),
+    [
+        ("Старый человек долго сидел у окна и смотрел на {}, а потом ушёл к морю.", "Хвостикова", "Хвостиков пришёл."),
+        ("Старый человек долго писал письмо {}, а потом ушёл к морю.", "Глафире Егоровне", "Глафира Егоровна пришла."),
+        (
+            "Palvelija kosketti isäntäänsä {} ja vannoi sitten valan, kuten hän oli käskenyt.",
+            "Arfaksadia",
+            "Arfaksad tuli.",
+        ),
+    ],
+)
+def test_whoever_stands_all_over_the_document_in_other_forms_is_not_asked_for(sentence: str, hero: str, forms: str):
+    asked = sentence.format(hero)
+    rare = DocumentIndex.build([asked, forms, *[""] * 30])
+    common = DocumentIndex.build([asked, *[forms] * 6, *[""] * 30])
+    assert hero in [term.text for term in find(asked, rare)]
+    assert hero not in [term.text for term in find(asked, common)]
