@@ -18,7 +18,9 @@ _OPEN, _CLOSE = "['\"“‘«*_]*", "['\"”’»*_]*"
 _ABBREVIATED = re.compile(rf"{BLANK}{_CLOSE}(?:\s?[(（]|\s[-–]\s)([A-Z]{{2,6}})[)）]")
 _EXPLAINED = re.compile(rf"{BLANK}{_CLOSE}\s?[(（]{_OPEN}([^\W\d_]+)")
 _PHRASE = re.compile(rf"{BLANK}((?: [^\W\d_]+){{1,2}})\s?[(（]([^()（）]+)[)）]")  # "_____ of words (words of it)"
-_EXPLAINS = re.compile(rf"([^\W\d_]+){_CLOSE}\s?[(（]{_OPEN}{BLANK}{_CLOSE}(?:\s?[)）,;،、，；]|\s[-–])")
+_EXPLAINS = re.compile(  # the word before a bracket, and the bracket up to its end or to a mark
+    rf"([^\W\d_]+){_CLOSE}\s?[(（]([^()（）,;،、，；]{{0,40}}{BLANK}[^()（）,;،、，；]{{0,40}}?)(?:[)）,;،、，；]|\s[-–])"
+)
 _BESIDE = re.compile(rf"([^\W\d_]+) {BLANK}(?! [A-Za-z])")
 _BARE = frozenset({"ar", "fa", "ur", "he", "hi"})  # languages whose texts add an English word without a bracket, too
 _KANA = re.compile("[\u3041-\u30ff]+")
@@ -40,7 +42,7 @@ def is_gloss(term: str, blanked: str, code: str) -> bool:
         return True
     if term.isascii() and (re.search(r"[\d_]", term) or (term.islower() and not _is_english(term))):
         return False
-    if (before := _EXPLAINS.search(blanked)) and _says(before[1], term):
+    if (before := _EXPLAINS.search(blanked)) and all(_says(before[1], word) for word in [term, *words(before[2])]):
         return True
     bare = _BESIDE.search(blanked) if code in _BARE and term.isascii() and term.islower() else None
     return bare is not None and not bare[1].isascii() and bare[1] not in function_words(code)

@@ -23,9 +23,10 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _LISTED = re.compile(
-    r"[\W_]*(?:(?:\d{1,3}|[IVX]{1,6}|[^\W\d_])[.):º]|[A-Z]\)|[IVXLC]{2,6},)\s|\W*\d{1,3}(?:\.\d{1,3})+\.?\s|"
+    r"[\W_]*(?:(?:\d{1,3}|[IVX]{1,6}|[^\W\d_])[.):º]|[A-Z]\)|[IVXLC]{2,6},)\s|\W*(?:\d{1,4}\s+)?\d{1,3}(?:\.\d{1,3})+\.?\s|"
     r"\W*\d{1,3}[、．]|\W*[（(]?[一二三四五六七八九十]{1,3}[）)、]"
 )
+_TERM_DEFINED = re.compile(r"[A-Z][A-Z\d_./-]{3,}\s+[\u0391-\u03a9\u0410-\u042f][\u03ac-\u03ce\u0430-\u044f]")
 _NOTE_MARK = re.compile(r"\[\d{1,3}\]|\[[a-z*†‡]\]|[†‡⁰¹²³⁴-⁹*](?=\W*$)|(?<=[^\W\d_][.,!?;])\d{1,3}(?=\s|$)")
 # Arabic letters that are no words by themselves, nor number anything.
 _LETTERS = "\u0627\u062b\u062d-\u0635\u0637-\u063a\u0641\u0643\u0644\u0646\u064a\u067e\u0686\u06a9\u06af\u06cc"
@@ -55,13 +56,15 @@ def fault(quote: str) -> str | None:
         return "start"
     if not (ends_with_stop(tail) or _is_clause(shown)) or tail[-2:-1] in tuple(",;:"):
         return "end"
+    if tail[-2:] == " ." and has_capitals(tail):  # what leads to a page's number
+        return "end"
     if not balanced(quote):
         return "unbalanced marks"
     if _MARKUP.search(quote) or _NOTE_MARK.search(shown):
         return "markup"
     if _TORN.search(shown):
         return "torn letters"
-    if is_boilerplate(shown) or points_elsewhere(shown) or _LISTED.match(shown):
+    if is_boilerplate(shown) or points_elsewhere(shown) or _LISTED.match(shown) or _TERM_DEFINED.match(shown):
         return "boilerplate"
     return _odd_make_up(shown)
 

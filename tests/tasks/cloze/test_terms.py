@@ -94,6 +94,7 @@ def test_one_of_a_row_of_numbered_names_is_guessed():
     ("term", "blanked", "code"),
     [
         ("Линус Торвальдс", "Это был финский студент по имени _____ (Linus Torvalds), и он жил в городе.", "ru"),
+        ("Torvalds", "Это был финский студент по имени Линус Торвальдс (Linus _____), и он жил в городе.", "ru"),
         ("Input Validation", "التحقق من صحة المدخلات (_____) هو التعرف على ما كتبه المستخدم.", "ar"),
         ("Montpellier", "وكانت المنشأة الأخرى في مون-بلييه (_____)، وهي مدينة بعيدة.", "ar"),
         ("Canonicalization", "对于标头和本体的规范（_____）能够容忍温和的修改。", "zh"),
@@ -114,6 +115,7 @@ def test_what_stands_there_in_another_script_is_guessed(term: str, blanked: str,
     ("term", "blanked", "code"),
     [
         ("autopkgtest", "自动化软件包质量测试（_____）未出现任何异常。", "zh"),  # a name, and no translation
+        ("OFTC", "Задавайте вопросы в IRC-канале (debian-boot в сети _____) или в списке рассылки.", "ru"),
         ("Tewkesbury", "It was the town (_____) of the old man.", "en"),
         ("Tewkesbury", "It was in _____ (ABC) that the old man lived.", "en"),
         ("mygrit", "سيقوم هذا الأمر بذات الأمر ولكن سيتم وضع المشروع بمجلد جديد باسم _____.", "ar"),
