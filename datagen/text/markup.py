@@ -194,6 +194,11 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _DOCTEST,
         *_INLINE_RST,
     ),
+    "openiti": (  # Romanov, "OpenITI mARkdown": https://maximromanov.github.io/mARkdown
+        _rule(r"^(?:#{6}OpenITI#|#META#|###|#\$#)[^\n]*|^[^\n]*%~%[^\n]*|^# \[[\d.]+\][ \t]*$", PARAGRAPH),
+        _rule(r"^# ", PARAGRAPH),
+        _rule(r"^~~|(?:(?<![ \t])[ \t]++)?(?:\bPageV\d+P\d+|\bms\d+\b|@[A-Z]{3}\w*)"),
+    ),
     "org": (
         _rule(
             r"^[ \t]*#\+begin_(?:src|example|comment|export|latex|html)\b[\s\S]*?(?:^[ \t]*#\+end_\w+[^\n]*"

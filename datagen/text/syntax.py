@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
-Kind = Literal["prose", "markdown", "rst", "org", "latex", "html", "subtitles", "python", "c", "dash", "hash"]
-KINDS: tuple[Kind, ...] = get_args(Kind)  # `c`: comments as in C, `dash`: as in SQL, `hash`: as in a shell
+Kind = Literal[
+    "prose", "markdown", "rst", "org", "latex", "html", "subtitles", "openiti", "python", "c", "dash", "hash"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)  # `c`: comments as in C, `dash`: as in SQL, `hash`: a shell
 
 CUE = r"(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}[ \t]+-->[ \t]+(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}"
 _CUE = re.compile(rf"^[ \t]*{CUE}")
@@ -30,6 +32,7 @@ _ROLE = re.compile(r":[a-z][\w+:.-]{0,30}:`[^`\n]+`")
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. (?:[\w:+-]+::|_[^:\n]+:)")
 _ADORNED = re.compile(r"^([=\-~^\"'*#+])\1{2,}[ \t]*$")
 _ORG = re.compile(r"^[ \t]*#\+\w+|\[\[[^\[\]\n]+\]\[[^\[\]\n]+\]\]|^[ \t]*:(?:PROPERTIES|END):")
+_GOES_ON = re.compile(r"^~~\S")  # a line of a paragraph in OpenITI mARkdown, but for its first
 _STARS = re.compile(r"^\*+ \S")
 _HEADING = re.compile(r"^#{1,6} \S")
 _MARKDOWN = re.compile(r"^[ \t]*(?:```|~~~)|!?\[[^\[\]\n]+\]\([^()\s]+|\*\*\w[^*\n]*\*\*|^\[[^\]\n]+\]: \S")
@@ -122,6 +125,7 @@ def _is_hash(lines: Sequence[str]) -> bool:
 
 _SIGNS: dict[Kind, Callable[[Sequence[str]], bool]] = {
     "subtitles": _sure(_CUE, 3, 0.1),
+    "openiti": _sure(_GOES_ON, 3, 0.2),
     "html": _sure(_TAG, 5, 0.2),
     "latex": _sure(_LATEX, 5, 0.03),
     "python": _is_python,

@@ -10,6 +10,7 @@ STORY = (
 A, B, C = STORY
 A1, A2 = A[: A.index(" summer")], A[A.index("summer") :]
 EMPHASISED, BOLD = "\\emph{harbour}", "\\textbf{\\textit{forty}}"
+C1, C2 = C[: C.index(" and")], C[C.index("and") :]
 B1, B2 = B[: B.index(" walls")], B[B.index("walls") :]
 
 SPECIMENS: dict[Kind, str] = {
@@ -136,6 +137,22 @@ See it::
     a = 1
 
 {C.replace("forty years", "`forty years <https://example.org>`_")}
+""",
+    "openiti": f"""######OpenITI#
+
+#META# Title: The harbour
+#META#Header#End#
+
+### | Its beginning
+# {A1}
+~~{A2}
+# [1.2]
+# a verse of the sea %~% and of the night
+### | Its middle
+# {B1}
+~~{B2} PageV01P012
+# {C1}
+~~{C2}
 """,
     "org": f"""#+TITLE: The harbour
 * Its beginning
