@@ -28,7 +28,7 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 
 # Set in lines that end anywhere, amid words: such a line end is nothing at all. That holds for Han characters and kana,
 # with their punctuation and wide forms; not for Thai and its like, where a line end may stand for the space that ends a
-# clause. Korean lines end amid words, too, or at their spaces, which nothing tells apart.
+# clause. Korean lines end amid words, too, or at their spaces: `wrapped` tells them apart.
 WRAPPED_ANYWHERE = "\u2e80-\u303f" + KANA + "\u31f0-\u31ff" + HAN + "\uff00-\uff60"
 WRAPPED_LANGUAGES = frozenset({"zh", "ja", "ko"})
 

@@ -15,12 +15,12 @@ from functools import lru_cache
 
 from datagen.text.lexicon import KOREAN_PARTICLES
 from datagen.text.prose_view import View, without
+from datagen.text.scripts import HANGUL
 
-_HANGUL = "\uac00-\ud7a3"
 _BLANK = "[ \t\u00a0]*"
-_LINE_END = re.compile(rf"(?<=[{_HANGUL}]){_BLANK}\r?\n{_BLANK}(?=[{_HANGUL}])")
-_FIRST, _LAST = re.compile(rf"[{_HANGUL}]+"), re.compile(rf"[{_HANGUL}]+$")
-_INNER = re.compile(rf"(?<=[ \t\u00a0(\[\"'“‘])[{_HANGUL}]+(?=[^{_HANGUL}\n\r])")
+_LINE_END = re.compile(rf"(?<=[{HANGUL}]){_BLANK}\r?\n{_BLANK}(?=[{HANGUL}])")
+_FIRST, _LAST = re.compile(rf"[{HANGUL}]+"), re.compile(rf"[{HANGUL}]+$")
+_INNER = re.compile(rf"(?<=[ \t\u00a0(\[\"'“‘])[{HANGUL}]+(?=[^{HANGUL}\n\r])")
 _LONGEST = 40  # characters of a word that are looked at
 _FEWEST, _SHARE = 3, 0.1  # of the line ends stand in a word, for a text to be one that is wrapped so
 _VERB = re.compile("(?:하|합|해|한|할|했|되|됩|된|될|됐)")  # what makes verbs of nouns, in their forms

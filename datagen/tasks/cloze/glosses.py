@@ -13,6 +13,7 @@ from datagen.tasks.cloze import frequency
 from datagen.tasks.cloze.blanks import BLANK
 from datagen.tasks.cloze.languages import function_words, scripts_of
 from datagen.tasks.cloze.words import words
+from datagen.text.scripts import KANA
 
 _OPEN, _CLOSE = "['\"“‘«*_]*", "['\"”’»*_]*"
 _ABBREVIATED = re.compile(rf"{BLANK}{_CLOSE}(?:\s?[(（]|\s[-–]\s)([A-Z]{{2,6}})[)）]")
@@ -23,7 +24,7 @@ _EXPLAINS = re.compile(  # the word before a bracket, and the bracket up to its 
 )
 _BESIDE = re.compile(rf"([^\W\d_]+) {BLANK}(?! [A-Za-z])")
 _BARE = frozenset({"ar", "fa", "ur", "he", "hi"})  # languages whose texts add an English word without a bracket, too
-_KANA = re.compile("[\u3041-\u30ff]+")
+_KANA = re.compile(f"[{KANA}]+")
 _TRANSLATION = 2.0  # on the Zipf scale: a lower-case English word, and not the name of a program
 
 

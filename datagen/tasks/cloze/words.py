@@ -11,11 +11,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from datagen.text.scripts import UNSPACED
+from datagen.text.scripts import KANA, KHMER, MYANMAR, THAI_LAO, UNSPACED
 
 JOINERS = "\u200c\u200d"  # shape letters in Persian and in Indic scripts; no part of what a word is
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
-_LETTER = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff]")  # of those: Thai to Khmer, kana
+_LETTER = re.compile(f"[{THAI_LAO}{MYANMAR}{KHMER}{KANA}]")  # of those: Thai to Khmer, kana
 _LETTERS_A_WORD = 3
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)*")  # as `_word`, several times as fast
 _WRAPPED_HYPHEN = re.compile(r"(?<=[^\W\d_])-[ \t]*\r?\n[ \t]*(?=[^\W\d_])")
