@@ -100,6 +100,8 @@ def test_one_of_a_row_of_numbered_names_is_guessed():
         ("Canonicalization", "对于标头和本体的规范（_____）能够容忍温和的修改。", "zh"),
         ("被造物", "私は神様が他の_____（ひぞうぶつ）とともに私を作ったと信じています。", "ja"),
         ("Mapping", "It is an Object-relational _____ (ORM) of the town.", "en"),
+        ("Denial", "هجمات الحرمان من الخدمة (_____ of Service (DoS) Attacks) تغرق التطبيق بعدد كبير.", "ar"),
+        ("Denial", "It is the _____ of Service (DoS) of the town.", "en"),
         ("Cross Site Scripting", "It is a kind of _____ (XSS) in the town.", "en"),
         ("Cross-Site Scripting", "حقن تعليمات جافا سكريبت (_____ - XSS) هو من الثغرات الأمنية.", "ar"),
         ("تواقيع", "استخدام الأدوات الآلية التي تعتمد على _____ نقاط الضعف (vulnerability signatures).", "ar"),
