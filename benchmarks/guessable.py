@@ -119,7 +119,7 @@ def blanks(text: str) -> Iterator[Blank]:
                 if len(asked) != 1 or whole is None or language(shown) != "en":
                     continue
                 left, right = (words(side) for side in whole.split(BLANK))
-                estimate = guessable.guessability(term.text, whole.replace(BLANK, " "), "en")
+                estimate = guessable.guessability(term.text, whole, "en")
                 yield Blank([EDGE, EDGE, *left][-2:], [*right, EDGE, EDGE][:2], asked[0], term.kind, estimate)
 
 
