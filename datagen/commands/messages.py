@@ -48,8 +48,8 @@ def say_input(run: str, reporter: Reporter, verbose: bool) -> None:
 
 
 def say_unread(config: Config, total: dict[str, Ledger], reporter: Reporter) -> bool:
-    """Whether more files of the input are of kinds that are known and cannot be read than documents were read; said, if
-    so. total: the ledgers of the stages that ran, by name.
+    """Whether more files of the input are locked, or of kinds that are known and cannot be read, than documents were
+    read; said, if so. total: the ledgers of the stages that ran, by name.
     """
     read = total.get(tables.CHUNK.name, {}).get("document")
     path = config.input.path or ""
@@ -59,7 +59,7 @@ def say_unread(config: Config, total: dict[str, Ledger], reporter: Reporter) -> 
     n_unread = len(passed.unreadable(sources.find(path, config.input)[1]))
     if n_unread <= n_read:
         return False
-    reporter.say(f"{path}: {n_unread:,} files could not be read for their kind, and {n_read:,} documents were read")
+    reporter.say(f"{path}: {n_unread:,} files could not be read, and {n_read:,} documents were read")
     return True
 
 

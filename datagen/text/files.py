@@ -27,8 +27,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file of a folder that is not read. extension: of a kind that is known and cannot be read, else "". help: what
-    would make it readable, a command. remark: what is to be said behind its name.
+    """A file of a folder that is not read, or a folder in it, whose name ends in "/". extension: of a kind that is
+    known and cannot be read; "locked" of what may not be read; else "". help: what would make it readable, a command.
+    remark: what is to be said behind its name.
     """
 
     name: str

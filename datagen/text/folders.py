@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -36,23 +38,25 @@ def files(folder: str, settings: InputConfig) -> tuple[list[File], list[PassedOv
     as its parts.
 
     It is searched to its depths, through links. Hidden files and folders are skipped without a word; passed over are
-    files of an unknown kind, of one that cannot be read, what systems and editors leave behind, and run directories.
+    files of an unknown kind, of one that cannot be read, what systems and editors leave behind, run directories, and
+    what may not be read, be it a file or a folder. Raises InputError where the folder itself cannot be read.
     """
     found = _Found()
-    for path, name, what in _walk(folder, "", ()):
+    for path, name, what in _walk(folder):
         if what == "run":
             found.passed.append(PassedOver(printable(name), remark="/ (a run directory)"))
+        elif what in ("locked", "too long"):
+            found.passed.append(_refused(what, path, f"{printable(name)}/"))
         elif what == "other":
             gone = "" if os.path.exists(path) else " (a link to nothing)"
             found.passed.append(PassedOver(printable(name), remark=gone))
-        elif settings.folder_is_document:
-            _add_part(found, path, printable(name), settings)
         else:
-            file = _classified_or_locked(path, printable(name), settings)
-            if isinstance(file, File):
-                found.files.append(file)
-            else:
-                found.passed.append(file)
+            try:
+                _add(found, path, printable(name), settings)
+            except InputError as e:
+                if not (why := _refusal(e)):
+                    raise
+                found.passed.append(_refused(why, path, printable(name)))
     found.files.sort(key=lambda file: file.name)
     found.passed.sort(key=str)
     if settings.folder_is_document and found.files:
@@ -94,14 +98,37 @@ def classified(path: str, name: str, settings: InputConfig, alone: bool = False)
     return _settled(path, name, extension, how, seen, compression)
 
 
-def _classified_or_locked(path: str, name: str, settings: InputConfig) -> File | PassedOver:
-    """What a file is. One that may not be opened is passed over, if its name does not say that it would be read."""
-    try:
-        return classified(path, name, settings)
-    except InputError:
-        if kinds.how(name):
-            raise
-        return PassedOver(name, remark=" (it cannot be opened)")
+def _add(found: _Found, path: str, name: str, settings: InputConfig) -> None:
+    """Add a file to what is read, or to what is passed over. Raises InputError where it cannot be opened."""
+    if settings.folder_is_document:
+        _add_part(found, path, name, settings)
+        return
+    file = classified(path, name, settings)
+    if isinstance(file, File):
+        found.files.append(file)
+    else:
+        found.passed.append(file)
+
+
+def _refusal(e: InputError) -> str:
+    """Why the file system refuses one path alone: it is "locked" or "too long"; "" where it is another fault, such as
+    a disk that fails.
+    """
+    if isinstance(e.__cause__, PermissionError):
+        return "locked"
+    return "too long" if isinstance(e.__cause__, OSError) and e.__cause__.errno == errno.ENAMETOOLONG else ""
+
+
+def _refused(why: str, path: str, name: str) -> PassedOver:
+    """A file, or a folder, whose name ends in "/", that may not be read, with the command that allows it."""
+    if why == "too long":
+        return PassedOver(name, remark=" (its path is too long)")
+    if not hasattr(os, "geteuid"):  # on Windows
+        return PassedOver(name, why, "change its permissions, or the user")
+    mine = False
+    with suppress(OSError):
+        mine = os.stat(path).st_uid == os.geteuid()
+    return PassedOver(name, why, f"{'chmod -R u+rX' if mine else 'sudo chmod -R a+rX'} {shlex.quote(path)}")
 
 
 def _settled(
@@ -166,20 +193,35 @@ def file_is_packed(file: File | PassedOver) -> bool:
     return isinstance(file, File) and file.compression is not None
 
 
-def _walk(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
-    """The path and the name of what is below a folder, and what it is: a "file", a "run" (not entered) or "other"."""
-    with said(folder), os.scandir(folder) as entries:
-        below = [entry for entry in entries if not entry.name.startswith(".")]
-    real = os.path.realpath(folder)
-    for entry in below if real not in above else []:  # a link to a folder above would never end
-        name = prefix + entry.name
+def _walk(top: str) -> Iterator[tuple[str, str, str]]:
+    """The path and the name of what is below a folder, and what it is: a "file", a "run" (not entered), a folder that
+    is "locked" or whose path is "too long", or "other". Raises InputError where the folder itself cannot be read.
+    """
+    pending: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(top, "", ())]
+    while pending:
+        folder, name, above = pending.pop()
         try:
-            is_folder, is_file = entry.is_dir(), entry.is_file()
-        except OSError:  # a link that leads in a circle, or through a folder that may not be entered
-            is_folder = is_file = False
-        if not is_folder:
-            yield entry.path, name, "file" if is_file else "other"
-        elif is_run(entry.path):  # what it holds was made of documents, maybe of these
-            yield entry.path, name, "run"
-        else:
-            yield from _walk(entry.path, name + "/", (*above, real))
+            with said(folder):
+                found = os.stat(os.path.join(folder, "."))  # refused where it can be listed, and not entered
+                with os.scandir(folder) as entries:
+                    below = [entry for entry in entries if not entry.name.startswith(".")]
+        except InputError as e:
+            if not name or not (why := _refusal(e)):
+                raise
+            yield folder, name, why
+            continue
+        here = found.st_dev, found.st_ino
+        if here in above:  # a link to a folder above would never end
+            continue
+        for entry in below:
+            its_name = f"{name}/{entry.name}" if name else entry.name
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a link that leads in a circle, or through a folder that may not be entered
+                is_folder = is_file = False
+            if not is_folder:
+                yield entry.path, its_name, "file" if is_file else "other"
+            elif is_run(entry.path):  # what it holds was made of documents, maybe of these
+                yield entry.path, its_name, "run"
+            else:
+                pending.append((entry.path, its_name, (*above, here)))

@@ -22,12 +22,12 @@ def told(path: str, passed: Sequence[PassedOver]) -> list[str]:
 def by_kind(passed: Sequence[PassedOver]) -> list[str]:
     """How many files of each kind that is known cannot be read, with what helps; `FEW` kinds are named."""
     unread = unreadable(passed)
-    counts = Counter(each.extension for each in unread)
+    counts = Counter(map(_kind, unread))
     said = []
-    for extension, n in sorted(counts.most_common(FEW), key=lambda each: (-each[1], each[0])):
-        first = next(each for each in unread if each.extension == extension)
+    for kind, n in sorted(counts.most_common(FEW), key=lambda each: (-each[1], each[0])):
+        first = next(each for each in unread if _kind(each) == kind)
         help = f". What helps: {first.help}" if first.help else ""
-        said.append(f"{n:,} {extension} file{'s' * (n != 1)}, such as {first.name}{help}")
+        said.append(f"{n:,} {kind}{'s' * (n != 1)}, such as {first.name}{help}")
     if len(counts) > FEW:
         rest = sum(n for _, n in counts.most_common()[FEW:])
         said.append(f"{rest:,} files of {len(counts) - FEW:,} more kinds")
@@ -35,5 +35,9 @@ def by_kind(passed: Sequence[PassedOver]) -> list[str]:
 
 
 def unreadable(passed: Sequence[PassedOver]) -> list[PassedOver]:
-    """Those of a kind that is known and cannot be read."""
+    """Those of a kind that is known and cannot be read, and those that may not be read."""
     return [each for each in passed if each.extension]
+
+
+def _kind(each: PassedOver) -> str:
+    return f"{each.extension} {'folder' if each.name.endswith('/') else 'file'}"

@@ -51,7 +51,7 @@ def test_files_that_cannot_be_read_are_counted_and_too_many_of_them_are_a_failur
     (tmp_path / "in" / "f.png").write_bytes(b"\0")
     result = call(*given)
     assert result.exit_code == 3
-    assert f"{tmp_path}/in: 3 files could not be read for their kind, and 2 documents were read" in result.stderr
+    assert f"{tmp_path}/in: 3 files could not be read, and 2 documents were read" in result.stderr
 
 
 def test_documents_of_other_formats_have_their_readers_in_the_identity(tmp_path):

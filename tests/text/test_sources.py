@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from datagen.config.data import InputConfig
 from datagen.errors import InputError, MissingExtra
 from datagen.text import sources
 from datagen.text.files import File
+from datagen.text.passed import by_kind
 
 BOOKS = Path(__file__).resolve().parents[3] / "shared" / "data" / "books"
 NOBODY = 65534
@@ -177,17 +179,64 @@ def test_no_path_at_all():
         sources.find("")
 
 
-@pytest.mark.parametrize("locked", ["docs/secret.txt", "docs/inner", "docs"])
-def test_a_locked_file_or_folder_says_permission(open_folder, locked):
-    write(open_folder / "docs" / "inner" / "a.txt")
-    write(open_folder / "docs" / "secret.txt")
-    os.chmod(open_folder / locked, 0)
-    try:
-        with as_ordinary_user(), pytest.raises(InputError, match=r"permission to read it is denied") as error:
+def test_a_locked_folder_says_permission(open_folder):
+    write(open_folder / "docs" / "a.txt")
+    for mode in (0o000, 0o600):  # it can't be listed; it can, and not entered
+        os.chmod(open_folder / "docs", mode)
+        with as_ordinary_user(), pytest.raises(InputError, match=r"/docs: permission to read it is denied"):
             sources.find(str(open_folder / "docs"))
-        assert locked in str(error.value)
+    os.chmod(open_folder / "docs", 0o755)
+
+
+@pytest.mark.parametrize("one_document", [False, True])
+@pytest.mark.parametrize("mine", [False, True])
+def test_what_is_locked_in_a_folder_spoils_none_of_it_and_says_what_helps(open_folder, one_document, mine):
+    docs = open_folder / "docs"
+    for name in ("a.txt", "inner/b.txt", "listed/c.txt", "secret.txt", "of its own", "deep/er/d.pdf"):
+        write(docs / name, b"%PDF-1.7" if name.endswith("pdf") else b"Words.")
+    modes = {"inner": 0, "listed": 0o644, "secret.txt": 0, "of its own": 0, "deep/er/d.pdf": 0}
+    for name, mode in modes.items():
+        os.chown(docs / name, NOBODY if mine else 0, -1) if os.geteuid() == 0 else None
+        os.chmod(docs / name, mode)
+    with as_ordinary_user():
+        (found,), passed = sources.find(str(docs), InputConfig(folder_is_document=one_document))
+    for name in modes:
+        os.chmod(docs / name, 0o755)
+    assert [part.name for part in found.parts or (found,)] == ["a.txt"]
+    names = ["deep/er/d.pdf", "inner/", "listed/", "of its own", "secret.txt"]
+    assert [(each.name, each.extension) for each in passed] == [(name, "locked") for name in names]
+    command = "chmod -R u+rX" if mine or os.geteuid() else "sudo chmod -R a+rX"
+    assert by_kind(passed) == [
+        f"3 locked files, such as deep/er/d.pdf. What helps: {command} {docs}/deep/er/d.pdf",
+        f"2 locked folders, such as inner/. What helps: {command} {docs}/inner",
+    ]
+    assert passed[3].help == f"{command} '{docs}/of its own'"
+
+
+def test_a_folder_of_what_is_locked_alone_is_told_what_helps(open_folder):
+    write(open_folder / "docs" / "inner" / "a.txt")
+    os.chmod(open_folder / "docs" / "inner", 0)
+    with as_ordinary_user(), pytest.raises(InputError, match=r"not read: 1 locked folder, such as inner/\. What"):
+        sources.find(str(open_folder / "docs"))
+    os.chmod(open_folder / "docs" / "inner", 0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes and removes paths that are too long")
+def test_folders_nested_deeper_than_a_path_reaches_spoil_none(tmp_path):
+    write(tmp_path / "a.txt")
+    at = os.open(tmp_path, os.O_RDONLY)
+    for name in ["d"] * 1_050 + ["e" * 250] * 10:
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    try:
+        (file,), passed = sources.find(str(tmp_path))
     finally:
-        os.chmod(open_folder / locked, 0o755)
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # shutil's recursion is not so deep
+    assert file.name == "a.txt"
+    assert [str(each)[-30:] for each in passed] == ["eeeeee/ (its path is too long)"]
 
 
 def test_a_file_that_went_away_after_it_was_found(tmp_path):
