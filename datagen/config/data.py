@@ -48,8 +48,8 @@ class InputConfig(Section):
     )
     encoding: Annotated[str, AfterValidator(_codec)] | None = Field(
         default=None,
-        description="The encoding of text files, as a Python codec such as cp1250. Default: each file's own is "
-        "detected. JSON lines are UTF-8 whatever this is.",
+        description="The encoding of text files and HTML pages, as a Python codec such as cp1250. Default: each file's "
+        "own is detected. JSON lines are UTF-8 whatever this is.",
     )
     limit: int | None = Field(default=None, ge=1, description="Read only the first N documents.")
     strict: bool = Field(

@@ -71,7 +71,7 @@ def read(files: list[File], settings: InputConfig) -> Iterator[Document | Droppe
     check(files, settings)
     places: dict[str, str] = {}
     others = (each for file in files for each in file.parts or (file,) if each.kind in kinds.NEEDS)
-    with closing(Readers(others, settings.max_document_mb * MB, cores())) as readers:
+    with closing(Readers(others, settings.max_document_mb * MB, cores(), settings.encoding)) as readers:
         for file in files:
             seen = False
             for row in _of_file(file, settings, readers):

@@ -68,6 +68,17 @@ def test_first_bytes_decide_where_they_are_sure(tmp_path, name, raw, how):
 
 
 @pytest.mark.parametrize(
+    ("before", "how"),
+    [(b"<!--x-->", "html"), (b"<!---->\n", "html"), (b"<?xml a>", "html"), (b" \n", "html"), (b"<!--", None)],
+)
+def test_a_page_may_begin_with_any_number_of_comments(before, how):
+    """Read with steps that can be taken back, forty comments took for ever."""
+    most = before * (sniff.HEAD // len(before) - 10)
+    assert sniff.sniff(io.BytesIO(most + b"<HTML lang=en>"), None).how == how
+    assert sniff.sniff(io.BytesIO(most + b"<p>A part of a page."), None).how is None
+
+
+@pytest.mark.parametrize(
     ("name", "raw", "extension"),
     [
         ("picture", b"\xff\xd8\xff\xe0", ".jpg"),

@@ -21,7 +21,7 @@ FONTS = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 _EMPTY = re.compile(
     rf"""<(?!(?:{VOID})\b)([A-Za-z][\w:.-]*+)((?:[^<>"'/]|/(?!>)|"[^"<]*+"|'[^'<]*+')*+)/>""", re.IGNORECASE
 )
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)  # one that nothing closes reaches to the end
 
 
 def extract(path: str, limits: Limits) -> Extracted:

@@ -44,15 +44,17 @@ AS_BROWSERS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "g
 AS_BROWSERS |= {"euc_kr": "cp949", "iso8859-9": "cp1254", "big5": "big5hkscs"}
 RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 LOWERED = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-DEEPEST = 20  # lists in lists that are indented
+DEEPEST = 20  # lists in lists that are indented, tables in tables that are tables, raised letters in raised ones
 CELL = 400  # characters of a table's cell, beyond which the table lays out a page
 OFTEN = 20_000  # nodes
 
 
-def extract(raw: bytes, limits: Limits) -> Extracted:
-    """The text of a page. Raises Unreadable where its encoding cannot be told or it is too large."""
+def extract(raw: bytes, limits: Limits, encoding: str | None = None) -> Extracted:
+    """The text of a page. encoding: a Python codec, which overrules what the page says. Raises Unreadable where its
+    encoding cannot be told, or is another than the one given, or it is too large.
+    """
     limits.check(len(raw))
-    text, encoding = decoded(raw)
+    text, encoding = decoded(raw, encoding)
     blocks, title = blocks_of(text, limits)
     body, headings = joined(blocks)
     limits.check(len(body.encode()))
@@ -66,8 +68,17 @@ def version() -> str:
     return f"selectolax {of('selectolax')}"
 
 
-def decoded(raw: bytes) -> tuple[str, str]:
-    """A page's characters and their codec: by its mark, as UTF-8, as the page says, or by what is likely."""
+def decoded(raw: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """A page's characters and their codec: the one given, else by its mark, as UTF-8, as the page says, or by what is
+    likely. Raises Unreadable.
+    """
+    try:
+        return decode.decode(raw, encoding) if encoding else _decoded(raw)
+    except decode.BadDocument as e:
+        raise Unreadable(e.reason, e.what) from None
+
+
+def _decoded(raw: bytes) -> tuple[str, str]:
     declared = CHARSET.search(raw[:4096])
     label = (declared[1] or declared[2]).decode("ascii", "replace").lower() if declared else ""
     try:
@@ -78,17 +89,12 @@ def decoded(raw: bytes) -> tuple[str, str]:
     if not shifting:
         try:
             return decode.decode(raw) if not codec or decode.mark_of(raw)[0] else (raw.decode("utf-8"), "utf-8")
-        except decode.BadDocument as e:
-            raise Unreadable(e.reason, e.what) from None
         except UnicodeDecodeError:
             pass
     try:
         return raw.decode(codec), codec
     except (UnicodeError, LookupError):  # it is not what it says, or no encoding of text at all
-        try:
-            return decode.decode(raw)
-        except decode.BadDocument as e:
-            raise Unreadable(e.reason, e.what) from None
+        return decode.decode(raw)
 
 
 def blocks_of(text: str, limits: Limits) -> tuple[list[Block], str]:
@@ -161,6 +167,8 @@ class _Writer:
         self.parts = [_Part()]
         self.tables: list[tuple[_Table, int]] = []  # with the parts that were open when it began
         self.verbatim = 0
+        self.deeper = 0  # tables that are open beyond the deepest: they only part blocks
+        self.small = 0  # raised or lowered text in which the node is
 
     def blocks(self) -> list[Block]:
         """All that was written."""
@@ -182,6 +190,7 @@ class _Writer:
             return False
         if tag.startswith("-"):  # a comment, a document type
             return False
+        self.small += tag in ("sup", "sub")
         if tag in SKIPPED or _left_out(node):
             return False
         if tag in ("math", "br", "sup", "sub", "q", "a"):
@@ -208,7 +217,7 @@ class _Writer:
             text = node.text().strip()
             running.append(text if text.startswith(("[", "(")) else f"[{text}]")
             return False
-        elif tag in ("sup", "sub"):
+        elif tag in ("sup", "sub") and self.small <= DEEPEST:  # each looks at all that is in it
             text = node.text().strip()
             if node.css_first("a[href]") is not None and 0 < len(text) <= 6:  # of a note
                 running.append(text if text.startswith(("[", "(")) else f"[{text}]")
@@ -237,6 +246,10 @@ class _Writer:
                 here.number += 1
             elif tag == "dd":
                 here.marker = "  "
+        elif tag == "table" and (self.deeper or len(self.tables) == DEEPEST):
+            part.nested, self.deeper = True, self.deeper + 1
+        elif self.deeper:
+            pass
         elif tag == "table":
             part.nested = True
             self.tables.append((_Table(), len(self.parts)))
@@ -255,6 +268,7 @@ class _Writer:
         tag = node.tag or ""
         if tag.startswith("-"):
             return
+        self.small -= tag in ("sup", "sub")
         if tag == "q" and not _left_out(node):
             self.parts[-1].running.append("”")
         if tag in SKIPPED or not (tag in BLOCKS or _level(tag)) or _left_out(node):
@@ -267,6 +281,8 @@ class _Writer:
             self.verbatim -= 1
         elif tag in LISTS and part.lists:
             part.lists.pop()
+        elif self.deeper:
+            self.deeper -= tag == "table"
         elif tag in ("td", "th", "caption") and self.tables:
             self._to_table()
         elif tag == "table" and self.tables:
@@ -293,7 +309,9 @@ class _Writer:
         text = "".join(part.running)
         part.running.clear()
         if self.verbatim:
-            text = re.sub("[ \t\r\f\xa0]+(?=\n|$)", "", text.replace("\r\n", "\n").replace("\xa0", " ")).strip("\n")
+            text = re.sub(
+                "(?<![ \t\r\f\xa0])[ \t\r\f\xa0]++(?=\n|$)", "", text.replace("\r\n", "\n").replace("\xa0", " ")
+            ).strip("\n")
             found = [text] if text.strip() else []
         else:
             lines = [collapsed(line.replace("\r", "\n")).strip() for line in text.split("\n")]

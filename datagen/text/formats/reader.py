@@ -41,15 +41,16 @@ class Reader:
         self._ready = False  # the process is waiting for documents
         self._closed = False
 
-    def read(self, file: File, most_bytes: int) -> tuple[str, str, dict[str, Any]]:
+    def read(self, file: File, most_bytes: int, encoding: str | None = None) -> tuple[str, str, dict[str, Any]]:
         """A document's text, the encoding of its file, and what is known of it (see `Extracted`).
 
-        most_bytes: of what is unpacked. Raises BadDocument where it cannot be read, with what would help, InputError
-        where the file cannot be opened, and UserError where the process does not start, which is no fault of the file.
+        most_bytes: of what is unpacked. encoding: of HTML pages, a Python codec, if a person says it. Raises
+        BadDocument where it cannot be read, with what would help, InputError where the file cannot be opened, and
+        UserError where the process does not start, which is no fault of the file.
         """
         with _unpacked(file, most_bytes) as path:
-            request = {"how": file.kind, "path": path, "most_bytes": most_bytes, "seconds": self.seconds}
-            reply = self._asked(json.dumps(request).encode() + b"\n")
+            request = {"how": file.kind, "path": path, "most_bytes": most_bytes, "encoding": encoding}
+            reply = self._asked(json.dumps(request | {"seconds": self.seconds}).encode() + b"\n")
         if reply is None:
             raise self._ended(file)
         if "bad" in reply:
@@ -133,8 +134,8 @@ class Reader:
 class Readers:
     """Reads documents in an order that is known beforehand, some ahead of being asked for, each core one."""
 
-    def __init__(self, files: Iterable[File], most_bytes: int, cores: int) -> None:
-        self._files, self._most_bytes = iter(files), most_bytes
+    def __init__(self, files: Iterable[File], most_bytes: int, cores: int, encoding: str | None = None) -> None:
+        self._files, self._most_bytes, self._encoding = iter(files), most_bytes, encoding
         self._threads = ThreadPoolExecutor(max(1, cores), "reading")
         self._readers: list[Reader] = []
         self._free: SimpleQueue[Reader] = SimpleQueue()
@@ -153,7 +154,7 @@ class Readers:
     def _one(self, file: File) -> tuple[str, str, dict[str, Any]]:
         reader = self._free.get()
         try:
-            return reader.read(file, self._most_bytes)
+            return reader.read(file, self._most_bytes, self._encoding)
         finally:
             self._free.put(reader)
 

@@ -33,8 +33,10 @@ def alive(seconds: int = SECONDS) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, most))
 
 
-def extract(how: str, path: str, limits: Limits) -> Extracted:
-    """A document of this kind. Raises Unreadable, and whatever a library raises."""
+def extract(how: str, path: str, limits: Limits, encoding: str | None = None) -> Extracted:
+    """A document of this kind. encoding: of an HTML page, a Python codec; the other formats have their own. Raises
+    Unreadable, and whatever a library raises.
+    """
     if how == "pdf":
         from datagen.text.formats import pdf
 
@@ -51,7 +53,7 @@ def extract(how: str, path: str, limits: Limits) -> Extracted:
 
     with open(path, "rb") as stream:
         raw = stream.read(limits.most_bytes + 1)
-    return (html if how == "html" else notebook).extract(raw, limits)
+    return html.extract(raw, limits, encoding) if how == "html" else notebook.extract(raw, limits)
 
 
 def replied(request: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +61,8 @@ def replied(request: dict[str, Any]) -> dict[str, Any]:
     try:
         still_alive = partial(alive, request["seconds"])
         still_alive()
-        found = extract(request["how"], request["path"], Limits(request["most_bytes"], still_alive))
+        limits = Limits(request["most_bytes"], still_alive)
+        found = extract(request["how"], request["path"], limits, request["encoding"])
         return {"text": found.text, "encoding": found.encoding, "metadata": found.metadata(request["how"])}
     except Unreadable as e:
         return {"bad": [e.reason, e.what]}

@@ -1,5 +1,6 @@
 """Pages as the text that a person reads."""
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -93,6 +94,17 @@ def test_an_encoding_that_does_not_decode_the_page_is_not_believed(wrong):
     assert html.decoded(text.encode("cp1252"))[0] == text
 
 
+def test_the_encoding_that_a_person_gives_overrules_what_the_page_says():
+    page = "<meta charset=utf-8><p>Zażółć gęślą jaźń".encode("cp1250")
+    found = html.extract(page, LIMITS, "cp1250")
+    assert (found.text, found.encoding) == ("Zażółć gęślą jaźń", "cp1250")
+    assert html.extract("<meta charset=latin1><p>ż".encode(), LIMITS, "iso8859-2").text == "Ĺź"
+    with pytest.raises(
+        Unreadable, match=r"line 1, byte 0 of the file \(0xff\) is not utf-8, which input\.encoding says"
+    ):
+        html.extract(b"\xff", LIMITS, "utf-8")
+
+
 def test_too_large_a_page_is_not_read():
     with pytest.raises(Unreadable, match=r"input\.max_document_mb"):
         html.extract(b"x" * 2_000_000, LIMITS)
@@ -144,6 +156,46 @@ def test_any_tags_in_any_order_are_text(page):
 def test_any_bytes_are_text_or_a_reason(raw):
     with suppress(Unreadable):
         html.extract(raw, LIMITS).text.encode()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<table><tr><td>x<td>y",
+        "<sup>x",
+        "<sup><sub>",
+        "<pre> \t",
+        "<![CDATA[",
+        "<!--x-->",
+        "<a b=' ",
+        "<a / ",
+        "<li>x",
+        "<br>",
+    ],
+)
+def test_hostile_pages_take_linear_time(unit):
+    def seconds(size: int) -> float:
+        start = time.process_time()
+        page = epub.as_html(unit * (size // len(unit)))
+        html.extract(page.encode(), LIMITS)
+        return time.process_time() - start
+
+    seconds(1000)
+    assert seconds(80_000) < 30 * max(seconds(10_000), 0.01)
+
+
+def test_a_long_run_of_blanks_in_a_line_that_is_kept_takes_no_time():
+    start = time.process_time()
+    assert text("<pre>a" + " " * 200_000 + "b \t\n c") == "a" + " " * 200_000 + "b\n c"
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("depth", [1, 5, 19, 20, 21, 22, 100])
+def test_tables_within_tables_are_parted_into_blocks_however_deep(depth):
+    page = "".join(f"<table><tr><td>a{n}<td>" for n in range(depth)) + "in" + "</table>b" * depth
+    found = text(page).split()
+    assert [word for word in found if word != "|"] == [*(f"a{n}" for n in range(depth)), "in", *"b" * depth]
+    assert found.count("|") == (depth <= 20)  # one that is deeper only parts blocks
 
 
 def test_a_deep_page_takes_no_stack():

@@ -184,6 +184,20 @@ def test_the_limit_holds_for_what_is_unpacked(tmp_path):
     assert bad["a.html.gz"].reason == "too large"
 
 
+def test_the_encoding_that_is_given_is_that_of_texts_and_pages_and_of_no_format_that_has_its_own(tmp_path):
+    words = "Zażółć gęślą jaźń"
+    for name in ("a.txt", "b.html", "c.csv", "d.srt", "e.tex", "f.html.gz", "g.py"):
+        raw = (f"<p>{words}" if "html" in name else words).encode("cp1250")
+        (tmp_path / name).write_bytes(gzip.compress(raw, mtime=0) if name.endswith(".gz") else raw)
+    (tmp_path / "h.epub").write_bytes(making.epub({"a": f"<p>{words}"}))
+    (tmp_path / "i.docx").write_bytes(making.docx(making.paragraph(words)))
+    (tmp_path / "j.ipynb").write_text(json.dumps({"cells": [{"source": words}]}, ensure_ascii=False), encoding="utf-8")
+    (tmp_path / "k.jsonl").write_text(json.dumps({"id": "k", "text": words}, ensure_ascii=False), encoding="utf-8")
+    good, bad = rows(tmp_path, encoding="cp1250")
+    assert (len(good), bad) == (11, {})
+    assert {row.text for row in good.values()} == {words}
+
+
 def test_only_some_extensions_are_read_and_unknown_ones_are_text(tmp_path):
     for name in ("a.py", "b.PY.gz", "c.md", "d.xyz", "README"):
         (tmp_path / name).write_bytes(gzip.compress(b"x", mtime=0) if name.endswith(".gz") else b"x")
