@@ -64,14 +64,17 @@ def _check(file: File, settings: InputConfig) -> None:
 
 
 def read(files: list[File], settings: InputConfig) -> Iterator[Document | Dropped]:
-    """Every row of every file, in order, until `settings.limit` documents are read. Raises what `check` raises.
+    """Every row of every file, in order, until `settings.limit` documents are read. Raises what `check` raises,
+    and UserError where what reads other formats does not start.
 
     Of what was read only the ids and their places are kept, to find duplicates: about 170 bytes a document.
     """
     check(files, settings)
     places: dict[str, str] = {}
-    others = (each for file in files for each in file.parts or (file,) if each.kind in kinds.NEEDS)
+    others = [each for file in files for each in file.parts or (file,) if each.kind in kinds.NEEDS]
     with closing(Readers(others, settings.max_document_mb * MB, cores(), settings.encoding)) as readers:
+        if others:
+            readers.check({module for each in others for module in kinds.NEEDS[each.kind]})
         for file in files:
             seen = False
             for row in _of_file(file, settings, readers):

@@ -25,6 +25,7 @@ from datagen.text.formats import worker
 
 COMMAND = (sys.executable, "-m", "datagen.text.formats.worker")
 TAIL = 2000  # bytes of what a process said, of which the last line is shown
+AGAIN = "Install what it needs again: pip install --force-reinstall 'longrlvr-data[documents]'"
 VERSION = 1  # of the code in this folder: raise it when a document's text or metadata changes
 
 
@@ -56,6 +57,16 @@ class Reader:
         if "bad" in reply:
             raise BadDocument(*reply["bad"])
         return reply["text"], reply["encoding"], reply["metadata"]
+
+    def check(self, modules: Iterable[str]) -> None:
+        """Raise UserError, with what to do, where the process does not start, or cannot import a library in it."""
+        reply = self._asked(json.dumps({"modules": sorted(modules)}).encode() + b"\n")
+        if reply is None and self._process is not None:
+            how = "".join(self._how_it_ended())
+            self._end()
+            raise UserError(f"the process that reads documents does not start; it ended by {how}\n{AGAIN}")
+        for module, why in (reply or {"failed": {}})["failed"].items():
+            raise UserError(f"{module} is installed, and cannot be imported: {why}\n{AGAIN}")
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -103,24 +114,26 @@ class Reader:
         process = self._process
         if process is None:  # by `close`
             return BadDocument("reader crashed", "what reads it was ended")
-        code, said = process.wait(), self._last_said()
+        code, (how, its_words) = process.wait(), self._how_it_ended()
         self._end()
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        its_words = f" ({said})" if said else ""
-        library = ", ".join(kinds.NEEDS.get(file.kind, ()))
         if not self._ready:
             raise UserError(
-                f"{file.path}: the process that reads such files does not start; it ended by {how}{its_words}\n"
-                "Install what it needs again: pip install --force-reinstall 'longrlvr-data[documents]'"
+                f"{file.path}: the process that reads such files does not start; it ended by {how}{its_words}\n{AGAIN}"
             )
         if code == -getattr(signal, "SIGXCPU", 0):
             return BadDocument(
                 "too slow", f"a part of it took over {self.seconds} s of processor time: it may be damaged"
             )
-        return BadDocument(
-            "reader crashed",
-            f"what reads such files ({library}) ended over it, by {how}: it may be damaged{its_words}",
-        )
+        library = ", ".join(kinds.NEEDS.get(file.kind, ()))
+        what = f"what reads such files ({library}) ended over it, by {how}: it may be damaged{its_words}"
+        return BadDocument("reader crashed", what)
+
+    def _how_it_ended(self) -> tuple[str, str]:
+        """By what the process ended, and the last that it said, in brackets."""
+        assert self._process
+        code, said = self._process.wait(), self._last_said()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return how, f" ({said})" if said else ""
 
     def _last_said(self) -> str:
         """The last line that the process wrote on standard error; "" where there is none."""
@@ -143,6 +156,10 @@ class Readers:
             self._readers.append(Reader())
             self._free.put(self._readers[-1])
         self._ahead: dict[str, Future[tuple[str, str, dict[str, Any]]]] = {}
+
+    def check(self, modules: Iterable[str]) -> None:
+        """As `Reader.check`, before anything is read."""
+        self._readers[0].check(modules)
 
     def read(self, file: File) -> tuple[str, str, dict[str, Any]]:
         """As `Reader.read`, of the files that were given."""

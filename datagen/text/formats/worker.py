@@ -1,5 +1,6 @@
 """The process in which documents are extracted: a request a line on standard input, a reply a line on standard output,
-and before them READY, so that a process that does not start is told from one that ends over a document.
+and before them READY, so that a process that does not start is told from one that ends over a document. A request names
+a document, or libraries, to be told whether they can be used.
 
 Bounds are the system's: 60 seconds of processor time from one sign of life to the next (a page, some thousand nodes),
 and 4 GB of memory. A library that hangs or goes mad is ended by them, and with it only this process.
@@ -7,12 +8,13 @@ and 4 GB of memory. A library that hangs or goes mad is ended by them, and with 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
@@ -22,6 +24,7 @@ from datagen.text.formats.extracted import Extracted, Limits, Unreadable
 SECONDS = 60  # of processor time, from one sign of life to the next
 MEMORY = 4 << 30  # bytes
 READY = b"ready\n"
+MODULES = {"selectolax": "selectolax.lexbor", "pypdfium2": "pypdfium2.raw"}  # what is used of a library, in C
 
 
 def alive(seconds: int = SECONDS) -> None:
@@ -31,6 +34,17 @@ def alive(seconds: int = SECONDS) -> None:
 
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, most))
+
+
+def imported(modules: Iterable[str]) -> dict[str, Any]:
+    """What is sent back where it is asked whether libraries can be used: which of them cannot be imported, and why."""
+    failed: dict[str, str] = {}
+    for module in modules:
+        try:
+            importlib.import_module(MODULES.get(module, module))
+        except Exception as e:  # of many kinds: a part of it is missing, of another version, or for another machine
+            failed[module] = f"{type(e).__name__}: {e}"
+    return {"failed": failed}
 
 
 def extract(how: str, path: str, limits: Limits, encoding: str | None = None) -> Extracted:
@@ -81,7 +95,8 @@ def main() -> None:
         out.write(READY)
         out.flush()
         for request in _requests(sys.stdin.buffer):
-            out.write(json.dumps(replied(request)).encode() + b"\n")
+            reply = imported(request["modules"]) if "modules" in request else replied(request)
+            out.write(json.dumps(reply).encode() + b"\n")
             out.flush()
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import sys
 from contextlib import closing
 
@@ -135,6 +136,31 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_files(tmp_path):
         assert "pip install --force-reinstall 'longrlvr-data[documents]'" in str(e.value)
         broken.command = reader.COMMAND
         assert broken.read(file, MB)[0].startswith("Of a PDF.")
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("from selectolax import no_such_part", "selectolax is installed, and cannot be imported: ImportError: cannot"),
+        ("raise OSError('libc.so: wrong ELF class')", "imported: OSError: libc.so: wrong ELF class"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "does not start; it ended by signal SIGKILL"),
+    ],
+)
+def test_a_library_that_cannot_be_imported_ends_the_run_before_anything_is_read(tmp_path, monkeypatch, broken, says):
+    (tmp_path / "lib" / "selectolax").mkdir(parents=True)
+    (tmp_path / "lib" / "selectolax" / "__init__.py").write_text("")
+    (tmp_path / "lib" / "selectolax" / "lexbor.py").write_text(broken)
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("Words.")
+    files, _ = sources.find(str(tmp_path / "in"))
+    assert len(list(documents.read(files, InputConfig()))) == 1  # without a page, it does not matter
+    for name in ("b.html", "c.html"):
+        (tmp_path / "in" / name).write_text("<p>A page.")
+    files, _ = sources.find(str(tmp_path / "in"))
+    with pytest.raises(UserError, match=re.escape(says)) as e:
+        next(iter(documents.read(files, InputConfig())))
+    assert str(e.value).endswith("pip install --force-reinstall 'longrlvr-data[documents]'")
 
 
 def test_a_file_that_takes_for_ever_is_set_aside(tmp_path):
