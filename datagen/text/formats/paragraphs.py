@@ -100,7 +100,7 @@ def of(
 def _written(placed: list[_Placed], lines: list[Line], habits: _Habits) -> tuple[str, dict[int, int], list[Heading]]:
     parts: list[str] = []
     starts: dict[int, int] = {}
-    headings: list[Heading] = []
+    found: list[tuple[int, int, int]] = []  # of each heading: where it begins and ends, and its level
     length, first, in_list, left = 0, 0, False, 0.0
     for i, here in enumerate(placed):
         line, text = here.line, here.line.text
@@ -128,15 +128,21 @@ def _written(placed: list[_Placed], lines: list[Line], habits: _Habits) -> tuple
         length += len(between)
         starts.setdefault(here.page, length)
         if here.level and (not i or placed[i - 1].heading != here.heading):
-            headings.append((length, here.level, text.replace(HYPHEN, "-")[:HEADING]))
-        elif here.level and headings:
-            at, level, so_far = headings[-1]
-            headings[-1] = (at, level, f"{so_far} {text}"[:HEADING])
+            found.append((length, length, here.level))
         parts += [between, text]
         length += len(text)
+        if here.level and found:
+            found[-1] = (found[-1][0], length, here.level)
     if parts and parts[-1].endswith(HYPHEN):
         parts[-1] = parts[-1][:-1] + "-"
-    return "".join(parts), starts, headings
+    whole = "".join(parts)
+    return whole, starts, [_heading(whole, *each) for each in found]
+
+
+def _heading(text: str, start: int, end: int, level: int) -> Heading:
+    """A heading as it stands in the text, without an indentation."""
+    words = text[start:end].lstrip()
+    return end - len(words), level, words[:HEADING].rstrip()
 
 
 def _between(
