@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import struct
+import time
 
 import pytest
 
@@ -76,6 +78,18 @@ def test_a_page_may_begin_with_any_number_of_comments(before, how):
     most = before * (sniff.HEAD // len(before) - 10)
     assert sniff.sniff(io.BytesIO(most + b"<HTML lang=en>"), None).how == how
     assert sniff.sniff(io.BytesIO(most + b"<p>A part of a page."), None).how is None
+
+
+def test_an_archive_of_a_million_names_is_not_gone_through(tmp_path):
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", *[0] * 9, 1, *[0] * 6) + b"x"
+    directory = entry * 1_000_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(directory), 4, 0)
+    (tmp_path / "a.docx").write_bytes(b"PK\3\4" + directory + end)
+    start = time.process_time()
+    found = folders.classified(str(tmp_path / "a.docx"), "a.docx", InputConfig())
+    assert time.process_time() - start < 1
+    assert isinstance(found, File)
+    assert (found.kind, found.what) == ("foreign", "a zip archive")
 
 
 @pytest.mark.parametrize(
