@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
@@ -121,7 +121,12 @@ def check_beginnings(text: str, tokenizer: Tokenizer, limit: int) -> list[Span]:
         if not ends_something(text[span.start]):
             continue
         lead = text[: span.start].rstrip(MARKS_AND_SPACE)
-        run = text[max(len(lead) - 1, 0) : len(text) - len(text[span.start :].lstrip(MARKS_AND_SPACE))]
+        begins = max(len(lead) - 1, 0)
+        while begins > 0 and (
+            unicodedata.category(text[begins])[0] == "M" or "\u200d" in text[begins - 1 : begins + 1]
+        ):
+            begins -= 1  # a sign of several characters is not cut
+        run = text[begins : len(text) - len(text[span.start :].lstrip(MARKS_AND_SPACE))]
         assert not lead.strip() or tokenizer.count([run])[0] > limit, run
     return spans
 
@@ -180,6 +185,7 @@ def test_same_as_langchain_with_every_tokenizer(name):
     same()
 
 
+@example("\u200d𐀀" + "\u3000" * 6 + "、", 17)
 @given(plain | hostile | marked | anything, limits)
 def test_no_chunk_begins_with_what_ends_something(text, limit):
     check_beginnings(text, load("embedded"), limit)
