@@ -22,6 +22,8 @@ from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
 from datagen.text import boilerplate
+from datagen.text.prose_view import views
+from datagen.text.syntax import kind_of
 
 
 def process(shard: Shard) -> Output:
@@ -64,10 +66,25 @@ def encode(
     (n,) which of these are usable.
     """
     places = {doc_id: [i for i in range(len(of)) if i not in left[doc_id]] for doc_id, of in texts.items()}
-    asked = {doc_id: [texts[doc_id][i] for i in kept] for doc_id, kept in places.items() if kept}
+    asked = {}
+    for doc_id, kept in places.items():
+        if kept:
+            compared = _compared(texts[doc_id])
+            asked[doc_id] = [compared[i] for i in kept]
     found = encoder.encode_documents(asked, settings, on_progress)
     none = np.zeros((0, 0), np.float16), np.zeros(0, bool)
     return {doc_id: (kept, *found.get(doc_id, none)) for doc_id, kept in places.items()}
+
+
+def _compared(texts: Sequence[str]) -> list[str]:
+    """What chunks of a document are compared by: their texts, but of subtitles only what is said. Their numbers and
+    times are half of the words, and alike where chunks stand side by side.
+    """
+    kind = kind_of(texts)
+    if kind != "subtitles":
+        return list(texts)
+    seen = views(texts, kind)
+    return [view.text if view.text.strip() else text for view, text in zip(seen, texts, strict=True)]
 
 
 def _check_size(shard: Shard, size: int) -> None:

@@ -10,8 +10,10 @@ Where a construct is not closed, the pattern takes the rest of the line, or of t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
+from datagen.text import formulas
 from datagen.text.scripts import HAN, KANA
 from datagen.text.syntax import CUE, Kind
 
@@ -19,10 +21,11 @@ PARAGRAPH = "\n\n"
 
 
 class Rule(NamedTuple):
-    """What is set aside, and what stands for it."""
+    """What is set aside, and what stands for it: the joint, or what is shown of a match (None: it stays as it is)."""
 
     pattern: re.Pattern[str]
     joint: str
+    shown: Callable[[re.Match[str]], str | None] | None = None
 
 
 def _rule(pattern: str, joint: str = "", flags: int = re.M) -> Rule:
@@ -93,6 +96,18 @@ _LATEX_BLOCKS = (
 _LATEX_HEADINGS = (
     r"(?:part|chapter|(?:sub)*section|(?:sub)?paragraph|title|author|date|caption|addcontentsline|markboth)"
 )
+_LATEX_SEMANTIC = (  # commands of one word that many packages and documents define, and that show it
+    r"pkg|package|cmd|cs|env|environment|code|file|filename|class|cls|opt|option|prog|program|software|hologo|proglang"
+    r"|keyword|kw|acronym|person|name|strong|alert|key|menu|tool|lang|library|func|method|var|concept|foreign\w*"
+)
+_NESTED = r"\{[^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*+\}"
+
+
+def _formula(found: re.Match[str]) -> str | None:
+    before_a_stop = found.string[found.end() : found.end() + 1] == "."
+    return formulas.plain_before_a_stop(found[0]) if before_a_stop else formulas.plain(found[0])
+
+
 _UNSPACED = f"[{KANA}{HAN}，。、！？：；]"
 _LATIN = r"[A-Za-z0-9'’,.:;!?-]++"
 _CUE_START, _CUE_END = r"(?:\A|(?<=\n\n))", r"[ \t]*(?:\n[ \t]*(?:\n|\Z)|\Z)"
@@ -148,6 +163,15 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         ),
         _rule(r"(?<!\\)\$\$[^$]*(?:\$\$|\Z)|\\\[[\s\S]*?(?:\\\]|\Z)", PARAGRAPH),
         _rule(r"(?<!\\)%[^\n]*(?:\n[ \t]*)?"),
+        _rule(rf"\\[A-Za-z]*?(?:index|label)[A-Za-z]*\*?{_ARGUMENTS}(?:{_NESTED})++"),
+        Rule(formulas.ACCENTED, "", lambda found: formulas.accented(found[0])),
+        Rule(
+            re.compile(
+                r"(?<!\\)\$(?:[^$\\\n]|\\[\s\S]|\n(?![ \t]*\n))++\$|\\\((?:[^\\\n]|\\[^)]|\n(?![ \t]*\n))*+\\\)"
+            ),
+            "",
+            _formula,
+        ),
         _rule(
             rf"^[ \t]*\\{_LATEX_HEADINGS}\*?{_ARGUMENTS}\{{[^\n]*|\\(?:begin"
             rf"|end)\{{\w+\*?\}}{_ARGUMENTS}",
@@ -161,7 +185,8 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(
             rf"{_NOT_A_NOUN}(?<![ ~\n])[ ~\n]?"
             rf"\\(?:[Cc]ite[pn]?|(?:paren|auto|foot|super)cite)\*?{_ARGUMENTS}{_ARGUMENTS}\{{[^{{}}\n]*\}}"
-            rf"|\\(?:label|index|vspace|hspace|nocite)\*?\{{[^{{}}\n]*\}}"
+            rf"|\\(?:vspace|hspace|nocite)\*?\{{[^{{}}\n]*\}}"
+            r"| ?\([^(){}\\\n]{0,30}\\(?:[cC]|auto|eq|page|name|v)?ref\*?\{[^{}\n]*\}\)"
         ),
         *(
             _rule(
@@ -173,10 +198,12 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"\\l?dots(?![A-Za-z])(?:\{\})?", "…"),
         _rule(r" ?\\footnote\{[^{}\\]*\}"),
         _rule(r"(?<![\w\\}\]*^])\{([^{}\\\n]*)\}"),
-        _rule(r"(?<!\\)\$(?!\w\$\.)(\w{1,12})\$|\\\((?!\w\\\)\.)(\w{1,12})\\\)"),  # no letter that a stop follows
+        _rule(rf"\\(?:{_LATEX_SEMANTIC})\{{([\w .+-]+)\}}(?!\{{)"),
         _rule(r"(?<![\\-])---(?!-)", "—"),
+        _rule(r"(?<![\\-])--(?!-)", "–"),
         _rule(r"(?<![\\`])``(?!`)", "“"),
         _rule(r"(?<![\\'])''(?!')", "”"),
+        _rule(r"(?<![\\`\w])`(?=\w)", "‘"),
         _rule(r"\\([%&_#])|\\[/@-]"),
         _rule(r"(?<!\\)~|\\[ ,]|\\\\(?:\[\w+\])?", " "),
     ),

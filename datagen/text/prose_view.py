@@ -26,7 +26,7 @@ class View:
     """A text as prose.
 
     offsets: (len(text),) strictly ascending places in the text that is viewed. `text[i]` is the character there, or
-    stands for what was set aside from there on: a blank, a line's end, or what LaTeX spells ``, '', --- and \\dots.
+    stands for what was set aside from there on: a blank, a line's end, or what LaTeX spells with several characters.
     """
 
     text: str
@@ -88,6 +88,10 @@ def without(seen: View, removed: Iterable[tuple[int, int, str]]) -> View:
 def _beside(rule: Rule, text: str) -> Iterator[tuple[int, int, str]]:
     """What of each match is in none of its groups. The joint stands for the first such stretch."""
     for match in rule.pattern.finditer(text):
+        if rule.shown:
+            if (shown := rule.shown(match)) is not None:
+                yield from _replaced(text, *match.span(), shown)
+            continue
         at, joint = match.start(), rule.joint
         for start, end in _groups(match):
             if at < start:
@@ -96,6 +100,16 @@ def _beside(rule: Rule, text: str) -> Iterator[tuple[int, int, str]]:
             at = end
         if at < match.end():
             yield at, match.end(), joint
+
+
+def _replaced(text: str, start: int, end: int, shown: str) -> Iterator[tuple[int, int, str]]:
+    """What is left out to show something in the place of text[start:end]: all but that, if it stands there."""
+    at = text.find(shown, start, end)
+    if at < 0:
+        yield start, end, shown
+        return
+    yield start, at, ""
+    yield at + len(shown), end, ""
 
 
 def _between(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int, str]]:

@@ -5,6 +5,7 @@ import pytest
 
 from datagen import shards
 from datagen.config import model as configs
+from datagen.config.data import EmbedConfig
 from datagen.embed import encoder
 from datagen.errors import StaleStage, UserError
 from datagen.records import Chunk, Embedding, Judgement, texts_by_document
@@ -34,6 +35,17 @@ def test_similar_texts_have_similar_vectors(run):
     texts = ["The import system finds a module.", "How the import system finds a package.", "Recipes for apple pie."]
     one, other, far = encoder.encode(texts, run[1].embed).astype(np.float32)
     assert one @ other > one @ far + 0.2
+
+
+def test_subtitles_are_compared_by_what_is_said():
+    said = ["the lamp of the tower", "the oil of the lamp", "a wall of stones", "the stones of the harbour wall"]
+    cues = [f"{i}\n00:0{i}:01,000 --> 00:0{i}:04,000\n{text}\n" for i, text in enumerate(said, 1)]
+    settings = EmbedConfig()
+    given = {"a": cues, "b": said}
+    found = embed.encode(given, {"a": set(), "b": set()}, settings, lambda n: None)
+    assert (found["a"][1] == found["b"][1]).all()
+    blank = [*cues, "5\n00:05:01,000 --> 00:05:04,000\n"]  # nothing is said: its cue is all that it has
+    assert embed.encode({"a": blank}, {"a": set()}, settings, lambda n: None)["a"][2].all()
 
 
 def test_a_shard_without_chunks_needs_no_model(tmp_path, settings):

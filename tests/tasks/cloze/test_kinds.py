@@ -32,7 +32,7 @@ They said that the lamp of the tower had cost the king ``a fortune''---in the ye
 the most of what \textit{the crown of Aberdeen} had.
 """,
     r"""It is known from~\cite{holberg} that the tower of the village was the work of the mason Rasmussen.
-For all of the stones $a + b$ of the wall there is a stone in the tower of the mason Pedersen.
+For all of the stones $\frac{a}{b}$ of the wall there is a stone in the tower of the mason Pedersen.
 \end{document}
 """,
 ]
@@ -169,6 +169,15 @@ def test_a_quote_is_what_stands_in_the_chunk():
     assert quotes[0].startswith("In the winter the keeper came to the island with a\nchest that was made\n\n2\n00:")
     assert quotes[0].endswith("in the town of Stavanger,</i> by the sea.")
     assert all(any(quote in chunk for chunk in SUBTITLES) for quote in quotes)
+
+
+def test_a_short_formula_is_read_like_a_word():
+    text = (
+        r"For each $n \le 2^k$ there is a stone of the wall that was made by the mason \emph{Halvorsen} for the king."
+    )
+    found = {option.blanked: option.term for option in all_options([*LATEX[:2], text])}
+    wanted = "For each n ≤ 2ᵏ there is a stone of the wall that was made by the mason _____ for the king."
+    assert found.get(wanted) == "Halvorsen"
 
 
 def test_a_term_that_markup_divides_is_not_asked_for():
