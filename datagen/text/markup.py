@@ -42,6 +42,11 @@ CODE: dict[Kind, re.Pattern[str]] = {
     ),
     "hash": re.compile(rf"({_LINES.format('#')})|{_STRING}|#[^\n]*", re.M),
     "c": re.compile(rf"({_LINES.format('//')})|(/\*[\s\S]*?(?:\*/|\Z))|{_STRING}|//[^\n]*", re.M),
+    # Cells of some length. One that stands unquoted right behind another is left: a single mark would part the two.
+    "table": re.compile(
+        r"(?<![^,;\t\n])\"((?:[^\"]|\"\")*+)(?:\"|\Z)"
+        r"|(?:\A|[,;\t\n])([^\",;\t\n](?:[^,;\t\n]|[,;](?= )){14,}+)(?:[,;\t\n]|\Z)"
+    ),
     "dash": re.compile(
         rf"(--\[\[[\s\S]*?(?:\]\]|\Z)|\{{-[\s\S]*?(?:-\}}|\Z))|({_LINES.format('--')})|\"(?:[^\"\\\n]|\\.)*+\"?"
         rf"|--[^\n]*",
@@ -167,7 +172,7 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         Rule(formulas.ACCENTED, "", lambda found: formulas.accented(found[0])),
         Rule(
             re.compile(
-                r"(?<!\\)\$(?:[^$\\\n]|\\[\s\S]|\n(?![ \t]*\n))++\$|\\\((?:[^\\\n]|\\[^)]|\n(?![ \t]*\n))*+\\\)"
+                r"(?<!\\)\$(?:[^$\\\n]|\\[\s\S]|\n(?![ \t]*\n))++\$|\\\((?:[^\\\n]|\\[^()]|\n(?![ \t]*\n))*+\\\)"
             ),
             "",
             _formula,
@@ -225,6 +230,41 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"^(?:#{6}OpenITI#|#META#|###|#\$#)[^\n]*|^[^\n]*%~%[^\n]*|^# \[[\d.]+\][ \t]*$", PARAGRAPH),
         _rule(r"^# ", PARAGRAPH),
         _rule(r"^~~|(?:(?<![ \t])[ \t]++)?(?:\bPageV\d+P\d+|\bms\d+\b|@[A-Z]{3}\w*)"),
+    ),
+    "asciidoc": (
+        _rule(
+            r"^\[verse[^\n]*\][ \t]*\n(?P<verse>_{4,})[ \t]*$[\s\S]*?(?:^(?P=verse)[ \t]*$|\Z)"
+            r"|^(?P<block>/{4,}|-{4,}|\.{4,}|\+{4,}|[|,:!]={3,}|```\w*)[ \t]*$[\s\S]*?(?:^(?P=block)[ \t]*$|\Z)",
+            PARAGRAPH,
+        ),
+        _rule(
+            r"^(?:={1,6} |:!?[\w-]+!?:(?: |$)|\[[^\[\]\n]*\][ \t]*$|\[\[[^\n]*\]\][ \t]*$|\.[^\s.]|//"
+            r"|[a-z]+::\S*\[)[^\n]*"
+            r"|^(?:={4,}|\*{4,}|_{4,}|-{2,}|\+|<{3,}|'{3,})[ \t]*$|^[ \t]*(?:\*{2,5}|\.{1,5})[ \t]+"
+            r"|^[^\s:][^:\n]{0,60}:{2,4}(?:[ \t]+|$)|^(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION):[ \t]+",
+            PARAGRAPH,
+        ),
+        _rule(
+            r" ?\([^()<\n]{0,30}<<[^<>\n]*>>\)|\[\[[^\[\]\n]*\]\]|\(\(\([^()]{0,200}\)\)\)"
+            r"| ?(?:footnote|footnoteref|indexterm|image|icon|anchor):[^\s\[]*\[[^\[\]]{0,400}\]| \+$"
+        ),
+        _rule(r"<<[\w:.-]+,[ \n]?([^<>]{1,80})>>|\(\(([^()\n]+)\)\)"),
+        _rule(r"<<[^<>\n]{1,80}>>|\b(?:stem|latexmath|asciimath|pass):\w*\[[^\]\n]*\]", PARAGRAPH),
+        _rule(r"(?:\b(?:xref|link|mailto):[^\s\[\]]+|\bhttps?://[^\s\[\]]+)\[([^\[\]]{1,120}?)(?:,[^\[\]]*)?\^?\]"),
+        _rule(r"\b[a-z]{2,12}:{1,2}([\w.-]*)\[([^\[\]\n]*)\]"),  # another macro: kbd:[F1], csr:mstatus[]
+        _rule(r"\[[.#%][^\[\]\n]*\]##?([^#]{1,600}?)##?(?!\w)"),
+        _rule(r"(?<![`\w])``([^`\n]+)``(?!`)"),
+        _rule(r"(\")`([^`\"\n]+)`(\")|(')`([^`'\n]+)`(')|`\+([^`\n]+)\+`"),
+        _rule(
+            r"__([^\s_](?:[^_\n]*[^\s_])?)__|(?<![*\w])\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*|(?<![\w+])\+([^\s+][^+\n]*)\+(?![\w+])"
+        ),
+        *_EMPHASIS,
+        _rule(r"\\(?=[`*_#+{\[<~^])"),
+    ),
+    "table": (
+        _rule(r"(\")\""),
+        _rule(r" ?\(\[[^\[\]\n]*\]\([^()\n]*\)(?:, ?\[[^\[\]\n]*\]\([^()\n]*\))*+\)"),
+        _rule(r"\[([^\[\]\n]+)\]\([^()\s]*\)|</?(?:b|i|em|strong|code|p|span|a)\b[^<>\n]*>|(&)amp;"),
     ),
     "org": (
         _rule(

@@ -8,15 +8,30 @@ document are counted, and a document is taken for prose unless so many of them a
 
 from __future__ import annotations
 
+import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
 Kind = Literal[
-    "prose", "markdown", "rst", "org", "latex", "html", "subtitles", "openiti", "python", "c", "dash", "hash"
+    "prose",
+    "markdown",
+    "rst",
+    "asciidoc",
+    "org",
+    "latex",
+    "html",
+    "subtitles",
+    "table",  # CSV and TSV
+    "openiti",
+    "python",
+    "c",  # comments as in C
+    "dash",  # as in SQL
+    "hash",  # as in a shell
 ]
-KINDS: tuple[Kind, ...] = get_args(Kind)  # `c`: comments as in C, `dash`: as in SQL, `hash`: a shell
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CUE = r"(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}[ \t]+-->[ \t]+(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}"
 _CUE = re.compile(rf"^[ \t]*{CUE}")
@@ -33,6 +48,12 @@ _DIRECTIVE = re.compile(r"^[ \t]*\.\. (?:[\w:+-]+::|_[^:\n]+:)")
 _ADORNED = re.compile(r"^([=\-~^\"'*#+])\1{2,}[ \t]*$")
 _ORG = re.compile(r"^[ \t]*#\+\w+|\[\[[^\[\]\n]+\]\[[^\[\]\n]+\]\]|^[ \t]*:(?:PROPERTIES|END):")
 _GOES_ON = re.compile(r"^~~\S")  # a line of a paragraph in OpenITI mARkdown, but for its first
+_TITLE = re.compile(r"^={1,6} [^=\s][^\n]*[^=\s]$")
+_ASCIIDOC = re.compile(
+    r"^(?:(?:-{4,}|={4,}|\.{4,}|\*{4,}|_{4,}|\|===)[ \t]*$|\[\[[\w:.-]+\]\]"
+    r"|\[(?:[A-Z]+|verse|quote|source|listing|[.#%\"])[^\n]*\]$"
+    r"|:[\w-]+!?:(?: |$)|(?:include|image|ifdef|ifndef|toc)::)|<<[\w:.-]+(?:,[^<>\n]+)?>>|\b(?:xref|link):\S+\["
+)
 _STARS = re.compile(r"^\*+ \S")
 _HEADING = re.compile(r"^#{1,6} \S")
 _MARKDOWN = re.compile(r"^[ \t]*(?:```|~~~)|!?\[[^\[\]\n]+\]\([^()\s]+|\*\*\w[^*\n]*\*\*|^\[[^\]\n]+\]: \S")
@@ -101,6 +122,24 @@ def _is_org(lines: Sequence[str]) -> bool:
     return n >= 3 and share >= 0.01 and _share(_STARS, lines)[0] >= 1
 
 
+def _is_asciidoc(lines: Sequence[str]) -> bool:
+    n, share = _share(_ASCIIDOC, lines)
+    return n >= 3 and share >= 0.01 and _share(_TITLE, lines)[0] >= 2
+
+
+def _is_table(lines: Sequence[str]) -> bool:
+    """Whether nearly all records have as many cells as most have, by the rules of CSV (RFC 4180)."""
+    for delimiter, fewest in ((",", 3), ("\t", 2), (";", 3)):
+        try:
+            cells = Counter(len(record) for record in csv.reader(lines, delimiter=delimiter))
+        except csv.Error:  # a quotation mark that is never closed
+            continue
+        width, n = cells.most_common(1)[0]
+        if width >= fewest and n >= 5 and n >= 0.8 * cells.total():
+            return True
+    return False
+
+
 def _is_c(lines: Sequence[str]) -> bool:
     code = [line for line in _COMMENT.sub("/**/", "\n".join(lines)).split("\n") if line.strip()]
     sure, of_all = _share(_C_SURE, code)
@@ -125,6 +164,7 @@ def _is_hash(lines: Sequence[str]) -> bool:
 
 _SIGNS: dict[Kind, Callable[[Sequence[str]], bool]] = {
     "subtitles": _sure(_CUE, 3, 0.1),
+    "table": _is_table,
     "openiti": _sure(_GOES_ON, 3, 0.2),
     "html": _sure(_TAG, 5, 0.2),
     "latex": _sure(_LATEX, 5, 0.03),
@@ -132,6 +172,7 @@ _SIGNS: dict[Kind, Callable[[Sequence[str]], bool]] = {
     "c": _is_c,
     "org": _is_org,
     "rst": _is_rst,
+    "asciidoc": _is_asciidoc,
     "dash": _is_dash,
     "hash": _is_hash,
     "markdown": _is_markdown,

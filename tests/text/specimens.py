@@ -154,6 +154,48 @@ See it::
 # {C1}
 ~~{C2}
 """,
+    "asciidoc": f"""= The harbour
+:toc: left
+:year: 1911
+
+[[walls,Walls]]
+== Its walls
+
+[NOTE]
+====
+[#built]#{A1.replace("harbour", "*harbour*")}
+{A2}#
+====
+
+.A listing
+[source,c]
+----
+int main(void); // Nobody read it, since nobody had to read what he had written himself.
+----
+
+. {B1}
+{B2.replace("walls", "<<walls,walls>>")} (see <<stones>>)
+
+include::stones.adoc[]
+
+|===
+|The stones were many and the walls were high in those days of the year. |4
+|===
+
+__They__ held for `forty` years,(((years, of walls))) and then one xref:wall.adoc#one[wall] fell
+in a single night.footnote:[In the morning.]
+
+// The end of it all was written by somebody else in another year than this.
+""",
+    "table": f"""id,year,what,by whom
+1,1911,{A},Miller
+2,1912,"{B1}
+{B2} ([note](http://example.org/a))",Miller
+3,1951,"{C}","The miller"
+4,1952,None,
+5,1953,,
+6,1954,"One said ""no"" twice","Miller, they say"
+""",
     "org": f"""#+TITLE: The harbour
 * Its beginning
 :PROPERTIES:

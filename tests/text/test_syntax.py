@@ -26,6 +26,9 @@ PROSE = {
     "a dialogue": "- Who is there?\n- It is I.\n- Come in, then, said the miller.\n" * 9,
     "a list": "* flour\n* butter\n* sugar (a cup)\n* eggs\n\nMix them.\n" * 4,
     "numbers": "# 1\nNo. 2 was well.\nNo. 3 was late.\nNobody minded, since it was a holiday.\n",
+    "commas": "Of stones, of walls, and of the sea.\nOf men, and of their work.\nOf nothing but time, which goes.\n"
+    * 5,
+    "rulers": "The sea\n=======\n\nIt was still.\n\n----\n\nThe wind was low.\n\n====\n\nThe ship went on.\n" * 4,
     "times": "The train of 00:01:02 --> see the table.\nIt was late.\nSo were we.\n",
 }
 
@@ -71,6 +74,16 @@ def test_headers_are_c(name):
 def test_documentation_of_code_is_no_code():
     for topic in ("execmodel", "calls", "typesmethods"):
         assert kind_of([inspect.cleandoc(topics[topic])]) in ("prose", "markdown")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_are_tables_however_they_are_cut(delimiter):
+    what = f'"What is said{delimiter} by ""one"" of them,\nand then by another one, in the course of the year"'
+    text = "".join(delimiter.join([str(n), str(1900 + n), what, "no"]) + "\n" for n in range(40))
+    for max_tokens in (32, 64, 512):
+        chunks = [text[a:b] for a, b, _ in split(text, load("embedded"), max_tokens)]
+        assert kind_of(chunks) == "table" or max_tokens < 64
+    assert kind_of(['a,b,"c\n' + "d\n" * 100_000]) == "prose"
 
 
 def test_the_quickstart_corpus_is_prose(tmp_path):
