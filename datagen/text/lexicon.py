@@ -86,13 +86,19 @@ NUMBERED_PARTS = _set(
 NO_NOUNS = _set(
     "latter former following others whole second present certain several either neither another anything nothing "
     "something everything someone anyone everyone yourself himself herself themselves dernier dernière premier "
-    "première seconde autres plupart moindre"
+    "première seconde autres plupart moindre mutandis"
 )
 # Endings of adverbs, participles, adjectives and verbs, which make poor blanks.
 WEAK_ENDING = (
     "^(?:there|where|here)|(?:ly|ing|ed|able|ible|ful|less|ous|[éeaè]mment|ément|(?<=[aeiou])ment|antes?|ieux|euse|"
     "ième|aient|[ei]rai[st]?|[ei]ront)$"
 )
+# English words that verbs follow, and those that follow verbs.
+BEFORE_VERBS = _set(
+    "to will would can could may might must shall should not never do does did don't doesn't didn't i you he she it we "
+    "they who which that let us"
+)
+PRONOUNS = _set("it them him us me you itself themselves himself herself")
 AFTER_NOUN = _set(
     "of in to is or at on by as and for was were who which that de du et en est qui où à un und von ist y"
 )

@@ -9,6 +9,7 @@ Where a construct is not closed, the pattern takes the rest of the line, or of t
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -121,11 +122,25 @@ _HTML_INLINE = (
     r"|strike|sub|time|tt|u|var"
     r"|wbr"
 )
-_INDENTED = r"(?:(?:[ \t]*\n)*+[ \t]{2,}\S[^\n]*(?:\n|\Z))*+"  # what hangs on a line
+_INDENTED = r"(?:(?:[ \t]*\n)*+(?P=indent)[ \t]{2,}\S[^\n]*(?:\n|\Z))*+"  # what hangs on a line
+_RST = (
+    _rule(
+        r"^(?P<indent>[ \t]*)\.\. (?:code-block|code|sourcecode|highlight|math|image|figure|toctree|table|list-table"
+        r"|csv-table|raw|include|literalinclude|productionlist|testcode|testoutput|doctest|ipython|plot|graphviz|only|index"
+        r"|seealso|_[^\n]*)\b[^\n]*(?:\n|\Z)" + _INDENTED,
+        PARAGRAPH,
+    ),
+    _rule(rf"^(?P<indent>[ \t]*)(?!\.\.[ \t])(\S[^\n]*:):[ \t]*(?:\n|\Z){_INDENTED}", PARAGRAPH),
+    _rule(r"^[ \t]*\.\. (?:version\w+|deprecated)::[ \t]*[\w.+-]*(?:[ \t]*\n)?[ \t]*", PARAGRAPH),
+    _rule(r"^[ \t]*\.\. [\w:+-]+::[^\n]*(?:\n[ \t]+:[\w-]+:[^\n]*)*+|^[ \t]*\.\.(?:[ \t][^\n]*)?$", PARAGRAPH),
+    _rule(r"^[ \t]*(?:\+[-=+]{3,}\+|\|[^\n]*\|)[ \t]*$|^[ \t]*={2,}(?:[ \t]+={2,})+[ \t]*$", PARAGRAPH),
+    _rule(r"^[ \t]*(?::[A-Za-z][\w ,.*-]{0,40}:(?:[ \t]+|$)|#\.[ \t]+)", PARAGRAPH),  # the name of a field
+)
 MARKUP: dict[Kind, tuple[Rule, ...]] = {
     "python": (
         _rule(r"^[ \t]*#+[:!]?[ \t]?"),
         _rule(r"(?<!\w)[rRuU]?(?:\"\"\"|''')"),
+        *_RST,
         _DOCTEST,
         *_INLINE_RST,
     ),
@@ -135,7 +150,16 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"(?<!\*)\*++/|/\*[*!]*+<?[ \t]?"),
         _rule(r"^[ \t]*\*++(?:[ \t]|$)"),
         _rule(r"^[ \t]+(?=\S)"),
-        _rule(r"\{@(?:code|link(?:plain)?|literal|value)[ \t]#?([^{}\n]*)\}|</?(?:code|em|b|i|tt)>"),
+        _rule(
+            r"<pre\b[\s\S]*?(?:</pre\s*>|\Z)|</?(?:p|br|[uod]l|li|d[td]|h\d|table|t[rhd]|blockquote)\b[^<>\n]*>",
+            PARAGRAPH,
+        ),
+        _rule(r"^@(?:param[ \t]+\S+|throws[ \t]+\S+|exception[ \t]+\S+|[a-z]+)(?:[ \t]+|$)", PARAGRAPH),
+        _rule(
+            r"\{@link(?:plain)?\s+[^\s{}()]+(?:\([^{}()]*\))?\s+([^{}]+)\}|\{@\w+\s+#?([^{}]*)\}"
+            r"|</?(?:code|em|strong|b|i|tt|a|sup|sub|kbd|var)\b[^<>\n]*>"
+        ),
+        Rule(re.compile(r"&(?:amp|lt|gt|quot);"), "", lambda found: html.unescape(found[0])),
     ),
     "dash": (_rule(r"--\[\[|\]\]|\{-++\|?|(?<!-)-++\}"), _rule(r"^[ \t]*--+[ \t]?[|^]?[ \t]?")),
     "subtitles": (
@@ -213,18 +237,11 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"(?<!\\)~|\\[ ,]|\\\\(?:\[\w+\])?", " "),
     ),
     "rst": (
-        _rule(
-            r"^[ \t]*\.\. (?:code-block|code|sourcecode|highlight|math|image|figure|toctree|table|list-table"
-            r"|csv-table|raw|include"
-            r"|literalinclude|productionlist|testcode|testoutput|doctest|ipython|plot|graphviz|only|index"
-            r"|_[^\n]*)\b[^\n]*(?:\n|\Z)" + _INDENTED,
-            PARAGRAPH,
-        ),
-        _rule(rf"^(?![ \t]*\.\.[ \t])([^\n]*:):[ \t]*(?:\n|\Z){_INDENTED}", PARAGRAPH),
-        _rule(r"^[ \t]*\.\. [\w:+-]+::[^\n]*(?:\n[ \t]+:[\w-]+:[^\n]*)*+|^[ \t]*\.\.(?:[ \t][^\n]*)?$", PARAGRAPH),
-        _rule(r"^[ \t]*(?:\+[-=+]{3,}\+|\|[^\n]*\|)[ \t]*$|^[ \t]*={2,}(?:[ \t]+={2,})+[ \t]*$", PARAGRAPH),
+        *_RST,
         _DOCTEST,
+        _rule(r"`\\(<[^`<>\n]+>)`__?(?!\w)"),
         *_INLINE_RST,
+        _rule(r"(?<![\w`\\])([A-Za-z0-9](?:[\w.-]*?[A-Za-z0-9])?)__?(?![\w`'\"])"),  # a reference of one word
     ),
     "openiti": (  # Romanov, "OpenITI mARkdown": https://maximromanov.github.io/mARkdown
         _rule(r"^(?:#{6}OpenITI#|#META#|###|#\$#)[^\n]*|^[^\n]*%~%[^\n]*|^# \[[\d.]+\][ \t]*$", PARAGRAPH),
@@ -251,9 +268,11 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"<<[\w:.-]+,[ \n]?([^<>]{1,80})>>|\(\(([^()\n]+)\)\)"),
         _rule(r"<<[^<>\n]{1,80}>>|\b(?:stem|latexmath|asciimath|pass):\w*\[[^\]\n]*\]", PARAGRAPH),
         _rule(r"(?:\b(?:xref|link|mailto):[^\s\[\]]+|\bhttps?://[^\s\[\]]+)\[([^\[\]]{1,120}?)(?:,[^\[\]]*)?\^?\]"),
-        _rule(r"\b[a-z]{2,12}:{1,2}([\w.-]*)\[([^\[\]\n]*)\]"),  # another macro: kbd:[F1], csr:mstatus[]
+        _rule(  # another macro: kbd:[F1], csr:mip[], csr:mip[ssip]
+            r"\b[a-z]{2,12}:{1,2}(?:([\w.-]+\[[^\[\]\n]+\])|([\w.-]+)\[\]|\[([^\[\]\n]+)\])"
+        ),
         _rule(r"\[[.#%][^\[\]\n]*\]##?([^#]{1,600}?)##?(?!\w)"),
-        _rule(r"(?<![`\w])``([^`\n]+)``(?!`)"),
+        _rule(r"(?<!`)``([^`\n]+)``(?!`)"),
         _rule(r"(\")`([^`\"\n]+)`(\")|(')`([^`'\n]+)`(')|`\+([^`\n]+)\+`"),
         _rule(
             r"__([^\s_](?:[^_\n]*[^\s_])?)__|(?<![*\w])\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*|(?<![\w+])\+([^\s+][^+\n]*)\+(?![\w+])"
@@ -280,7 +299,9 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         ),
         _rule(r"^\*+ [^\n]*", PARAGRAPH),
         _rule(r"\{\{\{\w+\(([^(){}\n]*)\)\}\}\}"),  # a macro, which shows its argument
-        _rule(r"\[\[[^\[\]\n]+\]\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\]\]|\[\[\*?([^\[\]\n:]+)\]\]|\[fn:[^\[\]\n]*\]"),
+        _rule(
+            r"\[\[[^\[\]\n]+\]\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\]\]|\[\[\*?([^\[\]\n:]+(?:\n[^\[\]\n:]+)?)\]\]|\[fn:[^\[\]\n]*\]"
+        ),
         *(
             _rule(rf"(?<![\w{c}]){c}(?=[^\s{c}])([^{c}\n]+(?:\n[^{c}\n]+)?)(?<=\S){c}(?![\w{c}])")
             for c in ("\\*", "/", "=", "~")

@@ -123,7 +123,7 @@ kinds = st.sampled_from(KINDS)
 
 
 # What may stand for more than it is; of TeX's formulas and accents, any letter or sign (see test_formulas.py).
-STANDS_FOR_MORE = " \n“”‘–—…"
+STANDS_FOR_MORE = ' \n“”‘–—…<>"'
 SPELLED = re.compile(r"\$|\\\(|\\[^\s{]")
 
 
@@ -192,6 +192,14 @@ def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
             "50\\% of~it\\,\\emph{is \\textbf{bold}} and $n$ is \\ref{x}.",
             "50% of it is bold and n is \\ref{x}.",
         ),
+        ("c", "/** <p>See {@link a.B#c(D) the E}, {@link\n * F} &lt;g&gt;.\n * @param h i\n */", "See the E, F <g>. i"),
+        ("c", "/** A.\n * <pre>\n * b();\n * </pre>\n * C <a href='d'>e</a>.\n */\n", "A. C e."),
+        ("rst", "A `\\<b>`_ of C_, d_e and RFC822_.\n\n:F g: h\n#. I\n", "A <b> of C, d_e and RFC822. h I"),
+        ("rst", ".. versionadded:: 1.4 It is.\n\n.. deprecated:: 2.0\n   So is it.\n", "It is. So is it."),
+        ("rst", "- a\n\n  .. code-block:: c\n\n     no\n\n  b::\n\n     no\n\n  c\n", "- a b: c"),
+        ("python", '"""A.\n\n    .. code-block:: c\n\n        no\n\n    :param b: C.\n    """\n', "A. C."),
+        ("org", "As in [[*The other\nheading]].\n", "As in The other heading."),
+        ("asciidoc", "a:b[c] is of ab:cd[ef] ab::[gh].", "a:b[c] is of cd[ef] gh."),
         ("asciidoc", "A __b__c _d_ *e* `f` ``g``s +h+ i_j_k x*y*z.", "A bc d e f gs h i_j_k x*y*z."),
         ("asciidoc", "A <<b_c,d>> and xref:e.adoc#f[g h] at https://i.org[j^], kl:m[].", "A d and g h at j, m."),
         ("asciidoc", "So it is. As <<b_c>> says it.", "So it is. As says it."),

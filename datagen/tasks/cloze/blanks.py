@@ -12,6 +12,8 @@ from datagen.tasks.cloze.languages import function_words, language
 from datagen.tasks.cloze.words import is_unspaced, words
 
 BLANK = "_____"
+_PART = 5  # letters: what stands in another word by more than chance
+_MOST_OF = 0.6  # of a word's letters: "synchronous" tells "asynchronous"
 _ONE_BLANK = re.compile(rf"(?<!_){BLANK}(?!_)")
 
 
@@ -66,4 +68,11 @@ def given_away(term: str, shown: Sequence[str], code: str = "") -> str | None:
     if f" {' '.join(words(term))} " in f" {' '.join(shown)} ":
         return term
     telling = telling_words(term, code)
-    return next((w for w in shown for t in telling if variants(w, t, code)), None)
+    return next((w for w in shown for t in telling if variants(w, t, code) or _holds(w, t)), None)
+
+
+def _holds(shown: str, telling: str) -> bool:
+    """Whether a shown word holds a telling word ("sync_backref", "setFormattingStyle"), or is most of it."""
+    if len(telling) < _PART or len(shown) < _PART:
+        return len(telling) > 2 and "_" in shown and telling in shown.split("_")
+    return telling in shown or (shown in telling and len(shown) >= _MOST_OF * len(telling))

@@ -16,7 +16,7 @@ _SINGLE_MARK = re.compile(r"(?<![\w'’.])['‘](?=\w)|(?<=[.,!?;:…])['’](?!
 _ORPHAN_CLOSER = re.compile(r"[^\"]*[,.!?;]\"(?:\s|$)")
 _INNER_MARK = re.compile(r"(?<=[\u05d0-\u05ea])[\"'](?=[\u05d0-\u05ea])")  # gershayim of a Hebrew abbreviation
 _MARKUP = re.compile(
-    r">>>|::|://|www\.|[•‣▪■●]|~~|,,|[\u2610-\u2612\u2713-\u2718]|(?<=\w)__\w+__|__\w__|\{[a-z]{2,}\}|\w=\"|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
+    r">>>|::|://|www\.|[•‣▪■●]|~~|,,|[\u2610-\u2612\u2713-\u2718]|\[\[|(?<=\w)__\w+__|__\w__|\{[a-z]{2,}\}|\w=\"|->|=>|<=|>=|==|!=|:=|\||([=~^#*_-])\1\1|\.{5}|\{\{|\\|</|/>|"
     r"\[(?:illustration|figure|footnote|music)|\S[ \t]{3,}\S|\t|[\u2190-\u21ff\u2460-\u2473]|"
     r"\$(?=\S)[^$]*(?<=\S)\$(?!\d)|"  # a formula, as pandoc tells it from sums of money
     r":[a-z][\w.+-]*:`|&(?:#\d{2,6}|#x[\da-f]{2,6}|[a-z]{2,8});",  # a role of reST, a character of HTML

@@ -19,6 +19,7 @@ from datagen.tasks.cloze.words import is_letter, spelled_words, words
 from datagen.text.lexicon import (
     ADJECTIVE_ENDING,
     AFTER_NOUN,
+    BEFORE_VERBS,
     CLITIC_HOSTS,
     CLITICS,
     DETERMINERS,
@@ -26,6 +27,7 @@ from datagen.text.lexicon import (
     NO_NOUNS,
     PARTICLES,
     PREPOSITIONS,
+    PRONOUNS,
     SLAVIC_ADJECTIVE,
     VERB_ENDING,
     WEAK_ENDING,
@@ -42,6 +44,7 @@ _IDENTIFIER = re.compile(r"(?<![\w.-])[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _SLAVIC = re.compile(SLAVIC_ADJECTIVE)
 _WEAK, _VERB, _ADJECTIVE = re.compile(WEAK_ENDING), re.compile(VERB_ENDING), re.compile(ADJECTIVE_ENDING)
+_NO_NOMINAL = re.compile(r"(?:ly|ing|ed)$")
 _MARKED = re.compile(
     r"(?<![\w’'])['‘](?=\w)([^'‘’\"]{3,60}?)[,.]?['’](?!\w)|\"([^\"]{3,60}?)[,.]?\"|“([^”“]{3,60}?)[,.]?”|"
     r"«[ \u00a0\u202f]?([^«»]{3,60}?)[ \u00a0\u202f]?»|(?<![\w\"'`_])_(?=[^\W_])([^_]{3,60}?)_(?!\w)|"
@@ -137,6 +140,7 @@ def _places(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[str, in
     yield from (("name", start, end) for start, end in names.names(shown, code, doc))
     yield from _numbers(shown)
     yield from _nouns(shown, code, doc)
+    yield from _technical(shown, code)
 
 
 def _titles(shown: str, code: str) -> Iterator[tuple[str, int, int]]:
@@ -223,6 +227,23 @@ def _nouns(shown: str, code: str, doc: DocumentIndex) -> Iterator[tuple[str, int
             lead += [shown[span[0] : start - 1].casefold()] if elided else []
             if _is_noun(word, ["", *lead][-2], lead[-1], follower, articles):
                 yield "noun", start, end
+
+
+def _technical(shown: str, code: str) -> Iterator[tuple[str, int, int]]:
+    """English nouns and adjectives that are in no list and follow from no known word, wherever they stand."""
+    if code != "en":
+        return
+    spans = names.tokens(shown)
+    for i, (start, end) in enumerate(spans):
+        word = shown[start:end]
+        if len(word) < 6 or not word.islower() or not word.isalpha() or word in NO_NOUNS or _NO_NOMINAL.search(word):
+            continue
+        lead = shown[slice(*spans[i - 1])].casefold() if i else ""
+        follower = shown[slice(*spans[i + 1])].casefold() if i + 1 < len(spans) else ""
+        spaced = shown[start - 1 : start] == " " and shown[end : end + 1] in tuple(" .,;:!?)")
+        verbal = lead in BEFORE_VERBS or follower in DETERMINERS[code] or follower in PRONOUNS
+        if spaced and not verbal and not frequency.is_familiar(word, code):
+            yield "noun", start, end
 
 
 def _is_noun(word: str, host: str, article: str, follower: str, articles: frozenset[str]) -> bool:

@@ -37,3 +37,22 @@ def test_what_gives_a_term_away():
     assert given_away("Martin Chuzzlewit", ["young", "chuzzlewit"]) == "chuzzlewit"
     assert given_away("Court of Justice", ["of"]) is None
     assert given_away("紅楼夢", ["夢", "楼"]) is None
+
+
+@pytest.mark.parametrize(
+    ("term", "word"),
+    [
+        ("backref", "sync_backref"),
+        ("FormattingStyle", "setformattingstyle"),
+        ("Xyz", "xyz_all"),
+        ("asynchronous", "synchronous"),
+        ("hpmcounter", "mhpmcounter"),
+    ],
+)
+def test_a_word_that_holds_a_term_or_is_most_of_it_gives_it_away(term: str, word: str):
+    assert given_away(term, ["other", word]) == word
+
+
+@pytest.mark.parametrize(("term", "word"), [("Ann", "manner"), ("lamp", "clamped"), ("is", "is_it")])
+def test_a_few_letters_in_another_word_are_chance(term: str, word: str):
+    assert given_away(term, [word]) is None

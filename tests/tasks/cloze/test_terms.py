@@ -187,6 +187,32 @@ def test_english_nouns_may_have_a_modifier():
     assert terms("Then two boys in a row terminate the boat of the town.") == {}
 
 
+@pytest.mark.parametrize(
+    ("sentence", "term"),
+    [
+        ("The town was in the bay, and its groupoidal men were old.", "groupoidal"),
+        ("In the town there were monoids and boats, and it was new.", "monoids"),
+        ("It was often coinductive in the bay, and it was old.", "coinductive"),
+    ],
+)
+def test_technical_words_are_asked_for_wherever_they_stand(sentence: str, term: str):
+    assert terms(sentence) == {term: "noun"}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The man of the town would deduplicate all of it.",  # verbs
+        "In the bay the boat obviates a house of the town.",
+        "The man of the town was serializing or instantiated or generatively old.",
+        "The man of the town was in the recieved boat.",  # a misspelt word
+        "In the town the-groupoidal man was old, and groupoidal- in the bay.",  # a part of a word
+    ],
+)
+def test_verbs_and_what_is_made_of_them_are_not_asked_for(sentence: str):
+    assert terms(sentence) == {}
+
+
 def test_the_first_word_of_a_verse_is_no_name():
     def asked(sentence: str) -> set[str]:
         doc = DocumentIndex.build([FILLER["en"]] * 6 + [sentence])
