@@ -22,8 +22,11 @@ from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
 from datagen.text import boilerplate
+from datagen.text.markup import CODE
 from datagen.text.prose_view import views
 from datagen.text.syntax import kind_of
+
+FEWEST_WORDS = 15  # of comments, by which a chunk of a program is compared
 
 
 def process(shard: Shard) -> Output:
@@ -77,14 +80,16 @@ def encode(
 
 
 def _compared(texts: Sequence[str]) -> list[str]:
-    """What chunks of a document are compared by: their texts, but of subtitles only what is said. Their numbers and
-    times are half of the words, and alike where chunks stand side by side.
+    """What chunks of a document are compared by: their texts, but of subtitles and of programs the prose where there is
+    some. Numbers and times are half of the words of subtitles, and alike where chunks stand side by side; what a part
+    of a program is about is said in its comments.
     """
     kind = kind_of(texts)
-    if kind != "subtitles":
+    if kind != "subtitles" and kind not in CODE:
         return list(texts)
+    fewest = 1 if kind == "subtitles" else FEWEST_WORDS
     seen = views(texts, kind)
-    return [view.text if view.text.strip() else text for view, text in zip(seen, texts, strict=True)]
+    return [v.text if len(v.text.split()) >= fewest else text for v, text in zip(seen, texts, strict=True)]
 
 
 def _check_size(shard: Shard, size: int) -> None:

@@ -48,6 +48,15 @@ def test_subtitles_are_compared_by_what_is_said():
     assert embed.encode({"a": blank}, {"a": set()}, settings, lambda n: None)["a"][2].all()
 
 
+def test_programs_are_compared_by_their_comments():
+    said = ["the lamp of the tower is lit by the keeper, who has bought its oil from a merchant of the town"] * 2
+    code = [f"# {said[0]}\nimport os\nfrom a import b\n", f"# {said[1]}\nfor c in d:\n    c.sort()\n"]
+    code += ["import time\n\n\ndef e(f):\n    return f\n", "# by hand\nclass G:\n    pass\n"]
+    vectors = embed.encode({"a": code}, {"a": set()}, EmbedConfig(), lambda n: None)["a"][1]
+    assert (vectors[0] == vectors[1]).all()
+    assert (vectors[2] != vectors[3]).any()
+
+
 def test_a_shard_without_chunks_needs_no_model(tmp_path, settings):
     shards.write_rows(f"{tmp_path}/chunk/shard-00000.parquet", Chunk, [])
     config = settings("unused", embed__model="no/such-model")

@@ -13,7 +13,7 @@ from datagen.tasks.cloze.words import is_unspaced, words
 
 BLANK = "_____"
 _PART = 5  # letters: what stands in another word by more than chance
-_MOST_OF = 0.6  # of a word's letters: "synchronous" tells "asynchronous"
+_MOST_OF = 0.75  # of a word's letters: "synchronous" tells "asynchronous"
 _ONE_BLANK = re.compile(rf"(?<!_){BLANK}(?!_)")
 
 

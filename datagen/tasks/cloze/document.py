@@ -12,7 +12,8 @@ from itertools import islice
 from datagen.tasks.cloze.affixes import INFLECTED, variants
 from datagen.tasks.cloze.boilerplate import body
 from datagen.tasks.cloze.prose import LONE
-from datagen.tasks.cloze.words import fold, show, spelled_words
+from datagen.tasks.cloze.words import fold, show, spelled_words, words
+from datagen.text.markup import CODE
 from datagen.text.prose_view import View, views
 from datagen.text.scripts import HANGUL
 from datagen.text.syntax import kind_of
@@ -22,6 +23,8 @@ _HANGUL = re.compile(f"[{HANGUL}]")
 _JOINED, _LONE = re.compile("[\u0621-\u06d3]+"), re.compile(LONE)
 _FEWEST_LONE, _LONE_SHARE = 10, 0.004  # of the words: fewer are letters that are spoken of
 _SHORTEST_STEM = 5  # letters of a word whose forms are looked for
+_IDENTIFIER = re.compile(r"\w_\w|[a-z][A-Z]")
+_USED = 0.1  # of the chunks of a program: where a name is still one of many
 _COUNTED_PLACES = 40  # a phrase standing more often is no rare one
 
 
@@ -45,11 +48,13 @@ class DocumentIndex:
     first: tuple[int, int]  # where its body begins, as (chunk, character): after a distributor's header
     last: tuple[int, int]  # and where it ends
     torn: bool  # many of its letters of joined scripts stand by themselves: a PDF's, whose fonts do not tell all
+    is_code: bool = False  # whether its prose is the comments of a program
 
     @classmethod
     def build(cls, chunks: Sequence[str]) -> DocumentIndex:
         """The index of a document, given its chunks' texts in order."""
-        seen = unwrapped(views(chunks, kind_of(chunks)))
+        kind = kind_of(chunks)
+        seen = unwrapped(views(chunks, kind))
         counts: Counter[str] = Counter()
         in_prose: Counter[str] = Counter()
         lower_case: set[str] = set()
@@ -86,6 +91,7 @@ class DocumentIndex:
             first,
             last,
             _is_torn(chunks),
+            kind in CODE,
         )
 
     def neighbours(self, index: int) -> tuple[str, str]:
@@ -144,6 +150,18 @@ class DocumentIndex:
             if variants(word, other, code):
                 found = max(found, self.chunk_counts[other])
         return found
+
+    def is_distinctive(self, term: str, chunks: int, most: int) -> bool:
+        """Whether a term that stands in so many chunks of the document stands in few: in one at least, at most in `most`.
+
+        A name of a program stands wherever it is used: it may be in a tenth of the chunks, if few comment on it.
+        """
+        if self.is_code and chunks > most and _IDENTIFIER.search(term):
+            return chunks <= _USED * len(self.chunks) and self._commented(words(term), most)
+        return 1 <= chunks <= most
+
+    def _commented(self, phrase: Sequence[str], most: int) -> bool:
+        return len({self.chunk_at(place) for place in islice(self.places(phrase), _COUNTED_PLACES)}) <= most
 
     def fills(self, left: list[str], right: list[str], width: int) -> Iterator[tuple[list[str], int]]:
         """What stands between the words `left` and `right`, wherever both stand, and in which chunk.

@@ -197,7 +197,7 @@ def _distinctive(item: Question, doc: DocumentIndex, limits: Limits) -> str | No
     for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
         phrase = words(term)
         chunks = spread(phrase, language(sentence), doc)
-        if len(term) < 2 or not 1 <= chunks <= limits.max_term_chunks:
+        if len(term) < 2 or not doc.is_distinctive(term, chunks, limits.max_term_chunks):
             return f"{term!r} stands in {chunks} chunks"
         if is_common(phrase, doc):
             return f"{term!r} is made of function words"

@@ -100,7 +100,8 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
         left = blanked(shown, text)
         if kind == "noun" and text.isalpha() and frequency.is_misspelt(text, code):
             continue
-        if left is None or not 1 <= (chunks := spread(phrase, code, doc)) <= MAX_CHUNKS[kind]:
+        chunks = spread(phrase, code, doc)
+        if left is None or not doc.is_distinctive(text, chunks, MAX_CHUNKS[kind]):
             continue
         if torn(text, left, code, doc):
             continue

@@ -216,6 +216,26 @@ def test_a_name_that_the_code_around_uses_is_not_rare():
     assert "frobnicate" not in [option.term for option in all_options([*code, comment])]
 
 
+def test_a_name_that_a_program_uses_in_some_places_is_rare_where_few_comment_on_it():
+    code = [f"def step_{i}(lamp):\n    return lamp, {i}\n" for i in range(60)]
+    for i in range(4):
+        code[i] += f"    lightLamp({i})\n"
+    comment = "# The oil of the lamp is bought by a merchant in the city, and then lightLamp is called by the king.\n"
+    assert "lightLamp" in [option.term for option in all_options([*code, comment])]
+    assert "lightLamp" not in [option.term for option in all_options([*code[:20], comment])]
+    others = [
+        f"# In this one the king of the city calls lightLamp for the {n} time.\n" for n in ("1st", "2nd", "3rd", "4th")
+    ]
+    assert "lightLamp" not in [option.term for option in all_options([*code, comment, *others])]
+
+
+def test_a_comment_may_begin_with_the_name_that_it_is_about():
+    assert fault("lightLamp is called by the king before the oil is bought by a merchant.") is None
+    assert fault("light_lamp is called by the king before the oil is bought by a merchant.") is None
+    assert fault("lamps are lit by the king before the oil is bought by a merchant.") == "start"
+    assert fault("lamps' Oil is lit by the king before the oil is bought by a merchant.") == "start"
+
+
 @pytest.mark.parametrize(
     "text",
     [
