@@ -4,7 +4,7 @@
 
 - what the sentence says itself (its digits, an abbreviation spelled out, a number that follows from its other numbers,
   the same in another script beside it) is guessed: 1;
-- a key of a keyboard is guessed: 1;
+- a key of a keyboard is guessed: 1, and so is what a manual makes up, such as `my_project`;
 - a number, by how many would do as well: one of a few round, small or binary numbers 1, a number of two digits 0.5, a
   year or a number of three digits and more 0.15 to 0.05;
 - a word, by its frequency in its language: 0.02 below 3 on the Zipf scale (once in a million words), rising to 1 at
@@ -44,6 +44,10 @@ _CLOSED = frozenset({12, 24, 25, 36, 48, 52, 75, 99, 120, 144, 150, 180, 250, 25
 _KEYS = frozenset(
     {"esc", "escape", "ctrl", "alt", "altgr", "tab", "enter", "return", "shift", "del", "delete", "insert"}
 )
+_PLACEHOLDER = re.compile(  # what a manual makes up
+    r"(?:my|your|some|foo|bar|baz|example)(?:_|[A-Z])\w+"
+    r"|my(?:class|file|project|package|module|app|table|func\w*|var\w*|dir\w*|host|domain|user\w*|name|object|data)"
+)
 _MOST_NUMBERS = 8  # of a sentence, that are tried in pairs
 
 
@@ -54,7 +58,7 @@ def guessability(term: str, rest: str, code: str) -> float:
     rest = rest.replace(BLANK, " ")
     if _told(term, rest):
         return 1.0
-    if term.casefold() in _KEYS:
+    if term.casefold() in _KEYS or _PLACEHOLDER.fullmatch(term):
         return 1.0
     if not any(c.isalpha() for c in term):
         return _of_number(term, rest)
@@ -72,12 +76,21 @@ def _told(term: str, rest: str) -> bool:
     if numbered := re.fullmatch(r"(\D+)(\d{1,3})", term):  # "sda2" beside "sda1" and "sda3"
         stem, number = numbered[1].casefold(), int(numbered[2])
         return not {f"{stem}{number - 1}", f"{stem}{number + 1}"}.isdisjoint(words(rest))
+    pieces_of = _pieces(term)
+    if any(len(pieces_of) > 1 and _pieces(word) == pieces_of for word in words(rest)):  # "id2label" beside "label2id"
+        return True
     parts = re.findall(r"[^\W_]+", term)
     if len(parts) < 2:
         return False
     initials = "".join(p[0] for p in parts if p[0].isupper())
-    short = ("".join(c for c in w if c.isupper()) for w in spelled_words(rest))
-    return len(initials) > 1 and any(initials in capitals for capitals in short)
+    of_all = "".join(p[0] for p in parts).upper()
+    short = {"".join(c for c in w if c.isupper()) for w in spelled_words(rest)}
+    return len(initials) > 1 and (any(initials in capitals for capitals in short) or of_all in short)
+
+
+def _pieces(word: str) -> list[str]:
+    """The runs of letters and of digits that an identifier is made of, sorted."""
+    return sorted(re.findall(r"\d+|[^\W\d_]+", word.casefold()))
 
 
 def value(number: str) -> float | None:

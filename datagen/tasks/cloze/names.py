@@ -116,6 +116,7 @@ def _name(shown: str, run: list[tuple[int, int]], code: str, doc: DocumentIndex)
         or (len(parts[-1]) == 1 and parts[0].casefold() not in HONORIFICS)
         or (before == "_") != (after == "_")
         or NUMBERED.match(shown, end)
+        or before in ("@", "#")
     ):
         return
     if any(p.isupper() and len(p) > 2 for p in parts) and (len(parts) > 1 or len(text) > 6):  # set in capitals

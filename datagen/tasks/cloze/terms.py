@@ -90,7 +90,8 @@ def proposed(shown: str, doc: DocumentIndex) -> Iterator[Term]:
     found: list[Term] = []
     for kind, start, end in _places(shown, code, doc):
         text = shown[start:end]
-        if len(text) > MAX_TERM_CHARS or ";" in text or any(start < t.end and t.start < end for t in found):
+        cut_off = shown.startswith(("…", "..."), end)
+        if len(text) > MAX_TERM_CHARS or ";" in text or cut_off or any(start < t.end and t.start < end for t in found):
             continue
         phrase = words(text)
         if is_common(phrase, doc) or is_attached(text, code, doc):

@@ -213,6 +213,25 @@ def test_verbs_and_what_is_made_of_them_are_not_asked_for(sentence: str):
     assert terms(sentence) == {}
 
 
+def test_what_is_cut_off_and_half_a_handle_are_not_asked_for():
+    assert terms("In the town the man of the bay met Halvorsen… and it was old.") == {}
+    assert terms("In the town the man of the bay met @Halvorsen News and it was old.") == {}
+
+
+@pytest.mark.parametrize(
+    ("term", "rest"),
+    [
+        ("id2label", "The man of the town sets and label2id of it."),
+        ("Software Bill of Materials", "A (SBOM) of the town."),
+        ("my_project", "It is called in the town."),
+        ("myclass", "It is called in the town."),
+    ],
+)
+def test_what_is_told_or_made_up_is_guessed(term: str, rest: str):
+    assert guessability(term, rest, "en") == 1
+    assert guessability("mycelium_count", rest, "en") < 0.35
+
+
 def test_the_first_word_of_a_verse_is_no_name():
     def asked(sentence: str) -> set[str]:
         doc = DocumentIndex.build([FILLER["en"]] * 6 + [sentence])
