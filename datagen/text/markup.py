@@ -173,8 +173,9 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             rf"{_CUE_START}((?:(?!{_UNSPACED})[^\n])*+{_UNSPACED}[^\n]*+)\n(?:{_LATIN} ){{2,}}[ -~’“”…]*(?={_CUE_END})"
         ),
         _rule(r"\[[^\[\]\n]{1,40}\][ \t]?"),  # who speaks, what is heard
+        _rule(r"^[ \t]*(?:[-–—][ \t]*)?(?:[(（][^()（）\n]{1,40}[)）][ \t]*)+$"),
         _rule(rf"(?<={_UNSPACED})[ \t]*\n(?:[ \t\r]*\n)*+(?={_UNSPACED})"),
-        _rule(r"\n(?:[ \t\r]*\n)++|\n(?![ \t]*[-–—])", " "),
+        _rule(r"\n(?:[ \t\r]*\n)*+(?![ \t\r\n]*[-–—])", " "),
         _rule(r"</?(?:[ibucv]|font|ruby|rt|lang)\b[^<>\n]*>|\{\\[^{}\n]*\}|<(?:\d\d:)?\d\d:\d\d\.\d{3}>"),
     ),
     "latex": (

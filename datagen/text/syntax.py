@@ -33,7 +33,8 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-CUE = r"(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}[ \t]+-->[ \t]+(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}"
+_TIME = r"(?:\d{1,3}:)?\d\d:\d\d[.,]\d{3}"
+CUE = rf"{_TIME}(?:[ \t]+-->[ \t]+|,){_TIME}"  # of SRT and WebVTT; of SBV
 _CUE = re.compile(rf"^[ \t]*{CUE}")
 _TAG = re.compile(
     r"</?(?:p|div|span|br|li|ul|ol|td|tr|table|html|body|head|h[1-6]|section|article|pre|dl|dt|dd)\b[^<>]*>", re.I

@@ -168,6 +168,16 @@ def test_chunks_are_seen_in_the_whole(kind, max_tokens):
         assert [told(view(text.strip(), kind))] == [told(v) for v in seen]
 
 
+def test_another_speaker_begins_a_paragraph():
+    cue = "00:01.000 --> 00:02.000\n"
+    cues = f"{cue}So it is.\n\n2\n{cue}- It was\nso.\n- It\n\n{cue}is."
+    assert [" ".join(line.split()) for line in view(cues, "subtitles").text.strip().split("\n- ")] == [
+        "So it is.",
+        "It was so.",
+        "It is.",
+    ]
+
+
 def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
     comment = ["int a;\n/* It begins here.", "Here it goes on, without a mark.", "Here it ends. */\nint b = 1;"]
     assert [told(v) for v in views(comment, "c")] == [
@@ -253,6 +263,8 @@ def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
             "WEBVTT - a\n\nNOTE no\n\nid\n00:01.000 --> 00:02.000 line:0\nA <c.x>b</c>\n\n00:02.000 --> 00:03.000\nc.",
             "A b c.",
         ),
+        ("subtitles", "0:00:01.000,0:00:02.000\nA b\n\n0:00:02.000,0:00:03.000\nc.\n", "A b c."),
+        ("subtitles", "00:01.000 --> 00:02.000\nA (b) c\n(d e)\n\n00:02.000 --> 00:03.000\n- (f)\ng.", "A (b) c g."),
         ("subtitles", "00:01.000 --> 00:02.000\n[Anna] A\nB\n\n2\n00:02.000 --> 00:03.000\nc.", "A B c."),
         (
             "subtitles",
