@@ -141,6 +141,9 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _rule(r"^[ \t]*#+[:!]?[ \t]?"),
         _rule(r"(?<!\w)[rRuU]?(?:\"\"\"|''')"),
         *_RST,
+        _rule(
+            r"^[ \t]*\*{0,2}[A-Za-z_]\w*(?:[ \t]\([^()\n]{1,60}\))?:[ \t]+(?=[A-Z])", PARAGRAPH
+        ),  # a field, as Google has it
         _DOCTEST,
         *_INLINE_RST,
     ),

@@ -208,6 +208,11 @@ def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
         ("rst", ".. versionadded:: 1.4 It is.\n\n.. deprecated:: 2.0\n   So is it.\n", "It is. So is it."),
         ("rst", "- a\n\n  .. code-block:: c\n\n     no\n\n  b::\n\n     no\n\n  c\n", "- a b: c"),
         ("python", '"""A.\n\n    .. code-block:: c\n\n        no\n\n    :param b: C.\n    """\n', "A. C."),
+        (
+            "python",
+            '"""A.\n\n    Args:\n        b (c, optional): D\n            e.\n        f: G.\n    """\n',
+            "A. Args: D e. G.",
+        ),
         ("org", "As in [[*The other\nheading]].\n", "As in The other heading."),
         ("asciidoc", "a:b[c] is of ab:cd[ef] ab::[gh].", "a:b[c] is of cd[ef] gh."),
         ("asciidoc", "A __b__c _d_ *e* `f` ``g``s +h+ i_j_k x*y*z.", "A bc d e f gs h i_j_k x*y*z."),

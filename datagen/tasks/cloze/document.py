@@ -152,7 +152,7 @@ class DocumentIndex:
         return found
 
     def is_distinctive(self, term: str, chunks: int, most: int) -> bool:
-        """Whether a term that stands in so many chunks of the document stands in few: in one at least, in `most` at most.
+        """Whether a term that stands in so many chunks stands in few: in one at least, in `most` at most.
 
         A name of a program stands wherever it is used: it may be in a tenth of the chunks, if few comment on it.
         """

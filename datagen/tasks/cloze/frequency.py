@@ -118,7 +118,7 @@ def _letters(code: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def is_misspelt(word: str, code: str) -> bool:
-    """Whether a long word is a known one but for two neighbours that changed places, or for one wrong letter.
+    """Whether a long word is a known one but for two neighbours that changed places, or for a letter, wrong or missing.
 
     Not near its end, where another letter is an inflection; never where the language, `code`, is not known.
     """
@@ -129,7 +129,8 @@ def is_misspelt(word: str, code: str) -> bool:
     for n in range(len(key) - 2):
         swapped = key[:n] + key[n + 1] + key[n] + key[n + 2 :]
         replaced = (key[:n] + letter + key[n + 1 :] for letter in _letters(code))
-        if any(listed.get(other, 0) >= 3 for other in (swapped, *replaced)):
+        missing = (key[:n] + letter + key[n:] for letter in _letters(code)) if n else ()
+        if any(listed.get(other, 0) >= 3 for other in (swapped, *replaced, *missing)):
             return True
     return False
 

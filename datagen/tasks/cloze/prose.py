@@ -22,7 +22,7 @@ _MARKUP = re.compile(
     r":[a-z][\w.+-]*:`|&(?:#\d{2,6}|#x[\da-f]{2,6}|[a-z]{2,8});",  # a role of reST, a character of HTML
     re.IGNORECASE,
 )
-_NAMED = re.compile(r"[a-z]+(?:[A-Z]|_[a-z])\w+ ")  # what a comment is about: "getName returns …", "iPhones are …"
+NAMED = re.compile(r"[a-z]+(?:[A-Z]|_[a-z])\w+ ")  # what a sentence begins with: "getName returns …", "iPhones are …"
 _LISTED = re.compile(
     r"[\W_]*(?:(?:\d{1,3}|[IVX]{1,6}|[^\W\d_])[.):º]|[A-Z]\)|[IVXLC]{2,6},)\s|\W*(?:\d{1,4}\s+)?\d{1,3}(?:\.\d{1,3})+\.?\s|"
     r"\W*\d{1,3}[、．]|\W*[（(]?[一二三四五六七八九十]{1,3}[）)、]"
@@ -54,7 +54,7 @@ def fault(quote: str) -> str | None:
     shown = show(quote)
     head, tail = shown.lstrip(OPENERS + SPACES), shown.rstrip(CLOSERS + SPACES)
     lower = head[:1].islower() and shown[0] not in '"“«`*' and has_capitals(shown)
-    if not head[:1].isalnum() or (lower and not _NAMED.match(head)):
+    if not head[:1].isalnum() or (lower and not NAMED.match(head)):
         return "start"
     if not (ends_with_stop(tail) or _is_clause(shown)) or tail[-2:-1] in tuple(",;:"):
         return "end"

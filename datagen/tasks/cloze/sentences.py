@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from datagen.tasks.cloze.boilerplate import is_boilerplate
-from datagen.tasks.cloze.prose import MAX_CHARS, MIN_WORDS, balanced, ends_with_stop, fault
+from datagen.tasks.cloze.prose import MAX_CHARS, MIN_WORDS, NAMED, balanced, ends_with_stop, fault
 from datagen.tasks.cloze.words import has_capitals, is_unspaced
 from datagen.text.lexicon import (
     ABBREVIATIONS,
@@ -144,8 +144,9 @@ def _stops(lead: str, following: str) -> bool:
         return False
     if core[-1] in FULL_STOPS or _PARAGRAPH_END.match(following):
         return True
-    follower = following.lstrip().lstrip(OPENERS)[:1]
-    if (follower.islower() and has_capitals(core)) or (following and not following[0].isspace()):
+    onward = following.lstrip().lstrip(OPENERS)
+    goes_on = onward[:1].islower() and has_capitals(core) and not NAMED.match(onward)
+    if goes_on or (following and not following[0].isspace()):
         return False
     if core[-1] != "." or core[-2:-1] in tuple(TERMINATORS):
         return True

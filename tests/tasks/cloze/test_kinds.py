@@ -14,6 +14,7 @@ from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.options import Option, options
 from datagen.tasks.cloze.prose import fault
 from datagen.tasks.cloze.rules import Limits, check
+from datagen.tasks.cloze.sentences import prose_sentences
 from datagen.text.splitter import split
 from datagen.text.syntax import Kind, kind_of
 from datagen.text.tokenizers import load
@@ -232,6 +233,8 @@ def test_a_name_that_a_program_uses_in_some_places_is_rare_where_few_comment_on_
 def test_a_comment_may_begin_with_the_name_that_it_is_about():
     assert fault("lightLamp is called by the king before the oil is bought by a merchant.") is None
     assert fault("light_lamp is called by the king before the oil is bought by a merchant.") is None
+    two = "The oil of the lamp is bought by a merchant. lightLamp is called by the king before that is done.\n"
+    assert [s.text[:9] for s in prose_sentences(two)] == ["The oil o", "lightLamp"]
     assert fault("lamps are lit by the king before the oil is bought by a merchant.") == "start"
     assert fault("lamps' Oil is lit by the king before the oil is bought by a merchant.") == "start"
 

@@ -67,6 +67,7 @@ def test_what_someone_says_is_no_title():
     [
         ("mechansim", "en", True),
         ("nechanism", "en", True),
+        ("representaion", "en", True),
         ("mechanism", "en", False),
         ("chrysalis", "en", False),
         ("λαγαριασμός", "el", True),
