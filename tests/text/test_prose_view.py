@@ -213,6 +213,8 @@ def test_a_chunk_inside_of_a_comment_or_a_listing_is_known_for_what_it_is():
             '"""A.\n\n    Args:\n        b (c, optional): D\n            e.\n        f: G.\n    """\n',
             "A. Args: D e. G.",
         ),
+        ("org", "A[fn:: Not [so] in\nthe end.] is---so--b {{{kbd(C-c\nd)}}} <<e>>f.\\\\\n", "A is—so–b C-c d f."),
+        ("org", "- a (b) :: C.\n- d :: e\n- f\n\n[fn:1] G\\nbsp{}h[fn:1].\n", "C. e - f G h."),
         ("org", "As in [[*The other\nheading]].\n", "As in The other heading."),
         ("asciidoc", "a:b[c] is of ab:cd[ef] ab::[gh].", "a:b[c] is of cd[ef] gh."),
         ("asciidoc", "A __b__c _d_ *e* `f` ``g``s +h+ i_j_k x*y*z.", "A bc d e f gs h i_j_k x*y*z."),
