@@ -74,7 +74,8 @@ NO_NAMES = _set(
     "i god lord sir madam ma'am monsieur madame mademoiselle messieurs mesdames miss mr mrs oh ah o yes no well but "
     "and the a an in on at it he she they we you this that these those if when what why how who where there here "
     "maman papa "
-    "monday tuesday wednesday thursday friday saturday sunday true false none english french latin"
+    "monday tuesday wednesday thursday friday saturday sunday true false none english french latin "
+    "python javascript linux unix windows macos unicode"
 )
 NUMBERED_PARTS = _set(
     "chapter chapters section part book act scene page volume figure table appendix chapitre annexe kapitel abschnitt "

@@ -107,6 +107,7 @@ _LEGAL = re.compile(
     r"\bisbn\b|\bcookies?\b|general public licen[sc]e.{0,80}(?:published|publi[ée]|publicad|veröffentlicht|опубликован)"
 )
 _POINTER = re.compile(
+    r"^\W*(?-i:TODO|FIXME|XXX|HACK)\b|"
     r"^\W*(?:changed|new|added|deprecated|removed) in version|"
     r"^\W*(?:see (?:also|section|the|(?-i:[A-Z\"'_*]))|voir (?-i:[A-Z])|siehe|vgl|cf|véase|см\.|参见|參見|参照)\b|"
     r"^\W*(?:for (?:more|further) (?:information|details?|on)|note|warning|example)\b[^.]{0,60}:|"

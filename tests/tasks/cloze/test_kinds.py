@@ -230,6 +230,11 @@ def test_a_name_that_a_program_uses_in_some_places_is_rare_where_few_comment_on_
     assert "lightLamp" not in [option.term for option in all_options([*code, comment, *others])]
 
 
+def test_what_is_left_to_do_is_no_sentence_of_a_program():
+    assert fault("TODO: the oil of the lamp has to be bought by the merchant before the king comes.") == "boilerplate"
+    assert fault("Todo el mundo sabe que la lámpara de la torre es la del rey de la ciudad.") is None
+
+
 def test_a_comment_may_begin_with_the_name_that_it_is_about():
     assert fault("lightLamp is called by the king before the oil is bought by a merchant.") is None
     assert fault("light_lamp is called by the king before the oil is bought by a merchant.") is None

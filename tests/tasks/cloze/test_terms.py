@@ -82,6 +82,10 @@ def test_a_misspelt_word_is_not_asked_for():
     assert "mechansim" not in terms("It was in the house of the town that the mechansim of the old boat was new.")
 
 
+def test_systems_and_languages_that_everyone_knows_are_no_names():
+    assert terms("In the town the boat of the man was written in Python and Unicode on Linux.") == {}
+
+
 def test_abbreviations_that_everyone_knows_are_not_asked_for():
     assert terms("It was in the house of the town that the DNS of it was with the TLB of the man.") == {"TLB": "name"}
 
