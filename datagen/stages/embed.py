@@ -26,7 +26,7 @@ from datagen.text.markup import CODE
 from datagen.text.prose_view import views
 from datagen.text.syntax import kind_of
 
-FEWEST_WORDS = 15  # of comments, by which a chunk of a program is compared
+FEWEST_WORDS = 30  # of comments, by which a chunk of a program is compared
 
 
 def process(shard: Shard) -> Output:

@@ -49,7 +49,8 @@ def test_subtitles_are_compared_by_what_is_said():
 
 
 def test_programs_are_compared_by_their_comments():
-    said = ["the lamp of the tower is lit by the keeper, who has bought its oil from a merchant of the town"] * 2
+    told = "the lamp of the tower is lit by the keeper, who has bought its oil from a merchant of the town, and then "
+    said = [told + "it burns until the sun is seen over the sea again"] * 2
     code = [f"# {said[0]}\nimport os\nfrom a import b\n", f"# {said[1]}\nfor c in d:\n    c.sort()\n"]
     code += ["import time\n\n\ndef e(f):\n    return f\n", "# by hand\nclass G:\n    pass\n"]
     vectors = embed.encode({"a": code}, {"a": set()}, EmbedConfig(), lambda n: None)["a"][1]
