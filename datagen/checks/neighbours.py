@@ -17,6 +17,7 @@ from datagen.embed import encoder
 from datagen.grounding import verify
 from datagen.records import Candidate
 from datagen.run.shard import Shard
+from datagen.text import prose_view
 
 FUSION = 10  # the k of reciprocal rank fusion: the smaller, the more the first ranks count
 COMMON = 4, 0.1  # chunks that a word may be in, or a share of them: many common words would drown the few names
@@ -81,7 +82,8 @@ class Neighbours:
         for doc_id, (places, _) in self.shard.vectors().items():
             asked = [c for c in self.candidates if c.doc_id == doc_id]
             if asked:
-                chunks = [self.texts[doc_id][i] for i in places]
+                compared = prose_view.compared(self.texts[doc_id])
+                chunks = [compared[i] for i in places]
                 vectors = encoder.encode_queries([c.question for c in asked], chunks, self.shard.config.embed)
                 found |= {c.qa_id: vector for c, vector in zip(asked, vectors.astype(np.float32), strict=True)}
         return found

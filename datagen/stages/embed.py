@@ -21,12 +21,7 @@ from datagen.run.paths import RunPaths
 from datagen.run.run import Run
 from datagen.run.shard import Output, Shard
 from datagen.stages.stage import PerShard, Stage
-from datagen.text import boilerplate
-from datagen.text.markup import CODE
-from datagen.text.prose_view import views
-from datagen.text.syntax import kind_of
-
-FEWEST_WORDS = 30  # of comments, by which a chunk of a program is compared
+from datagen.text import boilerplate, prose_view
 
 
 def process(shard: Shard) -> Output:
@@ -72,24 +67,11 @@ def encode(
     asked = {}
     for doc_id, kept in places.items():
         if kept:
-            compared = _compared(texts[doc_id])
+            compared = prose_view.compared(texts[doc_id])
             asked[doc_id] = [compared[i] for i in kept]
     found = encoder.encode_documents(asked, settings, on_progress)
     none = np.zeros((0, 0), np.float16), np.zeros(0, bool)
     return {doc_id: (kept, *found.get(doc_id, none)) for doc_id, kept in places.items()}
-
-
-def _compared(texts: Sequence[str]) -> list[str]:
-    """What chunks of a document are compared by: their texts, but of subtitles and of programs the prose where there is
-    some. Numbers and times are half of the words of subtitles, and alike where chunks stand side by side; what a part
-    of a program is about is said in its comments.
-    """
-    kind = kind_of(texts)
-    if kind != "subtitles" and kind not in CODE:
-        return list(texts)
-    fewest = 1 if kind == "subtitles" else FEWEST_WORDS
-    seen = views(texts, kind)
-    return [v.text if len(v.text.split()) >= fewest else text for v, text in zip(seen, texts, strict=True)]
 
 
 def _check_size(shard: Shard, size: int) -> None:

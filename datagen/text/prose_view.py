@@ -18,7 +18,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from datagen.text.markup import CODE, MARKUP, Rule
-from datagen.text.syntax import Kind
+from datagen.text.syntax import Kind, kind_of
+
+FEWEST_WORDS = 30  # of comments, by which a chunk of a program is compared
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,19 @@ def views(texts: Sequence[str], kind: Kind) -> list[View]:
         first, last = whole.offsets.searchsorted([start, start + len(text)])
         found.append(View(whole.text[first:last], whole.offsets[first:last] - start))
     return found
+
+
+def compared(texts: Sequence[str]) -> list[str]:
+    """What chunks of a document are compared by: their texts, but of subtitles and of programs the prose where there is
+    some. Numbers and times are half of the words of subtitles, and alike where chunks stand side by side; what a part
+    of a program is about is said in its comments.
+    """
+    kind = kind_of(texts)
+    if kind != "subtitles" and kind not in CODE:
+        return list(texts)
+    fewest = 1 if kind == "subtitles" else FEWEST_WORDS
+    seen = views(texts, kind)
+    return [v.text if len(v.text.split()) >= fewest else text for v, text in zip(seen, texts, strict=True)]
 
 
 def without(seen: View, removed: Iterable[tuple[int, int, str]]) -> View:

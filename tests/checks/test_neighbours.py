@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datagen import shards
 from datagen.checks.neighbours import Neighbours
 from datagen.embed import encoder
-from datagen.records import Judgement
+from datagen.records import Embedding, Judgement
 from datagen.run.shard import Shard
+from datagen.stages import embed
+from datagen.text import prose_view
 from tests.checks.cases import NAME, TEXTS, candidate, made
 from tests.servers import embeddings
 from tests.servers.openai_server import serve
@@ -57,6 +60,21 @@ def test_a_model_judges_where_the_encoder_is_behind_servers(tmp_path):
         assert server.stats.requests == 2  # for the question, while it is judged and when it is written
     (row,) = run.rows("judge", Judgement)
     assert row.checks == ["quality", "completeness"]
+
+
+def test_questions_are_embedded_in_the_space_of_the_vectors(tmp_path):
+    said = ["The harbour froze.", "A ship sank.", "Bread was dear.", "The miller died.", "Sails were mended."]
+    cues = [f"{i}\n00:00:{i:02d},000 --> 00:00:{i + 1:02d},000\n{text}\n" for i, text in enumerate(said * 2, 1)]
+    texts = ["".join(cues[i : i + 2]) for i in range(0, 10, 2)]
+    run = made(tmp_path, texts)
+    encoded = embed.encode({"d": texts}, {"d": ()}, run.config.embed, lambda n: None)["d"]
+    rows = [Embedding("d", i, vector) for i, vector in zip(encoded[0], encoded[1], strict=True)]
+    shards.write_rows(f"{run.folder}/embed/{NAME}.parquet", Embedding, rows, {})
+    again = candidate(question=f"{said[0]}\n{said[1]}\n")
+    near = Neighbours(Shard(run.folder, NAME, run.config), [again], {"d": texts})
+    assert (near._vectors["d"] @ near._questions[again.qa_id]).argmax() == 0
+    alone = encoder.encode_queries([again.question], prose_view.compared(texts), run.config.embed)
+    assert near._questions[again.qa_id].tobytes() == alone[0].astype(np.float32).tobytes()
 
 
 SCORES = """
