@@ -98,13 +98,11 @@ def describe(doc_id: str, vectors: np.ndarray, settings: Settings, ends: np.ndar
     of a long document that is clustered by itself.
     """
     vectors = unit(vectors)
+    least = least_similarity(vectors, settings)
     groups: list[tuple[list[int], float]] = []
-    for least in levels(vectors, settings):
-        for start, end in parts(ends, settings) if ends is not None else [(0, len(vectors))]:
-            for group in find_clusters(vectors[start:end], settings, least):
-                groups.append(((group + start).tolist(), cut.spread(group, end - start)))
-        if groups:
-            break
+    for start, end in parts(ends, settings) if ends is not None else [(0, len(vectors))]:
+        for group in find_clusters(vectors[start:end], settings, least):
+            groups.append(((group + start).tolist(), cut.spread(group, end - start)))
     told = scale.told_apart(vectors) if len(vectors) >= scale.ENOUGH else None
     whole = cut.cohesion(vectors)
     return [
@@ -157,19 +155,6 @@ def least_similarity(vectors: np.ndarray, settings: Settings) -> float:
     has_parts = len(vectors) >= 2 * settings.min_cluster_size
     level = scale.level(vectors, settings.min_cohesion) if has_parts else -1.0
     return level if settings.min_similarity is None else max(level, settings.min_similarity)
-
-
-def levels(vectors: np.ndarray, settings: Settings) -> list[float]:
-    """What `least_similarity` is of these vectors, (n_chunks, dim) of unit length, and what is tried next where that
-    gives no cluster.
-
-    A document shorter than two of the largest clusters is mostly about one thing, of which each chunk tells another
-    part: the best of it is a theme, so `min_cohesion` is halved for it, and then left out.
-    """
-    is_short = len(vectors) < 2 * settings.max_cluster_size and not settings.published
-    shares = [1, 0.5, 0] if is_short else [1]
-    tried = [settings.model_copy(update={"min_cohesion": share * settings.min_cohesion}) for share in shares]
-    return [least_similarity(vectors, each) for each in tried]
 
 
 def draw(clusters: list[Cluster], settings: Settings, rng: random.Random) -> list[Cluster]:

@@ -34,8 +34,8 @@ _BLANKS = rf"[^\S{LINE_ENDS}\u2029]*+"
 _MARKS = STOPS + CLAUSES + COMMAS
 # What belongs to the mark that it follows.
 _MORE = (
-    rf"(?:[{_MARKS}{BRACKETS}{CLOSING_QUOTES}]|[{OPENING_QUOTES}](?=[\s{SPACED})\]]|$)|[\"'*_`](?!\w)|\[\d{{1,3}}\]"
-    rf"|[¹²³⁰-⁹]|[ \u00a0\u202f][»›!?:;](?!\w))*+"
+    rf"(?>(?:[{_MARKS}{BRACKETS}{CLOSING_QUOTES}]|[{OPENING_QUOTES}](?=[\s{SPACED})\]]|$)|[\"'*_`](?!\w)|\[\d{{1,3}}\]"
+    rf"|[¹²³⁰-⁹]|[ \u00a0\u202f][»›!?:;](?!\w))*)"
 )
 # What ends something, where a chunk could begin: a mark, a bracket; a quotation mark, unless a word follows it.
 _ENDING = re.compile(
@@ -61,8 +61,8 @@ def _behind(marks: str, space: str = r"\s*+") -> re.Pattern[str]:
 _NEVER = re.compile(r"(?!)")
 _UNSPACED = re.compile(rf"(?![{SPACED}])[{_MARKS}{WIDE_BRACKETS}{WORD_SPACES}]")
 TIERS = (
-    Tier(re.compile(rf"[{LINE_ENDS}\u2029](?:(?<=\u2029)|(?:(?<=\r)\n)?+{_BLANKS}{_NEWLINE})\s*+"), _NEVER),
-    Tier(_behind(STOPS, rf"(?:{_BLANKS}{_NEWLINE}\s*+)?+"), _NEVER),
+    Tier(re.compile(rf"[{LINE_ENDS}\u2029](?:(?<=\u2029)|(?>(?:(?<=\r)\n)?){_BLANKS}{_NEWLINE})\s*+"), _NEVER),
+    Tier(_behind(STOPS, rf"(?>(?:{_BLANKS}{_NEWLINE}\s*+)?)"), _NEVER),
     Tier(re.compile(rf"[{LINE_ENDS}]\s*+"), _NEVER),
     Tier(_behind(STOPS), _UNSPACED),
     Tier(_behind(CLAUSES), _UNSPACED),

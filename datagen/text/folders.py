@@ -128,7 +128,17 @@ def _refused(why: str, path: str, name: str) -> PassedOver:
     mine = False
     with suppress(OSError):
         mine = os.stat(path).st_uid == os.geteuid()
-    return PassedOver(name, why, f"{'chmod -R u+rX' if mine else 'sudo chmod -R a+rX'} {shlex.quote(path)}")
+    return PassedOver(name, why, f"{'chmod -R u+rX' if mine else 'sudo chmod -R a+rX'} {_quoted(path)}")
+
+
+def _quoted(path: str) -> str:
+    """A path for a shell; one whose bytes are no UTF-8, by these bytes, as `$'…'` has them."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        plain = (chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in os.fsencode(path))
+        return f"$'{''.join(plain)}'"
+    return shlex.quote(path)
 
 
 def _settled(

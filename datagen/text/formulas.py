@@ -26,11 +26,10 @@ _SIGNS = (
     "ell ℓ hbar ℏ Re ℜ Im ℑ aleph ℵ prime ′ ldots … dots … cdots ⋯ langle ⟨ rangle ⟩ colon : vert | lvert | rvert | "
     "prec ≺ preceq ⪯ succ ≻ succeq ⪰ vdash ⊢ models ⊨ top ⊤ bot ⊥ sum ∑ prod ∏ int ∫ R ℝ N ℕ Z ℤ Q ℚ"
 )
-_FUNCTIONS = (
-    "sin cos tan cot exp log ln lg max min sup inf lim ker dim deg det gcd arg Pr arcsin arccos arctan mod bmod"
-)
+_FUNCTIONS = "sin cos tan cot exp log ln lg max min sup inf lim ker dim deg det gcd arg Pr arcsin arccos arctan mod"
 _LISTED = f"{_GREEK} {_SIGNS}".split()
-_NAMED = dict(zip(_LISTED[::2], _LISTED[1::2], strict=True)) | {name: name for name in _FUNCTIONS.split()}
+_NAMED: dict[str, str] = dict(zip(_LISTED[::2], _LISTED[1::2], strict=True))
+_SPELLED: dict[str, str] = {name: name for name in _FUNCTIONS.split()} | {"bmod": "mod"}
 _DOUBLE_STRUCK = dict(zip("CHNPQRZ", "ℂℍℕℙℚℝℤ", strict=True))
 _LOWERED = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _RAISED = dict(zip("0123456789+-=()inkmdjprst*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿᵏᵐᵈʲᵖʳˢᵗ*", strict=True)) | {"′": "′", "∘": "°"}
@@ -69,7 +68,7 @@ def plain(formula: str) -> str | None:
     """
     inner = formula.removeprefix("$").removesuffix("$").removeprefix("\\(").removesuffix("\\)")
     text = _SPACING.sub(" ", _STRUCK.sub(lambda m: _DOUBLE_STRUCK.get(m[1] or m[2], m[0]), inner))
-    text = _COMMAND.sub(lambda m: _NAMED.get(m[1], m[0]), _UPRIGHT.sub(r"\1", text))
+    text = _COMMAND.sub(_named, _UPRIGHT.sub(r"\1", text))
     text = " ".join(_SCRIPT.sub(_script, text.replace("'", "′")).split())
     if not text or len(text) > MOST or _LEFT_OVER.search(text):
         return None
@@ -95,6 +94,16 @@ def accented(command: str) -> str | None:
     mark, letter = found[1] or found[6], next(filter(None, found.group(2, 3, 4, 5, 7)))
     composed = unicodedata.normalize("NFC", letter + _MARKS[mark])
     return composed if len(composed) == 1 else None
+
+
+def _named(found: re.Match[str]) -> str:
+    """A command's sign, or its name: apart from the letters beside it, as TeX sets it."""
+    name: str = found[1]
+    if name not in _SPELLED:
+        return _NAMED.get(name, found[0])
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    space_before = " " if before.isalnum() or before in (")", "}") else ""
+    return f"{space_before}{_SPELLED[name]}{' ' if after.isalnum() or after == chr(92) else ''}"
 
 
 def _script(found: re.Match[str]) -> str:

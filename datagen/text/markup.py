@@ -4,7 +4,9 @@ A rule's match is left out but for its groups, which are in order and do not ove
 what is left out. Rules are applied one after another, each to what the ones before it left. Of code, only what the
 groups of `CODE` match is kept, whose other alternatives are the strings that a comment's mark may stand in.
 
-Where a construct is not closed, the pattern takes the rest of the line, or of the text: none of them goes back.
+Where a construct is not closed, the pattern takes the rest of the line, or of the text, and no stretch of any length is
+tried from each of its places: so a text is read in linear time. What is repeated without going back stands in atomic
+groups, `(?>…)`: possessive quantifiers behind a group match wrongly in the first releases of Python 3.11.
 """
 
 from __future__ import annotations
@@ -33,9 +35,9 @@ def _rule(pattern: str, joint: str = "", flags: int = re.M) -> Rule:
     return Rule(re.compile(pattern, flags), joint)
 
 
-_STRING = r"\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?"
-_TRIPLE = r"\"\"\"(?:[^\"\\]|\\[\s\S]|\"(?!\"\"))*+(?:\"\"\"|\Z)|'''(?:[^'\\]|\\[\s\S]|'(?!''))*+(?:'''|\Z)"
-_LINES = r"(?:^[ \t]*{0}[^\n]*(?:\n|\Z))++"  # a run of lines that are comments
+_STRING = r"\"(?>(?:[^\"\\\n]|\\.)*)\"?|'(?>(?:[^'\\\n]|\\.)*)'?"
+_TRIPLE = r"\"\"\"(?>(?:[^\"\\]|\\[\s\S]|\"(?!\"\"))*)(?:\"\"\"|\Z)|'''(?>(?:[^'\\]|\\[\s\S]|'(?!''))*)(?:'''|\Z)"
+_LINES = r"(?>(?:^[ \t]*{0}[^\n]*(?:\n|\Z))+)"  # a run of lines that are comments
 CODE: dict[Kind, re.Pattern[str]] = {
     "python": re.compile(
         rf"({_LINES.format('#')})|(^[ \t]*[rRuU]?(?:{_TRIPLE}))|{_TRIPLE}|{_STRING}|#[^\n]*",
@@ -45,11 +47,11 @@ CODE: dict[Kind, re.Pattern[str]] = {
     "c": re.compile(rf"({_LINES.format('//')})|(/\*[\s\S]*?(?:\*/|\Z))|{_STRING}|//[^\n]*", re.M),
     # Cells of some length. One that stands unquoted right behind another is left: a single mark would part the two.
     "table": re.compile(
-        r"(?<![^,;\t\n])\"((?:[^\"]|\"\")*+)(?:\"|\Z)"
-        r"|(?:\A|[,;\t\n])([^\",;\t\n](?:[^,;\t\n]|[,;](?= )){14,}+)(?:[,;\t\n]|\Z)"
+        r"(?<![^,;\t\n])\"((?>(?:[^\"]|\"\")*))(?:\"|\Z)"
+        r"|(?:\A|[,;\t\n])([^\",;\t\n](?>(?:[^,;\t\n]|[,;](?= )){14,}))(?:[,;\t\n]|\Z)"
     ),
     "dash": re.compile(
-        rf"(--\[\[[\s\S]*?(?:\]\]|\Z)|\{{-[\s\S]*?(?:-\}}|\Z))|({_LINES.format('--')})|\"(?:[^\"\\\n]|\\.)*+\"?"
+        rf"(--\[\[[\s\S]*?(?:\]\]|\Z)|\{{-[\s\S]*?(?:-\}}|\Z))|({_LINES.format('--')})|\"(?>(?:[^\"\\\n]|\\.)*)\"?"
         rf"|--[^\n]*",
         re.M,
     ),
@@ -76,7 +78,7 @@ _INLINE_RST = (
     _rule(r" ?\[(?:#?[\w-]*|\*)\]_(?!\w)"),
     *_STARS,
 )
-_DOCTEST = _rule(r"^[ \t]*>>> [^\n]*\n(?:[ \t]*\S[^\n]*\n)*+", PARAGRAPH)
+_DOCTEST = _rule(r"^[ \t]*>>> [^\n]*\n(?>(?:[ \t]*\S[^\n]*\n)*)", PARAGRAPH)
 _EMPHASIS = (
     *_STARS,
     _emphasis("__", "_"),
@@ -106,12 +108,24 @@ _LATEX_SEMANTIC = (  # commands of one word that many packages and documents def
     r"pkg|package|cmd|cs|env|environment|code|file|filename|class|cls|opt|option|prog|program|software|hologo|proglang"
     r"|keyword|kw|acronym|person|name|strong|alert|key|menu|tool|lang|library|func|method|var|concept|foreign\w*"
 )
-_NESTED = r"\{[^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*+\}"
+_NESTED = r"\{[^{}\n]*(?>(?:\{[^{}\n]*\}[^{}\n]*)*)\}"
 
 
-def _formula(found: re.Match[str]) -> str | None:
+_FORMULA = r"(?<!\\)\$(?>(?:[^$\\\n]|\\[\s\S]|\n(?![ \t]*\n))+)\$|\\\((?>(?:[^\\\n]|\\[^()]|\n(?![ \t]*\n))*)\\\)"
+
+
+def _in_unicode(found: re.Match[str]) -> str | None:
+    """A formula or an accented letter; commands in formulas are no accents, whatever their names."""
+    if not found[0].startswith(("$", "\\(")):
+        return formulas.accented(found[0])
     before_a_stop = found.string[found.end() : found.end() + 1] == "."
     return formulas.plain_before_a_stop(found[0]) if before_a_stop else formulas.plain(found[0])
+
+
+def _cited(found: re.Match[str]) -> str | None:
+    """A cited work leaves its sentence, but behind the first word of one ("Recently [3] showed")."""
+    before = found.string[max(0, found.start() - 60) : found.start()]
+    return None if re.search(r"(?:\A|[.!?:;][ ~\n]+|\n[ \t]*\n[ \t]*)[^\W\d_]+\Z", before) else ""
 
 
 _UNSPACED = f"[{KANA}{HAN}，。、！？：；]"
@@ -122,7 +136,7 @@ _HTML_INLINE = (
     r"|strike|sub|time|tt|u|var"
     r"|wbr"
 )
-_INDENTED = r"(?:(?:[ \t]*\n)*+(?P=indent)[ \t]{2,}\S[^\n]*(?:\n|\Z))*+"  # what hangs on a line
+_INDENTED = r"(?>(?:(?>(?:[ \t]*\n)*)(?P=indent)[ \t]{2,}\S[^\n]*(?:\n|\Z))*)"  # what hangs on a line
 _RST = (
     _rule(
         r"^(?P<indent>[ \t]*)\.\. (?:code-block|code|sourcecode|highlight|math|image|figure|toctree|table|list-table"
@@ -132,7 +146,7 @@ _RST = (
     ),
     _rule(rf"^(?P<indent>[ \t]*)(?!\.\.[ \t])(\S[^\n]*:):[ \t]*(?:\n|\Z){_INDENTED}", PARAGRAPH),
     _rule(r"^[ \t]*\.\. (?:version\w+|deprecated)::[ \t]*[\w.+-]*(?:[ \t]*\n)?[ \t]*", PARAGRAPH),
-    _rule(r"^[ \t]*\.\. [\w:+-]+::[^\n]*(?:\n[ \t]+:[\w-]+:[^\n]*)*+|^[ \t]*\.\.(?:[ \t][^\n]*)?$", PARAGRAPH),
+    _rule(r"^[ \t]*\.\. [\w:+-]+::[^\n]*(?>(?:\n[ \t]+:[\w-]+:[^\n]*)*)|^[ \t]*\.\.(?:[ \t][^\n]*)?$", PARAGRAPH),
     _rule(r"^[ \t]*(?:\+[-=+]{3,}\+|\|[^\n]*\|)[ \t]*$|^[ \t]*={2,}(?:[ \t]+={2,})+[ \t]*$", PARAGRAPH),
     _rule(r"^[ \t]*(?::[A-Za-z][\w ,.*-]{0,40}:(?:[ \t]+|$)|#\.[ \t]+)", PARAGRAPH),  # the name of a field
 )
@@ -166,26 +180,27 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
     ),
     "dash": (_rule(r"--\[\[|\]\]|\{-++\|?|(?<!-)-++\}"), _rule(r"^[ \t]*--+[ \t]?[|^]?[ \t]?")),
     "subtitles": (
-        _rule(r"\A\ufeff?WEBVTT[^\n]*(?:\n[^\n]+)*+"),
-        _rule(r"^(?:NOTE|STYLE|REGION)\b[^\n]*(?:\n[^\n]+)*+"),
+        _rule(r"\A\ufeff?WEBVTT[^\n]*(?>(?:\n[^\n]+)*)"),
+        _rule(r"^(?:NOTE|STYLE|REGION)\b[^\n]*(?>(?:\n[^\n]+)*)"),
         _rule(
             rf"(?:(?<=\n\n)|(?<=\n\r\n)|\A)[^\n]{{1,80}}\n[ \t]*{CUE}[^\n]*\n?"
             rf"|^(?:\d{{1,6}}\s?\n)?[ \t]*{CUE}[^\n]*\n?"
         ),
         _rule(  # a translation below
-            rf"{_CUE_START}((?:(?!{_UNSPACED})[^\n])*+{_UNSPACED}[^\n]*+)\n(?:{_LATIN} ){{2,}}[ -~’“”…]*(?={_CUE_END})"
+            rf"{_CUE_START}((?>(?:(?!{_UNSPACED})[^\n])*){_UNSPACED}[^\n]*+)\n"
+            rf"(?:{_LATIN} ){{2,}}[ -~’“”…]*(?={_CUE_END})"
         ),
         _rule(r"\[[^\[\]\n]{1,40}\][ \t]?"),  # who speaks, what is heard
         _rule(r"^[ \t]*(?:[-–—][ \t]*)?(?:[(（][^()（）\n]{1,40}[)）][ \t]*)+$"),
-        _rule(rf"(?<={_UNSPACED})[ \t]*\n(?:[ \t\r]*\n)*+(?={_UNSPACED})"),
-        _rule(r"\n(?:[ \t\r]*\n)*+(?![ \t\r\n]*[-–—])", " "),
+        _rule(rf"(?<={_UNSPACED})[ \t]*\n(?>(?:[ \t\r]*\n)*)(?={_UNSPACED})"),
+        _rule(r"\n(?>(?:[ \t\r]*\n)*)(?![ \t\r\n]*[-–—])", " "),
         _rule(r"</?(?:[ibucv]|font|ruby|rt|lang)\b[^<>\n]*>|\{\\[^{}\n]*\}|<(?:\d\d:)?\d\d:\d\d\.\d{3}>"),
     ),
     "latex": (
         _rule(r"\\verb\*?(?P<mark>[^\w\s*])([^\\\n{}$%~]*?)(?P=mark)"),
         _rule(r"\\verb\*?(?P<mark>[^\w\s*])[^\n]*?(?:(?P=mark)|$)", PARAGRAPH),
         _rule(
-            r"\A(?:[ \t]*+(?:%[^\n]*)?\n)*+[ \t]*\\documentclass[\s\S]*?(?:^[ \t]*\\begin\{document\}|\Z)"
+            r"\A(?>(?:[ \t]*+(?:%[^\n]*)?\n)*)[ \t]*\\documentclass[\s\S]*?(?:^[ \t]*\\begin\{document\}|\Z)"
             r"|\\end\{document\}",
             PARAGRAPH,
         ),
@@ -196,15 +211,8 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         ),
         _rule(r"(?<!\\)\$\$[^$]*(?:\$\$|\Z)|\\\[[\s\S]*?(?:\\\]|\Z)", PARAGRAPH),
         _rule(r"(?<!\\)%[^\n]*(?:\n[ \t]*)?"),
-        _rule(rf"\\[A-Za-z]*?(?:index|label)[A-Za-z]*\*?{_ARGUMENTS}(?:{_NESTED})++"),
-        Rule(formulas.ACCENTED, "", lambda found: formulas.accented(found[0])),
-        Rule(
-            re.compile(
-                r"(?<!\\)\$(?:[^$\\\n]|\\[\s\S]|\n(?![ \t]*\n))++\$|\\\((?:[^\\\n]|\\[^()]|\n(?![ \t]*\n))*+\\\)"
-            ),
-            "",
-            _formula,
-        ),
+        _rule(rf"\\(?:s|sym)?(?:index|label)(?:def|see|seealso|foot|name)?\*?{_ARGUMENTS}(?>(?:{_NESTED})+)"),
+        Rule(re.compile(rf"{_FORMULA}|{formulas.ACCENTED.pattern}"), "", _in_unicode),
         _rule(
             rf"^[ \t]*\\{_LATEX_HEADINGS}\*?{_ARGUMENTS}\{{[^\n]*|\\(?:begin"
             rf"|end)\{{\w+\*?\}}{_ARGUMENTS}",
@@ -215,10 +223,16 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             rf"|maketitle)\b\s*",
             PARAGRAPH,
         ),
+        Rule(
+            re.compile(
+                rf"{_NOT_A_NOUN}(?<![ ~\n])[ ~\n]?"
+                rf"\\(?:[Cc]ite[pn]?|(?:paren|auto|foot|super)cite)\*?{_ARGUMENTS}{_ARGUMENTS}\{{[^{{}}\n]*\}}"
+            ),
+            "",
+            _cited,
+        ),
         _rule(
-            rf"{_NOT_A_NOUN}(?<![ ~\n])[ ~\n]?"
-            rf"\\(?:[Cc]ite[pn]?|(?:paren|auto|foot|super)cite)\*?{_ARGUMENTS}{_ARGUMENTS}\{{[^{{}}\n]*\}}"
-            rf"|\\(?:vspace|hspace|nocite)\*?\{{[^{{}}\n]*\}}"
+            r"\\(?:vspace|hspace|nocite)\*?\{[^{}\n]*\}"
             r"| ?\([^(){}\\\n]{0,30}\\(?:[cC]|auto|eq|page|name|v)?ref\*?\{[^{}\n]*\}\)"
         ),
         *(
@@ -245,7 +259,7 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         _DOCTEST,
         _rule(r"`\\(<[^`<>\n]+>)`__?(?!\w)"),
         *_INLINE_RST,
-        _rule(r"(?<![\w`\\])([A-Za-z0-9](?:[\w.-]*?[A-Za-z0-9])?)__?(?![\w`'\"])"),  # a reference of one word
+        _rule(r"(?<![\w`\\])([A-Za-z0-9](?:[\w.-]{0,60}?[A-Za-z0-9])?)__?(?![\w`'\"])"),  # a reference of one word
     ),
     "openiti": (  # Romanov, "OpenITI mARkdown": https://maximromanov.github.io/mARkdown
         _rule(r"^(?:#{6}OpenITI#|#META#|###|#\$#)[^\n]*|^[^\n]*%~%[^\n]*|^# \[[\d.]+\][ \t]*$", PARAGRAPH),
@@ -271,7 +285,9 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
         ),
         _rule(r"<<[\w:.-]+,[ \n]?([^<>]{1,80})>>|\(\(([^()\n]+)\)\)"),
         _rule(r"<<[^<>\n]{1,80}>>|\b(?:stem|latexmath|asciimath|pass):\w*\[[^\]\n]*\]", PARAGRAPH),
-        _rule(r"(?:\b(?:xref|link|mailto):[^\s\[\]]+|\bhttps?://[^\s\[\]]+)\[([^\[\]]{1,120}?)(?:,[^\[\]]*)?\^?\]"),
+        _rule(
+            r"(?:\b(?:xref|link|mailto):[^\s\[\]]{1,400}|\bhttps?://[^\s\[\]]{1,400})\[([^\[\]]{1,120}?)(?:,[^\[\]]*)?\^?\]"
+        ),
         _rule(  # another macro: kbd:[F1], csr:mip[], csr:mip[ssip]
             r"\b[a-z]{2,12}:{1,2}(?:([\w.-]+\[[^\[\]\n]+\])|([\w.-]+)\[\]|\[([^\[\]\n]+)\])"
         ),
@@ -286,7 +302,7 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
     ),
     "table": (
         _rule(r"(\")\""),
-        _rule(r" ?\(\[[^\[\]\n]*\]\([^()\n]*\)(?:, ?\[[^\[\]\n]*\]\([^()\n]*\))*+\)"),
+        _rule(r" ?\(\[[^\[\]\n]*\]\([^()\n]*\)(?>(?:, ?\[[^\[\]\n]*\]\([^()\n]*\))*)\)"),
         _rule(r"\[([^\[\]\n]+)\]\([^()\s]*\)|</?(?:b|i|em|strong|code|p|span|a)\b[^<>\n]*>|(&)amp;"),
     ),
     "org": (
@@ -297,14 +313,14 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             re.M | re.I,
         ),
         _rule(
-            r"^[ \t]*:[A-Z_]+:[ \t]*\n(?:[ \t]*:[^\n]*\n)*?[ \t]*:END:[ \t]*$|^[ \t]*(?:#\+|# )[^\n]*"
+            r"^[ \t]*:[A-Z_]+:[ \t]*\n(?:[ \t]*:[^\n]*\n){0,40}?[ \t]*:END:[ \t]*$|^[ \t]*(?:#\+|# )[^\n]*"
             r"|^[ \t]*\|[^\n]*|^[ \t]*: [^\n]*",
             PARAGRAPH,
         ),
         _rule(r"^\*+ [^\n]*", PARAGRAPH),
         _rule(r"\{\{\{\w+\(([^(){}\n]*(?:\n[^(){}\n]+)?)\)\}\}\}"),  # a macro, which shows its argument
         _rule(
-            r"[ \n]?\[fn:[\w-]*(?::(?:[^\[\]\n]|\n(?![ \t]*\n)|\[[^\[\]\n]*\])*+)?\]"
+            r"[ \n]?\[fn:[\w-]*(?::(?>(?:[^\[\]\n]|\n(?![ \t]*\n)|\[[^\[\]\n]*\])*))?\]"
             r"|<{2,3}[^<>\n]{1,60}>{2,3}[ \t]?|\\\\$"
         ),
         _rule(r"^[ \t]*(?:[-+]|\d{1,3}[.)])[ \t]+[^\n]{0,80}? ::(?:[ \t]+|$)", PARAGRAPH),
@@ -342,7 +358,7 @@ MARKUP: dict[Kind, tuple[Rule, ...]] = {
             r"\[([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)|\[[^\[\]\n]*\])"
             r"| ?\[\^[^\[\]\n]+\]"
         ),
-        _rule(r" ?\[(?:(?!\bpp?\. ?\d)[^\[\]]){0,200}+pp?\. ?\d[^\[\]]{0,80}\]"),  # where it is quoted from
+        _rule(r" ?\[(?>(?:(?!\bpp?\. ?\d)[^\[\]]){0,200})pp?\. ?\d[^\[\]]{0,80}\]"),  # where it is quoted from
         # A link by its name.
         _rule(r"(?<![\w`\])!\\])\[(?=[^\W\d_][^\]]|`)([^\[\]\n]+(?:\n[^\[\]\n]+)?)\](?![\[(:\w])"),
         _rule(r"</?(?:a|b|i|em|strong|code|kbd|sub|sup|span|small|u)\b[^<>\n]*>"),

@@ -47,7 +47,7 @@ _ZIPPED = (  # what is in a zip archive, and again
 )
 _SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{[ \t\r]*\n")  # an object over several lines
 _HTML = re.compile(  # no step of which is ever taken back: a hundred comments could be parted in 2^99 ways
-    rb"(?:<\?xml[^>]*+>|<!--(?>.*?-->)|\s++)*+(?:<!doctype html|<html[\s>])", re.IGNORECASE | re.DOTALL
+    rb"(?>(?:<\?xml[^>]*+>|<!--(?>.*?-->)|\s++)*)(?:<!doctype html|<html[\s>])", re.IGNORECASE | re.DOTALL
 )
 
 

@@ -118,21 +118,6 @@ def test_too_few_clusters_account_for_every_cluster():
     assert dropped[-1].detail == "2 usable of 3 clusters in 42 chunks, at least 4 wanted"
 
 
-PAIRS = np.repeat(np.eye(6, 24), 2, axis=0) + 0.1 * np.eye(12, 24, 12)  # six pairs that have nothing in common
-
-
-def test_a_short_document_without_a_cluster_is_looked_at_again():
-    kept, dropped = check(PAIRS)
-    assert [len(c.chunk_indices) for c in kept] == [4, 4, 4]
-    assert not dropped
-    alone, dropped = check(PAIRS, max_cluster_size=6)  # no longer short: two clusters have room in it
-    assert alone == []
-    assert dropped[-1].reason == "too few clusters"
-    assert check(PAIRS, min_similarity=0.6)[0] == []
-    parts = themed(2, 1, 6)
-    assert check(parts)[0] == check(parts, min_cohesion=0.5)[0] != check(parts, min_cohesion=0)[0]
-
-
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_document_of_hardly_any_chunks_has_no_cluster(n):
     kept, dropped = check(themed(1, 1, 4)[:n])

@@ -339,3 +339,15 @@ def test_names_that_are_not_utf8(tmp_path):
     sources.fingerprint(files, cache)
     assert len(cache) == 2
     json.dumps(cache, ensure_ascii=False).encode()
+
+
+def test_the_command_for_a_path_that_is_no_utf8_names_its_bytes(open_folder):
+    name = os.fsdecode(b"it's \xff.txt")
+    write(open_folder / "docs/a.txt", b"Words.")
+    write(open_folder / "docs" / name, b"Words.")
+    os.chmod(open_folder / "docs" / name, 0)
+    with as_ordinary_user():
+        _, (passed,) = sources.find(str(open_folder / "docs"), InputConfig())
+    quoted = passed.help.partition("rX ")[2]
+    done = subprocess.run(["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(str(open_folder / "docs" / name))

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, islice
 
 from datagen.tasks.cloze.affixes import INFLECTED, variants
 from datagen.tasks.cloze.boilerplate import body
@@ -34,13 +34,16 @@ class DocumentIndex:
 
     The stream is every word of the prose, casefolded, between single spaces: a phrase is found in it whatever its case,
     line breaks, markup and punctuation, also where it crosses from one chunk into the next. Words are counted in all
-    that a chunk holds: a name in a comment is no rare one if the code around uses it everywhere.
+    that a chunk holds: a name in a comment is no rare one if the code around uses it everywhere. Whoever answers reads
+    what is set aside, such as a table, too: so there is a second stream, of all words of the chunks that hold some.
     """
 
     chunks: tuple[str, ...]
     seen: tuple[View, ...] = field(compare=False)  # each chunk as prose, without line ends that stand in a word
     stream: str
     starts: tuple[int, ...]  # where the words of each chunk's prose begin in the stream
+    whole: str = field(compare=False)  # the stream of all that is in the chunks of which something is set aside
+    whole_starts: tuple[int, ...] = field(compare=False)
     chunk_counts: Mapping[str, int]  # in how many chunks each word stands
     vocabulary: tuple[str, ...] = field(compare=False)  # its words, in order
     lower_case: frozenset[str]  # the words seen in lower case
@@ -58,32 +61,31 @@ class DocumentIndex:
         counts: Counter[str] = Counter()
         in_prose: Counter[str] = Counter()
         lower_case: set[str] = set()
-        starts: list[int] = []
         parts: list[str] = []
-        at = 0
+        wholes: list[str] = []
         for chunk, view in zip(chunks, seen, strict=True):
             spelled = spelled_words(view.text)
             folded = [folded for w in spelled if (folded := fold(w))]
             parts.append("".join(f" {w}" for w in folded))
             once = set(folded)
             in_prose.update(once)
+            wholes.append("")
             if view.text != chunk:
                 around = spelled_words(chunk)
-                once.update(filter(None, map(fold, around)))
+                all_folded = [folded for w in around if (folded := fold(w))]
+                wholes[-1] = "".join(f" {w}" for w in all_folded)
+                once.update(all_folded)
                 spelled += around
             counts.update(once)
             lower_case.update(w for w in spelled if w.islower())
-            starts.append(at)
-            at += len(parts[-1])
         often = max(min(3, len(parts)), 0.2 * len(parts))
         common = frozenset(w for w, n in in_prose.items() if n >= often and not w.isdigit())
-        stream = "".join(parts) + " "
         first, last = body(chunks)
         return cls(
             tuple(chunks),
             tuple(seen),
-            stream,
-            tuple(starts),
+            *_stream(parts),
+            *_stream(wholes),
             dict(counts),
             tuple(sorted(counts)),
             frozenset(lower_case),
@@ -114,11 +116,14 @@ class DocumentIndex:
 
     def places(self, phrase: Sequence[str]) -> Iterator[int]:
         """Positions in the stream where these words stand in a row, each on the space before the first."""
-        needle = f" {' '.join(phrase)} "
-        at = self.stream.find(needle) if phrase else -1
-        while at >= 0:
-            yield at
-            at = self.stream.find(needle, at + 1)
+        return _places(phrase, self.stream)
+
+    def elsewhere(self, phrase: Sequence[str], chunk: int) -> list[int]:
+        """Other chunks that hold these words in a row, in prose or set aside; not all, if there are very many."""
+        found = {self.chunk_at(place) for place in islice(self.places(phrase), _COUNTED_PLACES)}
+        aside = islice(_places(phrase, self.whole), _COUNTED_PLACES)
+        found |= {bisect_right(self.whole_starts, place) - 1 for place in aside}
+        return sorted(found - {chunk})
 
     def chunk_at(self, place: int) -> int:
         """The chunk that the stream's position belongs to."""
@@ -163,23 +168,53 @@ class DocumentIndex:
     def _commented(self, phrase: Sequence[str], most: int) -> bool:
         return len({self.chunk_at(place) for place in islice(self.places(phrase), _COUNTED_PLACES)}) <= most
 
+    def rivals(self, left: list[str], asked: list[str], right: list[str]) -> Iterator[tuple[list[str], int]]:
+        """What else than the words `asked` stands between the words `left` and `right`, and in which chunk.
+
+        Of what is set aside only what does not hold these words is a rival: there may be markup around them.
+        """
+        for fill, chunk in self.fills(left, right, len(asked)):
+            if fill != asked:
+                yield fill, chunk
+        for fill, place in _fills(left, right, len(asked), self.whole):
+            if f" {' '.join(asked)} " not in f" {' '.join(fill)} ":
+                yield fill, bisect_right(self.whole_starts, place) - 1
+
     def fills(self, left: list[str], right: list[str], width: int) -> Iterator[tuple[list[str], int]]:
-        """What stands between the words `left` and `right`, wherever both stand, and in which chunk.
+        """What stands between the words `left` and `right` in the prose, wherever both stand, and in which chunk.
 
         `width` is how many words are expected between them; where `right` or `left` is empty, just so many are taken.
         """
-        onward = len(left) >= len(right)
-        anchor, other = (left, right) if onward else (right, left[::-1])
-        for place in self.places(anchor):
-            if onward:
-                start = place + len(" ".join(anchor)) + 1
-                beyond = self.stream[start : start + 600].split()
-            else:
-                beyond = self.stream[max(0, place - 600) : place].split()[::-1]
-            for n in range(1 if other else width, width + 3):
-                if beyond[n : n + len(other)] == other:
-                    yield (beyond[:n] if onward else beyond[:n][::-1]), self.chunk_at(place)
-                    break
+        for fill, place in _fills(left, right, width, self.stream):
+            yield fill, self.chunk_at(place)
+
+
+def _stream(parts: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+    """The words of all chunks as one text, and where those of each begin."""
+    return "".join(parts) + " ", tuple(accumulate(map(len, parts[:-1]), initial=0))
+
+
+def _places(phrase: Sequence[str], stream: str) -> Iterator[int]:
+    needle = f" {' '.join(phrase)} "
+    at = stream.find(needle) if phrase else -1
+    while at >= 0:
+        yield at
+        at = stream.find(needle, at + 1)
+
+
+def _fills(left: list[str], right: list[str], width: int, stream: str) -> Iterator[tuple[list[str], int]]:
+    onward = len(left) >= len(right)
+    anchor, other = (left, right) if onward else (right, left[::-1])
+    for place in _places(anchor, stream):
+        if onward:
+            start = place + len(" ".join(anchor)) + 1
+            beyond = stream[start : start + 600].split()
+        else:
+            beyond = stream[max(0, place - 600) : place].split()[::-1]
+        for n in range(1 if other else width, width + 3):
+            if beyond[n : n + len(other)] == other:
+                yield (beyond[:n] if onward else beyond[:n][::-1]), place
+                break
 
 
 def _is_torn(chunks: Sequence[str]) -> bool:

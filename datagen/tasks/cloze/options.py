@@ -53,7 +53,8 @@ def options(doc: DocumentIndex, chunk: int) -> Iterator[Option]:
             told = blanks.context(term.blanked, doc)
             if _fits_elsewhere(doc, term):
                 continue
-            if told >= _MIN_CONTEXT and len(list(islice(doc.places(phrase), 2))) == 1:
+            stands_once = len(list(islice(doc.places(phrase), 2))) == 1 and not doc.elsewhere(phrase, chunk)
+            if told >= _MIN_CONTEXT and stands_once:
                 worth = _WORTH[term.kind] * (1 - term.guess) ** 2 / term.chunks * min(1.0, told / 8)
                 if code in NO_CAPITALS and term.text.isascii() and term.kind != "number":
                     worth *= _QUOTED_SCRIPT
@@ -72,4 +73,4 @@ def _fits_elsewhere(doc: DocumentIndex, term: terms.Term) -> bool:
     before, after, asked = words(left), words(right), words(term.text)
     near = _NEXT * reach(before, after)
     before, after = before[-max(near, 2 * near - len(after)) :], after[: max(near, 2 * near - len(before))]
-    return any(fill != asked for fill, _ in doc.fills(before, after, len(asked)))
+    return next(doc.rivals(before, asked, after), None) is not None

@@ -167,8 +167,9 @@ def _prose(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 
 def _unique(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for quote, chunk in zip(item.quotes, item.quote_chunks, strict=True):
-        chunks = [doc.chunk_at(place) for place in islice(doc.places(words(doc.prose_of(quote, chunk))), 9)]
-        if chunks != [chunk]:
+        phrase = words(doc.prose_of(quote, chunk))
+        chunks = [doc.chunk_at(place) for place in islice(doc.places(phrase), 9)]
+        if chunks != [chunk] or (chunks := doc.elsewhere(phrase, chunk)):
             return f"also in chunks {chunks}: {quote[:80]!r}"
     return None
 
@@ -176,9 +177,8 @@ def _unique(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
 def _unambiguous(item: Question, doc: DocumentIndex, limits: Limits) -> str | None:
     for term, sentence in zip(item.terms, _shown(item, doc), strict=True):
         left, asked, right = _around(sentence, term)
-        for fill, chunk in doc.fills(left, right, len(asked)):
-            if fill != asked:
-                return f"{' '.join(fill)!r} for {term!r} in chunk {chunk}"
+        for fill, chunk in doc.rivals(left, asked, right):
+            return f"{' '.join(fill)!r} for {term!r} in chunk {chunk}"
     return None
 
 

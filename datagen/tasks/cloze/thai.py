@@ -38,7 +38,7 @@ def names(shown: str) -> Iterator[tuple[int, int]]:
     for match in _QUOTED.finditer(shown):
         inside = [word for word, (a, _) in zip(words, found, strict=True) if match.start(1) <= a < match.end(1)]
         long = len(inside) >= _FEWEST_QUOTED or len(match[1]) >= _LONG_QUOTED
-        if long and inside[0] not in _GRAMMAR and inside[-1] not in _GRAMMAR:
+        if inside and long and inside[0] not in _GRAMMAR and inside[-1] not in _GRAMMAR:
             yield match.span(1)
     i = 0
     while i < len(found):

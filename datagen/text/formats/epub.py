@@ -19,7 +19,7 @@ MOST_CHAPTERS = 20_000
 VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
 FONTS = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}  # what hides fonts, and no text
 _EMPTY = re.compile(
-    rf"""<(?!(?:{VOID})\b)([A-Za-z][\w:.-]*+)((?:[^<>"'/]|/(?!>)|"[^"<]*+"|'[^'<]*+')*+)/>""", re.IGNORECASE
+    rf"""<(?!(?:{VOID})\b)([A-Za-z][\w:.-]*+)((?>(?:[^<>"'/]|/(?!>)|"[^"<]*+"|'[^'<]*+')*))/>""", re.IGNORECASE
 )
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)  # one that nothing closes reaches to the end
 

@@ -51,3 +51,17 @@ def test_every_word_has_its_place(chunks: list[str]):
         for word in words(chunk):
             assert i in {doc.chunk_at(p) for p in doc.places([word])}
             assert doc.chunk_counts[word] == sum(word in words(c) for c in chunks)
+
+
+def test_what_is_set_aside_is_read_by_whoever_answers():
+    sentence = "The old fortress of Oldham was built by {} in the year of the flood."
+    told = f"# The towns\n\n{sentence.format('**Marlowe**')}\n\n- one\n- two\n"
+    table = f"## More\n\n| what |\n| --- |\n| {sentence.format('Kettering')} |\n\nSee [the *rest*](rest.md).\n"
+    doc = DocumentIndex.build([told, table])
+    assert "Kettering" not in doc.seen[1].text
+    around = ["oldham", "was", "built", "by"], ["in", "the", "year"]
+    assert list(doc.fills(*around, 1)) == [(["marlowe"], 0)]
+    assert list(doc.rivals(around[0], ["marlowe"], around[1])) == [(["kettering"], 1)]
+    assert list(doc.rivals(around[0], ["kettering"], around[1])) == [(["marlowe"], 0), (["marlowe"], 0)]
+    assert doc.elsewhere(["by", "kettering"], 0) == [1]
+    assert doc.elsewhere(["by", "kettering"], 1) == doc.elsewhere(["by", "marlowe"], 0) == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.tasks.cloze import frequency
+from datagen.tasks.cloze import frequency, thai
 from datagen.tasks.cloze.document import DocumentIndex
 from datagen.tasks.cloze.guessable import guessability
 from datagen.tasks.cloze.options import options
@@ -281,3 +281,7 @@ def test_whoever_stands_all_over_the_document_in_other_forms_is_not_asked_for(se
     common = DocumentIndex.build([asked, *[forms] * 6, *[""] * 30])
     assert hero in [term.text for term in find(asked, rare)]
     assert hero not in [term.text for term in find(asked, common)]
+
+
+def test_thai_marks_without_a_letter_are_no_name():
+    assert list(thai.names("“" + "\u0e31" * 12 + "”")) == []
