@@ -15,11 +15,11 @@ LETTERS = "abwzéßøıжіяωςاأبكلوسيتهפוהבלמשכתयका
 def test_any_word_in_any_language_has_an_answer(word, code):
     assert 0 <= frequency.zipf(word, code) <= 9
     assert frequency.of_forms(word, code) >= frequency.zipf(word, code)
-    assert frequency.is_familiar(word, code) in (True, False)
-    assert frequency.is_misspelt(word, code) in (True, False)
+    frequency.is_familiar(word, code)
+    frequency.is_misspelt(word, code)
 
 
 @pytest.mark.parametrize("code", ["ar", "he", "fa", "ur"])
 def test_short_words_made_of_what_is_attached_to_words_are_no_error(code):
     for word in ("וו", "הב", "ולו", "بل", "وال", "فو"):
-        assert frequency.is_familiar(word, code) in (True, False)
+        frequency.is_familiar(word, code)
