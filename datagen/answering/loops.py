@@ -1,4 +1,4 @@
-"""Running a coroutine from code that may itself be run by an event loop, as a notebook's is."""
+"""Running a coroutine from code that may itself be run by an event loop, as a notebook's is, and may be interrupted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ T = TypeVar("T")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What a coroutine returns or raises. Where a loop runs in this thread already, it has one in a thread of its own;
-    an interrupt of this one then cancels it, and is raised once it has cleared up.
+    """What a coroutine returns or raises. It has an event loop in a thread of its own: one may run in this thread
+    already, and an interrupt, which is raised wherever this thread is, would end up in a callback of a library's. Here
+    it cancels the coroutine, and is raised once that has cleared up.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
     done: Future[T] = Future()
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 
