@@ -456,7 +456,7 @@ def test_a_server_whose_replies_cannot_be_read_is_left_alone(tmp_path):
         job = ShardJob("x", tmp_path / "x.jsonl", unreadable(requests))
         (done,) = drive(iter([job]), backend_for(useless.url, good.url, max_concurrency=4), FREE, len(requests))
         assert done.results == [f"It is {i}." for i in range(200)]
-        assert useless.stats.requests < 30
+        assert useless.stats.requests < 60  # of the 200 or more that it would be asked
 
 
 def test_replies_that_cannot_be_read_end_the_run_and_are_asked_for_again(tmp_path):
